@@ -1,0 +1,247 @@
+//! An event as the stages after the decoder know it: what happened, to which process, when.
+//!
+//! Live events borrow from the kernel's record; events of a recording own their bytes. Their serialised form is the
+//! recording format's line.
+use serde::{Deserialize, Serialize};
+use vespid_ebpf::{ConnectionOp, Kind};
+
+use crate::bytes::Bytes;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event<'a> {
+    /// When, in Unix nanoseconds.
+    pub time: u64,
+    /// The process that it is about.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// What happened.
+    #[serde(flatten, borrow)]
+    pub body: Body<'a>,
+}
+
+/// The process that an event is about, as far as every event of it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Process id; 0 if no process could be named.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// Start of the process in Unix nanoseconds; 0 if not known.
+    pub start: u64,
+    /// Real user id.
+    pub uid: u32,
+    /// Real group id.
+    pub gid: u32,
+    /// Id of the cgroup in the v2 hierarchy; 0 if not known.
+    pub cgroup: u64,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body<'a> {
+    /// The subject created a process.
+    Fork(Fork),
+    /// The subject replaced its image, or failed to.
+    #[serde(borrow)]
+    Exec(Exec<'a>),
+    /// The subject ended.
+    Exit(Exit),
+    /// One of the subject's TCP connections changed.
+    Connection(Connection),
+    /// The subject opened a file, or failed to.
+    #[serde(borrow)]
+    Open(Open<'a>),
+}
+
+impl Body<'_> {
+    /// The kind of record that it came from.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Body::Fork(_) => Kind::Fork,
+            Body::Exec(_) => Kind::Exec,
+            Body::Exit(_) => Kind::Exit,
+            Body::Connection(_) => Kind::Connection,
+            Body::Open(_) => Kind::Open,
+        }
+    }
+}
+
+/// A new process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// Process id of the child.
+    pub child_pid: u32,
+    /// Start of the child in Unix nanoseconds.
+    pub child_start: u64,
+    /// Id of the child's cgroup in the v2 hierarchy.
+    pub child_cgroup: u64,
+}
+
+/// A new image. With `errno != 0` only `filename` is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec<'a> {
+    /// The file as the caller named it.
+    #[serde(borrow)]
+    pub filename: Bytes<'a>,
+    /// Why the call failed; 0 for success.
+    pub errno: u32,
+    /// Everything else about the new image.
+    #[serde(borrow)]
+    pub image: Image<'a>,
+}
+
+/// What an exec event, or /proc, says about a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image<'a> {
+    /// Process id of the parent.
+    pub ppid: u32,
+    /// Start of the parent in Unix nanoseconds; 0 if not known.
+    pub parent_start: u64,
+    /// Effective user id.
+    pub euid: u32,
+    /// Effective group id.
+    pub egid: u32,
+    /// User who logged in; `u32::MAX` if nobody did.
+    pub login_uid: u32,
+    /// Audit session; `u32::MAX` if none.
+    pub session: u32,
+    /// Inode numbers of the namespaces, in the order of [`vespid_ebpf::NAMESPACES`].
+    pub namespaces: [u32; 8],
+    /// The columns' flag bits (`processes.flags` in the interface).
+    pub flags: u32,
+    /// Short name.
+    #[serde(borrow)]
+    pub comm: Bytes<'a>,
+    /// Controlling terminal, or empty.
+    #[serde(borrow)]
+    pub tty: Bytes<'a>,
+    /// Absolute path of the executable.
+    #[serde(borrow)]
+    pub exe: Bytes<'a>,
+    /// Arguments, each with its NUL.
+    #[serde(borrow)]
+    pub args: Bytes<'a>,
+    /// Length of the whole argument vector, which may be more than `args`.
+    pub args_total: u32,
+    /// Working directory.
+    #[serde(borrow)]
+    pub cwd: Bytes<'a>,
+    /// Path of the control group.
+    #[serde(borrow)]
+    pub cgroup_path: Bytes<'a>,
+}
+
+/// Bits of [`Image::flags`] and of the interface's `processes.flags`.
+pub mod process_flags {
+    /// Arguments are truncated.
+    pub const ARGS_TRUNCATED: u32 = 1;
+    /// The executable is a memfd.
+    pub const MEMFD: u32 = 1 << 1;
+    /// The executable has no link left.
+    pub const DELETED: u32 = 1 << 2;
+    /// A kernel thread.
+    pub const KERNEL: u32 = 1 << 3;
+    /// Known from /proc, not from an exec event.
+    pub const FROM_PROC: u32 = 1 << 4;
+    /// Has ended.
+    pub const EXITED: u32 = 1 << 5;
+    /// Only what the event itself carried is known.
+    pub const INCOMPLETE: u32 = 1 << 6;
+}
+
+/// An end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit code; 0 for a killed process.
+    pub code: u32,
+    /// Signal that killed it, or 0.
+    pub signal: u32,
+}
+
+/// A TCP connection's change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// What happened to it.
+    #[serde(with = "op_name")]
+    pub op: ConnectionOp,
+    /// Who opened it: 0 this end, 1 the peer, 2 not known.
+    pub direction: u8,
+    /// Local end.
+    pub local: std::net::SocketAddr,
+    /// Remote end.
+    pub remote: std::net::SocketAddr,
+    /// Names this end of the connection in all its events.
+    pub cookie: u64,
+    /// Payload bytes acknowledged by the peer.
+    pub sent: u64,
+    /// Payload bytes received.
+    pub received: u64,
+    /// Nanoseconds since it began; 0 if not known.
+    pub duration: u64,
+    /// Smoothed round-trip time in microseconds.
+    pub srtt: u32,
+    /// Segments sent again.
+    pub retransmits: u32,
+    /// Why it failed; 0 for none.
+    pub errno: u32,
+    /// Network namespace.
+    pub netns: u32,
+}
+
+/// A file open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open<'a> {
+    /// Absolute path; see the interface's `opens.path`.
+    #[serde(borrow)]
+    pub path: Bytes<'a>,
+    /// As the caller typed it.
+    #[serde(borrow)]
+    pub typed: Bytes<'a>,
+    /// `O_*` flags.
+    pub flags: u32,
+    /// `st_mode`, or the mode argument.
+    pub mode: u32,
+    /// Descriptor or negated errno.
+    pub result: i32,
+    /// See the interface's `opens.path-kind`.
+    pub path_kind: u8,
+}
+
+/// A process known from elsewhere than its own events: /proc at start, or when an event's process was unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known<'a> {
+    /// Which process. Its start is exact to a clock tick (10 ms) only.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// What is known of it.
+    #[serde(flatten, borrow)]
+    pub image: Image<'a>,
+}
+
+mod op_name {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use vespid_ebpf::ConnectionOp;
+
+    const NAMES: [(&str, ConnectionOp); 4] = [
+        ("opened", ConnectionOp::Opened),
+        ("accepted", ConnectionOp::Accepted),
+        ("failed", ConnectionOp::Failed),
+        ("closed", ConnectionOp::Closed),
+    ];
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(op: &ConnectionOp, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = NAMES.iter().find(|(_, known)| known == op).map_or("", |(name, _)| name);
+        serializer.serialize_str(name)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionOp, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let op = NAMES.iter().find(|(known, _)| *known == name).map(|(_, op)| *op);
+        op.ok_or_else(|| D::Error::custom(format!("`{name}` is not opened, accepted, failed or closed")))
+    }
+}

@@ -1,0 +1,3 @@
+//! The `vespid` command.
+
+fn main() {}
