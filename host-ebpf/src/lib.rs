@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 mod offsets;
 
-pub use offsets::{OFFSETS_VERSION, Offsets};
+pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.
 pub const ABI_VERSION: u8 = 1;
@@ -46,6 +46,9 @@ impl Kind {
     /// Every kind, in numeric order.
     pub const ALL: [Kind; 5] = [Kind::Fork, Kind::Exec, Kind::Exit, Kind::Connection, Kind::Open];
 
+    /// Mask of the kinds that processes are known by. They are always wanted.
+    pub const TREE: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit();
+
     /// Position in [`Kind::ALL`], and row in the kernel's counter map.
     #[must_use]
     pub const fn index(self) -> usize {
@@ -56,6 +59,18 @@ impl Kind {
     #[must_use]
     pub const fn bit(self) -> u32 {
         1 << self.index()
+    }
+
+    /// Its name in metrics, recordings and verdicts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Fork => "fork",
+            Kind::Exec => "exec",
+            Kind::Exit => "exit",
+            Kind::Connection => "connection",
+            Kind::Open => "open",
+        }
     }
 
     /// The kind with this number, if there is one.
@@ -96,6 +111,7 @@ pub const COUNTERS: usize = Kind::ALL.len() * Outcome::ALL.len();
 
 /// The cell of the counter map for a kind and an outcome.
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "a map of some twenty cells")]
 pub const fn counter(kind: Kind, outcome: Outcome) -> u32 {
     (kind.index() * Outcome::ALL.len()) as u32 + outcome as u32
 }

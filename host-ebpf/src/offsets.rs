@@ -1,15 +1,187 @@
 //! Where the running kernel keeps what the programs read.
 //!
 //! Rust's BPF target emits no CO-RE relocations, and field offsets differ between kernels, so the daemon looks each one
-//! up in the kernel's own BTF and hands them over as read-only data before the programs are loaded.
+//! up in the kernel's own BTF and hands them over as read-only data before the programs are loaded. The table below is
+//! both the layout of that data and the list of what to look up.
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::Kind;
 
 /// Layout version of [`Offsets`].
 pub const OFFSETS_VERSION: u32 = 1;
 
-/// Byte offsets of kernel structure fields.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Offsets {
-    /// [`OFFSETS_VERSION`].
-    pub version: u32,
+/// Value of a field that the running kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// One field to look up.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// `struct.member`, members of anonymous structures and unions included; the first that exists is taken.
+    pub paths: &'static [&'static str],
+    /// Mask of the kinds ([`Kind::bit`]) that cannot be produced without it; 0 if only a detail would be missing.
+    pub needed_by: u32,
 }
+
+/// Fields whose names only older or newer kernels have are listed with their alternatives.
+macro_rules! offsets {
+    ($($needed:ident { $($name:ident = $($path:literal)|+;)* })*) => {
+        /// Byte offsets of kernel structure fields, [`ABSENT`] where the running kernel has none.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+        pub struct Offsets {
+            $($(#[doc = concat!($("`", $path, "` "),+)] pub $name: u32,)*)*
+            /// Offset in `css_set` of the pointer to the task's state in a cgroup v1 controller that is mounted.
+            pub css_v1: u32,
+            /// 1 if `sched_process_exit` says whether the last thread ended (since 6.16).
+            pub exit_says_group_dead: u32,
+            /// Bit of `sock.sk_flags` that is set once the peer's FIN arrived (`SOCK_DONE`).
+            pub sock_done: u32,
+            /// [`OFFSETS_VERSION`].
+            pub version: u32,
+        }
+
+        impl Offsets {
+            /// Nothing known yet.
+            pub const UNKNOWN: Offsets = Offsets {
+                $($($name: ABSENT,)*)*
+                css_v1: ABSENT,
+                exit_says_group_dead: 0,
+                sock_done: ABSENT,
+                version: OFFSETS_VERSION,
+            };
+        }
+
+        /// What to look up, in the order of the members of [`Offsets`].
+        pub const FIELDS: &[Field] = &[$($(Field { paths: &[$($path),+], needed_by: $needed },)*)*];
+    };
+}
+
+const DETAIL: u32 = 0;
+const EVERY: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN;
+const EXEC: u32 = Kind::Exec.bit();
+const EXIT: u32 = Kind::Exit.bit();
+const CONNECTION: u32 = Kind::Connection.bit();
+const OPEN: u32 = Kind::Open.bit();
+const EXEC_OPEN: u32 = EXEC | OPEN;
+const CONNECTION_OPEN: u32 = CONNECTION | OPEN;
+/// What the program on system call exits, which serves three kinds, cannot do without.
+const SYSCALL: u32 = OPEN;
+
+offsets! {
+    EVERY {
+        task_tgid = "task_struct.tgid";
+        task_pid = "task_struct.pid";
+        task_group_leader = "task_struct.group_leader";
+        task_start = "task_struct.start_boottime" | "task_struct.real_start_time";
+        task_real_cred = "task_struct.real_cred";
+        cred_uid = "cred.uid";
+        cred_gid = "cred.gid";
+    }
+    DETAIL {
+        task_cgroups = "task_struct.cgroups";
+        css_dfl_cgrp = "css_set.dfl_cgrp";
+        css_cgroup = "cgroup_subsys_state.cgroup";
+        cgroup_kn = "cgroup.kn";
+        kn_id = "kernfs_node.id";
+        kn_parent = "kernfs_node.__parent" | "kernfs_node.parent";
+        kn_name = "kernfs_node.name";
+        task_loginuid = "task_struct.loginuid";
+        task_sessionid = "task_struct.sessionid";
+        signal_tty = "signal_struct.tty";
+        tty_name = "tty_struct.name";
+        cred_user_ns = "cred.user_ns";
+        task_thread_pid = "task_struct.thread_pid";
+        pid_level = "pid.level";
+        pid_numbers = "pid.numbers";
+        upid_ns = "upid.ns";
+        task_nsproxy = "task_struct.nsproxy";
+        nsproxy_cgroup = "nsproxy.cgroup_ns";
+        nsproxy_ipc = "nsproxy.ipc_ns";
+        nsproxy_mnt = "nsproxy.mnt_ns";
+        nsproxy_net = "nsproxy.net_ns";
+        nsproxy_time = "nsproxy.time_ns";
+        nsproxy_uts = "nsproxy.uts_ns";
+        cgroup_ns_inum = "cgroup_namespace.ns.inum";
+        ipc_ns_inum = "ipc_namespace.ns.inum";
+        mnt_ns_inum = "mnt_namespace.ns.inum";
+        net_inum = "net.ns.inum";
+        pid_ns_inum = "pid_namespace.ns.inum";
+        time_ns_inum = "time_namespace.ns.inum";
+        user_ns_inum = "user_namespace.ns.inum";
+        uts_ns_inum = "uts_namespace.ns.inum";
+        inode_nlink = "inode.i_nlink" | "inode.__i_nlink";
+        skc_net = "sock_common.skc_net";
+        skc_v6_daddr = "sock_common.skc_v6_daddr";
+        skc_v6_rcv_saddr = "sock_common.skc_v6_rcv_saddr";
+        skc_flags = "sock_common.skc_flags";
+        tcp_bytes_acked = "tcp_sock.bytes_acked";
+        tcp_bytes_sent = "tcp_sock.bytes_sent";
+        tcp_bytes_retrans = "tcp_sock.bytes_retrans";
+        tcp_bytes_received = "tcp_sock.bytes_received";
+        tcp_srtt = "tcp_sock.srtt_us";
+        tcp_total_retrans = "tcp_sock.total_retrans";
+    }
+    EXEC {
+        task_real_parent = "task_struct.real_parent";
+        task_comm = "task_struct.comm";
+        task_mm = "task_struct.mm";
+        cred_euid = "cred.euid";
+        cred_egid = "cred.egid";
+        mm_arg_start = "mm_struct.arg_start";
+        mm_arg_end = "mm_struct.arg_end";
+        mm_exe_file = "mm_struct.exe_file";
+        bprm_filename = "linux_binprm.filename";
+    }
+    EXIT {
+        task_signal = "task_struct.signal";
+        task_exit_code = "task_struct.exit_code";
+        signal_live = "signal_struct.live";
+        signal_flags = "signal_struct.flags";
+        signal_group_exit_code = "signal_struct.group_exit_code";
+    }
+    EXEC_OPEN {
+        task_fs = "task_struct.fs";
+        fs_root = "fs_struct.root";
+        fs_pwd = "fs_struct.pwd";
+        file_path = "file.f_path";
+        file_inode = "file.f_inode";
+        dentry_parent = "dentry.d_parent";
+        vfsmount_root = "vfsmount.mnt_root";
+        mount_mnt = "mount.mnt";
+        mount_parent = "mount.mnt_parent";
+        mount_mountpoint = "mount.mnt_mountpoint";
+    }
+    SYSCALL {
+        task_status = "task_struct.thread_info.status";
+        regs_orig_ax = "pt_regs.orig_ax";
+        regs_di = "pt_regs.di";
+        regs_si = "pt_regs.si";
+        regs_dx = "pt_regs.dx";
+        regs_r10 = "pt_regs.r10";
+        regs_bx = "pt_regs.bx";
+        regs_cx = "pt_regs.cx";
+    }
+    CONNECTION_OPEN {
+        task_files = "task_struct.files";
+        files_fdt = "files_struct.fdt";
+        fdt_fd = "fdtable.fd";
+        fdt_max_fds = "fdtable.max_fds";
+    }
+    OPEN {
+        inode_mode = "inode.i_mode";
+    }
+    CONNECTION {
+        file_private = "file.private_data";
+        socket_sk = "socket.sk";
+        sk_protocol = "sock.sk_protocol";
+        sk_err = "sock.sk_err";
+        skc_family = "sock_common.skc_family";
+        skc_daddr = "sock_common.skc_daddr";
+        skc_rcv_saddr = "sock_common.skc_rcv_saddr";
+        skc_dport = "sock_common.skc_dport";
+        skc_cookie = "sock_common.skc_cookie";
+        inet_sport = "inet_sock.inet_sport";
+    }
+}
+
+const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 4) * size_of::<u32>());

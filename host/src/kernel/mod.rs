@@ -1,1 +1,120 @@
-//! To come.
+//! The kernel side seen from the daemon: loading the programs, draining their ring, reading their books.
+//!
+//! The programs themselves are in `host-ebpf`. A probe that cannot run says why and what is lost without it; only the
+//! probes that carry the process tree stop the daemon.
+mod attach;
+mod btf;
+mod counters;
+mod load;
+mod ring;
+mod survey;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use vespid_ebpf::Kind;
+
+pub use attach::{Probe, State};
+pub use counters::Counters;
+pub use load::StartError;
+pub use survey::{CgroupLayout, Check, Survey, survey};
+
+/// Ring size that is enough for about 50,000 records.
+pub const DEFAULT_RING_BYTES: u32 = 8 * 1024 * 1024;
+
+/// What the kernel side is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Mask of the kinds ([`Kind::bit`]) that are wanted. Only what they need is attached.
+    pub kinds: u32,
+    /// Size of the ring in bytes: a power of two, at least a page.
+    pub ring_bytes: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            kinds: Kind::ALL.iter().fold(0, |mask, kind| mask | kind.bit()),
+            ring_bytes: DEFAULT_RING_BYTES,
+        }
+    }
+}
+
+/// The running probes. Dropping it detaches all of them and frees their maps.
+#[derive(Debug)]
+pub struct Kernel {
+    ring: ring::Ring,
+    books: counters::Books,
+    probes: Vec<Probe>,
+    started_in: Duration,
+    btf_read_in: Duration,
+    /// Owns the programs and what they are attached to; `None` once detached.
+    programs: Option<aya::Ebpf>,
+}
+
+impl Kernel {
+    /// Loads and attaches what `settings` asks for. Events arrive from here on.
+    ///
+    /// # Errors
+    /// If no process tree can be had: see [`StartError`]. Nothing stays attached then.
+    pub fn start(settings: &Settings) -> Result<Kernel, StartError> {
+        let began = Instant::now();
+        load::check_capabilities()?;
+        let layout = btf::read()?;
+        let (mut programs, wanted) = load::load(settings, &layout)?;
+        let probes = attach::attach(&mut programs, settings.kinds, wanted, &layout)?;
+        let ring = ring::Ring::open(&mut programs).map_err(StartError::Ring)?;
+        let books = counters::Books::open(&mut programs).map_err(StartError::Ring)?;
+        Ok(Kernel {
+            ring,
+            books,
+            probes,
+            started_in: began.elapsed(),
+            btf_read_in: layout.read_in,
+            programs: Some(programs),
+        })
+    }
+
+    /// Waits until enough is pending to be worth it, but no longer than `timeout`: little stays in the ring without a
+    /// wakeup, so this should be some 10 ms.
+    ///
+    /// # Errors
+    /// If the ring cannot be polled. An interrupting signal is not an error.
+    pub fn wait(&mut self, timeout: Duration) -> io::Result<()> {
+        self.ring.wait(timeout)
+    }
+
+    /// Gives up to `limit` records to `f`, oldest first and in place, and says how many there were.
+    pub fn drain(&mut self, limit: usize, f: impl FnMut(&[u8])) -> usize {
+        self.ring.drain(limit, f)
+    }
+
+    /// Detaches all probes. What is in the ring can still be drained, and the counters do not move any more.
+    pub fn detach(&mut self) {
+        self.books.close();
+        self.programs = None;
+    }
+
+    /// What the programs wrote and what they had to give up, since the start.
+    pub fn counters(&self) -> Counters {
+        self.books.read()
+    }
+
+    /// Each probe, running or not.
+    #[must_use]
+    pub fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
+    /// How long [`Kernel::start`] took.
+    #[must_use]
+    pub fn started_in(&self) -> Duration {
+        self.started_in
+    }
+
+    /// How much of that went into finding the kernel's structures.
+    #[must_use]
+    pub fn btf_read_in(&self) -> Duration {
+        self.btf_read_in
+    }
+}

@@ -1,0 +1,18 @@
+//! From a descriptor of the current task to its `struct file`.
+use super::globals::offset;
+use super::read::{Task, direct, kernel_u64};
+
+/// Address of the file, or 0.
+#[inline(always)]
+pub(super) fn file(task: Task, descriptor: u32) -> u64 {
+    // SAFETY: the verifier knows the type of each pointer on the way; `fdtable.fd` is only an address to it.
+    let (slots, len): (u64, u32) = unsafe {
+        let files: *const u8 = task.field(offset!(task_files));
+        let table: *const u8 = direct(files, offset!(files_fdt));
+        (direct(table, offset!(fdt_fd)), direct(table, offset!(fdt_max_fds)))
+    };
+    if descriptor >= len {
+        return 0;
+    }
+    kernel_u64(slots + u64::from(descriptor) * 8, 0)
+}

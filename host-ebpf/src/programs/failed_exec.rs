@@ -1,0 +1,44 @@
+//! An `execve` or `execveat` that returned: it failed.
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
+
+use super::header::header;
+use super::output::{count, send};
+use super::read::Task;
+use super::scratch::{CALL_SIZE, Scratch, of_call};
+use super::syscall::{Action, Call};
+
+#[inline(never)]
+pub(super) fn report(task: Task, call: Call, action: Action) {
+    // SAFETY: a scratch from its map.
+    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action) });
+    if sent.is_none() {
+        count(Kind::Exec, Outcome::Unreadable);
+    }
+}
+
+#[inline(always)]
+unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: Action) -> Option<()> {
+    const FIXED: usize = size_of::<ExecRaw>();
+    let filename = call.argument(if action == Action::ExecAt { 1 } else { 0 });
+    // SAFETY: `scratch` points into its map, and is larger than what is written.
+    unsafe {
+        let record: *mut u8 = (&raw mut (*scratch).record).cast();
+        let with_nul = bpf_probe_read_user_str(record.add(FIXED).cast(), MAX_TYPED as u32, filename as *const c_void);
+        let filename_len = if with_nul > 0 {
+            (with_nul as u64 - 1) & (MAX_TYPED as u64 - 1)
+        } else {
+            0
+        };
+        let len = FIXED as u64 + filename_len;
+        let raw: *mut ExecRaw = record.cast();
+        core::ptr::write_bytes(raw.cast::<u64>(), 0, FIXED / 8);
+        (&raw mut (*raw).header).write(header(Kind::Exec, len as u32, task));
+        (*raw).errno = (-call.result) as u32;
+        (*raw).filename_len = filename_len as u16;
+        (&raw mut (*scratch).walk.at).write_volatile(len);
+        send(Kind::Exec, scratch)
+    }
+}

@@ -1,0 +1,19 @@
+//! The programs, by hook, then what they share.
+mod exec;
+mod exit;
+mod fork;
+mod syscall;
+mod tcp;
+
+mod accept;
+mod failed_exec;
+mod open;
+
+mod descriptor;
+mod globals;
+mod header;
+mod output;
+mod owner;
+mod read;
+mod scratch;
+mod walk;

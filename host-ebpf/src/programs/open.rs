@@ -1,0 +1,148 @@
+//! An `open`, `openat`, `openat2` or `creat` that returned.
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd};
+
+use super::descriptor;
+use super::globals::{has, offset};
+use super::header::header;
+use super::output::{count, has_room, send};
+use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
+use super::scratch::{CALL_SIZE, Scratch, of_call, place};
+use super::syscall::{Action, Call};
+use super::walk::{append_path, path_step};
+
+/// `AT_FDCWD`.
+const WORKING_DIRECTORY: i32 = -100;
+/// `O_CREAT | O_WRONLY | O_TRUNC`: what `creat` stands for.
+const CREAT_FLAGS: u64 = 0o1101;
+
+/// What was asked for.
+struct Request {
+    directory: i32,
+    typed: u64,
+    flags: u64,
+    mode: u64,
+}
+
+impl Request {
+    #[inline(always)]
+    fn of(call: Call, action: Action) -> Request {
+        let (first, second, third) = (call.argument(0), call.argument(1), call.argument(2));
+        match action {
+            Action::Creat => Request {
+                directory: WORKING_DIRECTORY,
+                typed: first,
+                flags: CREAT_FLAGS,
+                mode: second,
+            },
+            Action::OpenAt => Request {
+                directory: first as i32,
+                typed: second,
+                flags: third,
+                mode: call.argument(3),
+            },
+            Action::OpenAt2 => {
+                // struct open_how { __u64 flags, mode, resolve; }
+                let [flags, mode] = user::<[u64; 2]>(third).unwrap_or([0, 0]);
+                Request {
+                    directory: first as i32,
+                    typed: second,
+                    flags,
+                    mode,
+                }
+            }
+            _ => Request {
+                directory: WORKING_DIRECTORY,
+                typed: first,
+                flags: second,
+                mode: third,
+            },
+        }
+    }
+}
+
+#[inline(never)]
+pub(super) fn report(task: Task, call: Call, action: Action) {
+    if !has_room(Kind::Open) {
+        return;
+    }
+    // SAFETY: a scratch from its map.
+    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action) });
+    if sent.is_none() {
+        count(Kind::Open, Outcome::Unreadable);
+    }
+}
+
+#[inline(always)]
+unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: Action) -> Option<()> {
+    let request = Request::of(call, action);
+    let mut mode = (request.mode & 0o7777) as u32;
+    // The file itself; for a failed open the directory that a relative text is relative to.
+    let path = if call.result >= 0 {
+        let file = descriptor::file(task, call.result as u32);
+        let inode = kernel_u64(file, offset!(file_inode));
+        mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
+        of_file(file)
+    } else if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
+        0
+    } else if request.directory == WORKING_DIRECTORY {
+        task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd))
+    } else {
+        of_file(descriptor::file(task, request.directory as u32))
+    };
+    // SAFETY: `scratch` points into its map; `place` checks what is written.
+    unsafe {
+        let raw: *mut OpenRaw = (&raw mut (*scratch).record).cast();
+        let at = &raw mut (*scratch).walk.at;
+        at.write_volatile(size_of::<OpenRaw>() as u64);
+        let (path_len, path_end) = if path == 0 {
+            (0, PathEnd::Absent)
+        } else {
+            append_path(scratch, call_path_step, task, path)
+        };
+
+        let (from, out) = place(scratch, MAX_TYPED)?;
+        let with_nul = bpf_probe_read_user_str(out.cast(), MAX_TYPED as u32, request.typed as *const c_void);
+        let typed_len = if with_nul > 0 { with_nul as u64 - 1 } else { 0 };
+        at.write_volatile(from + typed_len);
+        let len = at.read_volatile();
+        (&raw mut (*raw).header).write(header(Kind::Open, len as u32, task));
+        (*raw).result = call.result as i32;
+        (*raw).flags = request.flags as u32;
+        (*raw).mode = mode;
+        (*raw).mnt_ns = mount_namespace(task);
+        (*raw).path_len = path_len;
+        (*raw).typed_len = typed_len as u16;
+        (*raw).path_end = path_end as u8;
+        (*raw).reserved = [0; 3];
+        send(Kind::Open, scratch)
+    }
+}
+
+/// Address of a file's `struct path`, or 0.
+#[inline(always)]
+fn of_file(file: u64) -> u64 {
+    if file == 0 {
+        0
+    } else {
+        file + u64::from(offset!(file_path))
+    }
+}
+
+#[inline(always)]
+fn mount_namespace(task: Task) -> u32 {
+    if !(has!(task_nsproxy) && has!(nsproxy_mnt) && has!(mnt_ns_inum)) {
+        return 0;
+    }
+    kernel_u32(
+        kernel_u64(task.pointer(offset!(task_nsproxy)), offset!(nsproxy_mnt)),
+        offset!(mnt_ns_inum),
+    )
+}
+
+unsafe extern "C" fn call_path_step(_: u64, _: *mut c_void) -> i64 {
+    // SAFETY: the scratch is from its map.
+    of_call().map_or(1, |scratch| unsafe { path_step(scratch) })
+}

@@ -1,0 +1,112 @@
+//! Reading the kernel's memory, and user memory.
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use core::ptr::read_volatile;
+
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_user};
+
+/// A task that the verifier trusts: an argument of the tracepoint, or the current one.
+#[derive(Clone, Copy)]
+pub(super) struct Task(pub(super) *const u8);
+
+impl Task {
+    #[inline(always)]
+    pub(super) fn current() -> Task {
+        // SAFETY: the helper has no preconditions.
+        Task(unsafe { bpf_get_current_task_btf() }.cast())
+    }
+
+    /// A field of the task.
+    #[inline(always)]
+    pub(super) fn field<T: Copy>(self, offset: u32) -> T {
+        // SAFETY: the verifier refuses the program unless this is a field of the task.
+        unsafe { direct(self.0, offset) }
+    }
+
+    /// A field of the task that is a pointer, as an address.
+    #[inline(always)]
+    pub(super) fn pointer(self, offset: u32) -> u64 {
+        self.field(offset)
+    }
+}
+
+/// Reads a field by a plain load.
+///
+/// # Safety
+/// `base` must be a pointer whose type the verifier knows.
+#[inline(always)]
+pub(super) unsafe fn direct<T: Copy>(base: *const u8, offset: u32) -> T {
+    // SAFETY: checked by the verifier; a stale pointer reads as zero (BPF_PROBE_MEM).
+    unsafe { read_volatile(base.add(offset as usize).cast()) }
+}
+
+/// Reads kernel memory at any address.
+#[inline(always)]
+pub(super) fn kernel<T: Copy>(base: u64, offset: u32) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    let from = (base + u64::from(offset)) as *const c_void;
+    // SAFETY: the helper checks the address and writes all of `value` (zeroes if it fails).
+    unsafe {
+        let status = bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, from);
+        if status == 0 { Some(value.assume_init()) } else { None }
+    }
+}
+
+/// Reads kernel memory to where it belongs; zeroes if the address cannot be read.
+///
+/// # Safety
+/// `out` must be valid for writes of `len` bytes.
+#[inline(always)]
+pub(super) unsafe fn kernel_into(out: *mut u8, len: u32, base: u64, offset: u32) {
+    let from = (base + u64::from(offset)) as *const c_void;
+    // SAFETY: the caller's promise; the helper checks the address and fills with zeroes if it fails.
+    unsafe { bpf_probe_read_kernel(out.cast(), len, from) };
+}
+
+/// Like [`kernel`], 0 if the address cannot be read. Without a branch, which would double the verifier's work.
+#[inline(always)]
+pub(super) fn kernel_u64(base: u64, offset: u32) -> u64 {
+    let mut value = MaybeUninit::<u64>::uninit();
+    // SAFETY: `kernel_into` writes all of it.
+    unsafe {
+        kernel_into(value.as_mut_ptr().cast(), 8, base, offset);
+        value.assume_init()
+    }
+}
+
+/// Like [`kernel_u64`].
+#[inline(always)]
+pub(super) fn kernel_u32(base: u64, offset: u32) -> u32 {
+    let mut value = MaybeUninit::<u32>::uninit();
+    // SAFETY: `kernel_into` writes all of it.
+    unsafe {
+        kernel_into(value.as_mut_ptr().cast(), 4, base, offset);
+        value.assume_init()
+    }
+}
+
+/// Like [`kernel_u64`].
+#[inline(always)]
+pub(super) fn kernel_u16(base: u64, offset: u32) -> u16 {
+    let mut value = MaybeUninit::<u16>::uninit();
+    // SAFETY: `kernel_into` writes all of it.
+    unsafe {
+        kernel_into(value.as_mut_ptr().cast(), 2, base, offset);
+        value.assume_init()
+    }
+}
+
+/// Reads memory of the current task.
+#[inline(always)]
+pub(super) fn user<T: Copy>(address: u64) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: as for `kernel`.
+    unsafe {
+        let status = bpf_probe_read_user(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            address as *const c_void,
+        );
+        if status == 0 { Some(value.assume_init()) } else { None }
+    }
+}

@@ -1,0 +1,67 @@
+//! Where records of variable length are put together, and where the loops keep their state.
+//!
+//! One scratch a hook: a program that is interrupted by another must find its own as it left it. (A program cannot
+//! interrupt itself on one CPU: the kernel does not run it then, and counts that as a miss.)
+use core::ptr::read_volatile;
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, PerCpuArray};
+use vespid_ebpf::{ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw};
+
+use super::header::cpu;
+use super::walk::Walk;
+
+/// Longest name of one path component, with its NUL.
+pub(super) const MAX_NAME: usize = 256;
+/// Longest path of a cgroup that is carried.
+pub(super) const MAX_CGROUP: usize = 4096;
+
+/// Room for an exec record: filename, arguments, executable, working directory, cgroup.
+pub(super) const EXEC_SIZE: usize = size_of::<ExecRaw>() + MAX_TYPED + MAX_ARGS + 2 * MAX_PATH + MAX_CGROUP + MAX_NAME;
+/// Room for a record made when a system call returns.
+pub(super) const CALL_SIZE: usize = size_of::<OpenRaw>() + MAX_PATH + MAX_NAME + MAX_TYPED;
+
+/// A record in the making.
+#[repr(C, align(8))]
+pub(super) struct Scratch<const SIZE: usize> {
+    /// The record's bytes.
+    pub(super) record: [u8; SIZE],
+    /// State of the loop that appends to it.
+    pub(super) walk: Walk,
+}
+
+/// An array with an element a CPU, as the value is larger than a per-CPU map takes. The daemon sets its length.
+#[map]
+static EXEC_SCRATCH: Array<Scratch<EXEC_SIZE>> = Array::with_max_entries(1, 0);
+
+#[map]
+static CALL_SCRATCH: PerCpuArray<Scratch<CALL_SIZE>> = PerCpuArray::with_max_entries(1, 0);
+
+/// The scratch of the exec hook.
+#[inline(always)]
+pub(super) fn of_exec() -> Option<*mut Scratch<EXEC_SIZE>> {
+    EXEC_SCRATCH.get_ptr_mut(cpu())
+}
+
+/// The scratch of the system call hook.
+#[inline(always)]
+pub(super) fn of_call() -> Option<*mut Scratch<CALL_SIZE>> {
+    CALL_SCRATCH.get_ptr_mut(0)
+}
+
+/// Where the next part goes, if at least `room` bytes are left there. Read anew from the map, so that neither the
+/// compiler nor the verifier knows more about it than the check says.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn place<const SIZE: usize>(scratch: *mut Scratch<SIZE>, room: usize) -> Option<(u64, *mut u8)> {
+    // SAFETY: the caller's promise; the offset is checked below.
+    unsafe {
+        let at = read_volatile(&raw const (*scratch).walk.at);
+        if at > (SIZE - room) as u64 {
+            return None;
+        }
+        Some((at, (&raw mut (*scratch).record).cast::<u8>().add(at as usize)))
+    }
+}

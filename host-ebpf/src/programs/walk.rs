@@ -1,0 +1,192 @@
+//! Walking a path from its leaf to the root, as `prepend_path` in fs/d_path.c does.
+//!
+//! Names are appended leaf first, each with its NUL. The walk crosses mount points, stops at the root directory of the
+//! task, and holds no lock: a rename on the way can mix the old path with the new.
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str};
+use vespid_ebpf::{MAX_DEPTH, MAX_PATH, PathEnd};
+
+use super::globals::{has, offset};
+use super::read::{Task, kernel, kernel_u64};
+use super::scratch::{MAX_CGROUP, MAX_NAME, Scratch, place};
+
+/// Deepest cgroup that is walked.
+const MAX_CGROUP_DEPTH: u32 = 64;
+
+/// State of a walk. Addresses never leave the kernel: only `record` is sent.
+#[repr(C)]
+pub(super) struct Walk {
+    /// Where the next name goes, in bytes from the start of the record.
+    pub(super) at: u64,
+    /// Where this path began.
+    pub(super) from: u64,
+    /// The directory entry, or kernfs node, to name next.
+    node: u64,
+    /// The mount that it is in.
+    vfsmount: u64,
+    /// That mount's root.
+    mount_root: u64,
+    /// The task's root directory.
+    root_dentry: u64,
+    /// The task's root mount.
+    root_vfsmount: u64,
+    /// A [`PathEnd`].
+    end: u64,
+}
+
+/// Signature of a `bpf_loop` callback.
+pub(super) type Step = unsafe extern "C" fn(u64, *mut c_void) -> i64;
+
+const GO_ON: i64 = 0;
+const STOP: i64 = 1;
+
+/// Appends the path of a `struct path` to the record; says how long it is and how the walk ended.
+///
+/// # Safety
+/// `scratch` must point into its map, and `step` must work on that same scratch.
+#[inline(always)]
+pub(super) unsafe fn append_path<const SIZE: usize>(
+    scratch: *mut Scratch<SIZE>,
+    step: Step,
+    task: Task,
+    path: u64,
+) -> (u16, PathEnd) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        // struct path is { vfsmount *mnt; dentry *dentry; }
+        let Some([vfsmount, dentry]) = kernel::<[u64; 2]>(path, 0) else {
+            return (0, PathEnd::Absent);
+        };
+        if dentry == 0 {
+            return (0, PathEnd::Absent);
+        }
+        let root = kernel::<[u64; 2]>(task.pointer(offset!(task_fs)), offset!(fs_root));
+        let [root_vfsmount, root_dentry] = root.unwrap_or([0, 0]);
+        (*walk).from = (*walk).at;
+        (*walk).node = dentry;
+        (*walk).vfsmount = vfsmount;
+        (*walk).mount_root = kernel_u64(vfsmount, offset!(vfsmount_root));
+        (*walk).root_vfsmount = root_vfsmount;
+        (*walk).root_dentry = root_dentry;
+        (*walk).end = PathEnd::Truncated as u64;
+        bpf_loop(MAX_DEPTH as u32, step as *mut c_void, core::ptr::null_mut(), 0);
+        let end = PathEnd::from_number((*walk).end as u8).unwrap_or(PathEnd::Absent);
+        (((*walk).at - (*walk).from) as u16, end)
+    }
+}
+
+/// One step of [`append_path`]: over a mount point, or one name.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
+    // SAFETY: the caller's promise; what is written is checked by `place`.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        let dentry = (*walk).node;
+        if dentry == (*walk).root_dentry && (*walk).vfsmount == (*walk).root_vfsmount {
+            return ended(walk, PathEnd::TaskRoot);
+        }
+        if dentry == (*walk).mount_root {
+            let mount = (*walk).vfsmount - u64::from(offset!(mount_mnt));
+            let parent = kernel_u64(mount, offset!(mount_parent));
+            if parent == mount || parent == 0 {
+                return ended(walk, PathEnd::NamespaceRoot);
+            }
+            (*walk).node = kernel_u64(mount, offset!(mount_mountpoint));
+            (*walk).vfsmount = parent + u64::from(offset!(mount_mnt));
+            (*walk).mount_root = kernel_u64((*walk).vfsmount, offset!(vfsmount_root));
+            return GO_ON;
+        }
+        // d_parent is followed by d_name { hash and length, pointer }; the daemon checks that before it loads this.
+        let Some([parent, hash_len, name]) = kernel::<[u64; 3]>(dentry, offset!(dentry_parent)) else {
+            return ended(walk, PathEnd::Absent);
+        };
+        let first = (*walk).at == (*walk).from;
+        if parent == dentry && !first {
+            return ended(walk, PathEnd::NamespaceRoot);
+        }
+        let len = (hash_len >> 32) & 0xff;
+        let Some((at, out)) = place(scratch, MAX_NAME) else {
+            return ended(walk, PathEnd::Truncated);
+        };
+        if at + len >= (*walk).from + MAX_PATH as u64 {
+            return ended(walk, PathEnd::Truncated);
+        }
+        bpf_probe_read_kernel(out.cast(), len as u32, name as *const c_void);
+        out.add(len as usize).write(0);
+        (*walk).at = at + len + 1;
+        if parent == dentry {
+            return ended(walk, PathEnd::Unnamed);
+        }
+        (*walk).node = parent;
+        GO_ON
+    }
+}
+
+/// Appends the path of the task's cgroup to the record; says how long it is. On a node where the v2 hierarchy is not
+/// the one in use, that of a v1 controller.
+///
+/// # Safety
+/// As for [`append_path`].
+#[inline(always)]
+pub(super) unsafe fn append_cgroup<const SIZE: usize>(scratch: *mut Scratch<SIZE>, step: Step, task: Task) -> u16 {
+    if !(has!(task_cgroups) && has!(css_dfl_cgrp) && has!(cgroup_kn) && has!(kn_parent) && has!(kn_name)) {
+        return 0;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        let css_set = task.pointer(offset!(task_cgroups));
+        let mut node = kernel_u64(kernel_u64(css_set, offset!(css_dfl_cgrp)), offset!(cgroup_kn));
+        if has!(css_v1) && has!(css_cgroup) && kernel_u64(node, offset!(kn_parent)) == 0 {
+            let state = kernel_u64(css_set, offset!(css_v1));
+            node = kernel_u64(kernel_u64(state, offset!(css_cgroup)), offset!(cgroup_kn));
+        }
+        (*walk).from = (*walk).at;
+        (*walk).node = node;
+        bpf_loop(MAX_CGROUP_DEPTH, step as *mut c_void, core::ptr::null_mut(), 0);
+        ((*walk).at - (*walk).from) as u16
+    }
+}
+
+/// One step of [`append_cgroup`].
+///
+/// # Safety
+/// As for [`path_step`].
+#[inline(always)]
+pub(super) unsafe fn cgroup_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
+    // SAFETY: the caller's promise; what is written is checked by `place`.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        let node = (*walk).node;
+        let parent = kernel_u64(node, offset!(kn_parent));
+        if parent == 0 {
+            return STOP;
+        }
+        let Some((at, out)) = place(scratch, MAX_NAME) else {
+            return STOP;
+        };
+        if at >= (*walk).from + (MAX_CGROUP - MAX_NAME) as u64 {
+            return STOP;
+        }
+        let name = kernel_u64(node, offset!(kn_name));
+        let written = bpf_probe_read_kernel_str(out.cast(), MAX_NAME as u32, name as *const c_void);
+        if written <= 0 {
+            return STOP;
+        }
+        (*walk).at = at + written as u64;
+        (*walk).node = parent;
+        GO_ON
+    }
+}
+
+#[inline(always)]
+unsafe fn ended(walk: *mut Walk, end: PathEnd) -> i64 {
+    // SAFETY: `walk` points into a map value.
+    unsafe { (*walk).end = end as u64 };
+    STOP
+}

@@ -1,0 +1,109 @@
+//! The programs' own books: what they wrote, and what they had to give up, by kind.
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+
+use aya::Ebpf;
+use aya::maps::{MapData, PerCpuArray};
+use serde::Serialize;
+use vespid_ebpf::{COUNTERS, Kind, Outcome, counter};
+
+use super::load::map_error;
+
+/// Records by kind and outcome since the start, summed over all CPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    cells: [[u64; Outcome::ALL.len()]; Kind::ALL.len()],
+    /// Times the kernel did not run a probe since the same one was just running on that CPU. What it would have seen
+    /// is not known, so this is no count of records; it has to stay near 0.
+    pub missed_runs: u64,
+}
+
+impl Counters {
+    /// How many records of a kind came to this.
+    #[must_use]
+    pub fn get(&self, kind: Kind, outcome: Outcome) -> u64 {
+        self.cells[kind.index()][outcome as usize]
+    }
+
+    /// How many records of a kind were produced, whatever became of them.
+    #[must_use]
+    pub fn produced(&self, kind: Kind) -> u64 {
+        self.cells[kind.index()].iter().sum()
+    }
+
+    /// How many records of any kind were written to the ring.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        Kind::ALL.iter().map(|kind| self.get(*kind, Outcome::Written)).sum()
+    }
+}
+
+/// Where the books are kept.
+pub(super) struct Books {
+    cells: PerCpuArray<MapData, u64>,
+    /// What the kernel says about each program.
+    programs: Vec<PathBuf>,
+    /// What it said before they were closed.
+    missed_before: u64,
+}
+
+impl std::fmt::Debug for Books {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Books")
+            .field("programs", &self.programs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Books {
+    pub(super) fn open(programs: &mut Ebpf) -> io::Result<Books> {
+        let map = programs
+            .take_map("COUNTERS")
+            .ok_or_else(|| io::Error::other("the object has no map COUNTERS"))?;
+        let loaded = programs.programs().filter_map(|(_, program)| program.fd().ok());
+        let paths = loaded.map(|fd| PathBuf::from(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())));
+        Ok(Books {
+            programs: paths.collect(),
+            missed_before: 0,
+            cells: PerCpuArray::try_from(map).map_err(map_error)?,
+        })
+    }
+
+    pub(super) fn read(&self) -> Counters {
+        let mut counters = Counters {
+            missed_runs: self.missed_runs(),
+            ..Counters::default()
+        };
+        for kind in Kind::ALL {
+            for outcome in Outcome::ALL {
+                let cell = counter(kind, outcome);
+                debug_assert!((cell as usize) < COUNTERS);
+                let sum = self.cells.get(&cell, 0).map_or(0, |by_cpu| by_cpu.iter().sum());
+                counters.cells[kind.index()][outcome as usize] = sum;
+            }
+        }
+        counters
+    }
+
+    /// To be called before the programs are closed: their descriptors may then stand for something else.
+    pub(super) fn close(&mut self) {
+        self.missed_before = self.missed_runs();
+        self.programs.clear();
+    }
+
+    fn missed_runs(&self) -> u64 {
+        let missed = |text: String| {
+            let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse::<u64>().ok()
+        };
+        let now = self
+            .programs
+            .iter()
+            .filter_map(|path| fs::read_to_string(path).ok())
+            .filter_map(missed)
+            .sum::<u64>();
+        self.missed_before + now
+    }
+}

@@ -1,0 +1,149 @@
+//! Loading the BPF object, and what can stop that.
+use std::io;
+
+use aya::maps::MapError;
+use aya::programs::ProgramError;
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use caps::{CapSet, Capability};
+use vespid_ebpf::Kind;
+use zerocopy::IntoBytes;
+
+use super::Settings;
+use super::btf::{Layout, VMLINUX};
+
+/// The programs, built by `build.rs`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vespid-programs.o"));
+
+/// Kinds that make up the process tree: without them no event can be told whose it is.
+pub(super) const TREE: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit();
+
+/// Why the kernel side did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The process may not load BPF programs.
+    #[error(
+        "not permitted to load BPF programs: missing {}; run as root, or grant them \
+         (`setcap cap_bpf,cap_perfmon+ep`, or `AmbientCapabilities=` in the unit)",
+        .0.join(" and ")
+    )]
+    MissingCapabilities(Vec<&'static str>),
+    /// The kernel does not show its types.
+    #[error("{VMLINUX} is missing: this kernel was built without CONFIG_DEBUG_INFO_BTF, or /sys is not mounted here")]
+    NoBtf,
+    /// The kernel's types cannot be understood.
+    #[error("the kernel's types in {VMLINUX} cannot be read: {0}")]
+    UnreadableBtf(String),
+    /// The ring's size is not one the kernel takes.
+    #[error("a ring of {0} bytes is not possible: it has to be a power of two and a multiple of the page size (4096)")]
+    RingSize(u32),
+    /// The kernel lacks something that the process tree needs.
+    #[error("cannot follow processes on this kernel: {0}; Linux 5.17 or newer with BTF is needed")]
+    Unsupported(String),
+    /// The object was refused as a whole.
+    #[error("the kernel refused the BPF maps or types: {}", reason(.0))]
+    Load(#[source] Box<EbpfError>),
+    /// A probe that the process tree needs was refused.
+    #[error("the kernel refused the probe {probe}, without which processes cannot be followed: {reason}")]
+    Probe {
+        /// The probe.
+        probe: &'static str,
+        /// The kernel's answer.
+        reason: String,
+    },
+    /// The ring or the counters cannot be reached.
+    #[error("the ring buffer cannot be opened: {0}")]
+    Ring(#[source] io::Error),
+}
+
+/// Checks that this process may do what follows, as the kernel's own answer would only be `EPERM`.
+pub(super) fn check_capabilities() -> Result<(), StartError> {
+    let missing = missing_capabilities();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(StartError::MissingCapabilities(missing))
+    }
+}
+
+/// What is missing of `CAP_BPF` and `CAP_PERFMON`, for both of which `CAP_SYS_ADMIN` stands in.
+pub(super) fn missing_capabilities() -> Vec<&'static str> {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+    if has(Capability::CAP_SYS_ADMIN) {
+        return Vec::new();
+    }
+    let needed = [
+        (Capability::CAP_BPF, "CAP_BPF"),
+        (Capability::CAP_PERFMON, "CAP_PERFMON"),
+    ];
+    needed
+        .into_iter()
+        .filter(|(capability, _)| !has(*capability))
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// Creates the maps and sets what is constant to the programs. Also says which of the kinds asked for this kernel can
+/// deliver.
+pub(super) fn load(settings: &Settings, layout: &Layout) -> Result<(Ebpf, u32), StartError> {
+    if !settings.ring_bytes.is_power_of_two() || settings.ring_bytes < 4096 {
+        return Err(StartError::RingSize(settings.ring_bytes));
+    }
+    let mut wanted = 0;
+    for kind in Kind::ALL
+        .iter()
+        .map(|kind| kind.bit())
+        .filter(|kind| settings.kinds & kind != 0)
+    {
+        match layout.obstacle(kind) {
+            Some(obstacle) if kind & TREE != 0 => return Err(StartError::Unsupported(obstacle.to_owned())),
+            Some(_) => {}
+            None => wanted |= kind,
+        }
+    }
+    let cpus = aya::util::nr_cpus().map_err(|(_, error)| StartError::Ring(error))?;
+    let programs = EbpfLoader::new()
+        // There is nothing to relocate by it, and parsing it takes as long as everything else.
+        .btf(None)
+        .override_global("OFFSETS", layout.offsets.as_bytes(), true)
+        .override_global("SELF_TGID", &std::process::id(), true)
+        .override_global("WANTED", &wanted, true)
+        .override_global("RING_BYTES", &u64::from(settings.ring_bytes), true)
+        .map_max_entries("RECORDS", settings.ring_bytes)
+        .map_max_entries("EXEC_SCRATCH", u32::try_from(cpus).unwrap_or(u32::MAX))
+        .load(OBJECT)
+        .map_err(|error| StartError::Load(Box::new(error)))?;
+    Ok((programs, wanted))
+}
+
+/// An error with its causes, in one line.
+pub(super) fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What the kernel said to a program, in one line: of the verifier's log only the sentence that ends it.
+pub(super) fn program_reason(error: &ProgramError) -> String {
+    const STATISTICS: [&str; 3] = ["processed ", "verification time ", "stack depth "];
+    let ProgramError::LoadError { io_error, verifier_log } = error else {
+        return reason(error);
+    };
+    let log = verifier_log.to_string();
+    let is_statistics = |line: &&str| STATISTICS.iter().any(|start| line.starts_with(start));
+    match log.lines().rev().find(|line| !line.is_empty() && !is_statistics(line)) {
+        Some(sentence) => format!("{io_error} ({sentence})"),
+        None => io_error.to_string(),
+    }
+}
+
+/// A map error as an I/O error.
+pub(super) fn map_error(error: MapError) -> io::Error {
+    io::Error::other(error)
+}

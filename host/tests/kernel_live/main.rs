@@ -1,0 +1,17 @@
+//! The kernel side on the running kernel: real processes, files and connections, and the events they come out as.
+//!
+//! Where BPF is not permitted the tests say so and pass, unless `VESPID_REQUIRE_BPF=1`.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+mod actor;
+mod connections;
+mod files;
+mod harness;
+mod overflow;
+mod processes;
