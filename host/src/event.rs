@@ -26,14 +26,17 @@ pub struct Subject {
     /// Process id; 0 if no process could be named.
     pub pid: u32,
     /// Thread id.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub tid: u32,
     /// Start of the process in Unix nanoseconds; 0 if not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub start: u64,
     /// Real user id.
     pub uid: u32,
     /// Real group id.
     pub gid: u32,
     /// Id of the cgroup in the v2 hierarchy; 0 if not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub cgroup: u64,
 }
 
@@ -87,18 +90,21 @@ pub struct Exec<'a> {
     #[serde(borrow)]
     pub filename: Bytes<'a>,
     /// Why the call failed; 0 for success.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub errno: u32,
     /// Everything else about the new image.
-    #[serde(borrow)]
+    #[serde(default, borrow, skip_serializing_if = "Image::is_absent")]
     pub image: Image<'a>,
 }
 
 /// What an exec event, or /proc, says about a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Image<'a> {
     /// Process id of the parent.
     pub ppid: u32,
     /// Start of the parent in Unix nanoseconds; 0 if not known.
+    #[serde(skip_serializing_if = "is_zero")]
     pub parent_start: u64,
     /// Effective user id.
     pub euid: u32,
@@ -109,29 +115,40 @@ pub struct Image<'a> {
     /// Audit session; `u32::MAX` if none.
     pub session: u32,
     /// Inode numbers of the namespaces, in the order of [`vespid_ebpf::NAMESPACES`].
+    #[serde(skip_serializing_if = "is_unknown")]
     pub namespaces: [u32; 8],
     /// The columns' flag bits (`processes.flags` in the interface).
+    #[serde(skip_serializing_if = "is_zero")]
     pub flags: u32,
     /// Short name.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
     pub comm: Bytes<'a>,
     /// Controlling terminal, or empty.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
     pub tty: Bytes<'a>,
     /// Absolute path of the executable.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
     pub exe: Bytes<'a>,
     /// Arguments, each with its NUL.
-    #[serde(borrow)]
+    #[serde(borrow, with = "arguments", skip_serializing_if = "Bytes::is_empty")]
     pub args: Bytes<'a>,
     /// Length of the whole argument vector, which may be more than `args`.
+    #[serde(skip_serializing_if = "is_zero")]
     pub args_total: u32,
     /// Working directory.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
     pub cwd: Bytes<'a>,
     /// Path of the control group.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
     pub cgroup_path: Bytes<'a>,
+}
+
+impl Image<'_> {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        *self == Image::default()
+    }
 }
 
 /// Bits of [`Image::flags`] and of the interface's `processes.flags`.
@@ -158,6 +175,7 @@ pub struct Exit {
     /// Exit code; 0 for a killed process.
     pub code: u32,
     /// Signal that killed it, or 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub signal: u32,
 }
 
@@ -176,18 +194,25 @@ pub struct Connection {
     /// Names this end of the connection in all its events.
     pub cookie: u64,
     /// Payload bytes acknowledged by the peer.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub sent: u64,
     /// Payload bytes received.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub received: u64,
     /// Nanoseconds since it began; 0 if not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub duration: u64,
     /// Smoothed round-trip time in microseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub srtt: u32,
     /// Segments sent again.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub retransmits: u32,
     /// Why it failed; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub errno: u32,
     /// Network namespace.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub netns: u32,
 }
 
@@ -207,6 +232,7 @@ pub struct Open<'a> {
     /// Descriptor or negated errno.
     pub result: i32,
     /// See the interface's `opens.path-kind`.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub path_kind: u8,
 }
 
@@ -219,6 +245,90 @@ pub struct Known<'a> {
     /// What is known of it.
     #[serde(flatten, borrow)]
     pub image: Image<'a>,
+}
+
+/// A container, as a container runtime on the node describes it. What is not known is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownContainer<'a> {
+    /// Path of its control group, where that path alone does not tell the container; else empty.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub cgroup: Bytes<'a>,
+    /// Id as its runtime knows it.
+    #[serde(borrow)]
+    pub id: Bytes<'a>,
+    /// See the interface's `containers.runtime`.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub runtime: Bytes<'a>,
+    /// Name.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub name: Bytes<'a>,
+    /// Image reference.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub image: Bytes<'a>,
+    /// Uid of the Kubernetes pod.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub pod_uid: Bytes<'a>,
+    /// Name of the Kubernetes pod.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub pod: Bytes<'a>,
+    /// Kubernetes namespace.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub namespace: Bytes<'a>,
+}
+
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
+fn is_unknown(namespaces: &[u32; 8]) -> bool {
+    *namespaces == [0; 8]
+}
+
+/// Arguments as a list of strings, if each of them has its NUL; else as the bytes they are.
+mod arguments {
+    use std::fmt;
+
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::{Deserializer, Serialize, Serializer};
+
+    use crate::bytes::Bytes;
+
+    pub(super) fn serialize<S: Serializer>(args: &Bytes<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+        match args.as_slice() {
+            [all @ .., 0] => serializer.collect_seq(all.split(|&byte| byte == 0).map(Bytes::from)),
+            _ => args.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes<'de>, D::Error> {
+        struct Arguments;
+        impl<'de> Visitor<'de> for Arguments {
+            type Value = Bytes<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of escaped byte strings, or one")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Bytes<'de>, E> {
+                Bytes::parse(text).map_err(E::custom)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Bytes<'de>, E> {
+                Bytes::parse(text).map(Bytes::into_owned).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Bytes<'de>, A::Error> {
+                let mut args = Vec::new();
+                while let Some(arg) = list.next_element::<Bytes<'de>>()? {
+                    args.extend_from_slice(arg.as_slice());
+                    args.push(0);
+                }
+                Ok(args.into())
+            }
+        }
+        deserializer.deserialize_any(Arguments)
+    }
 }
 
 mod op_name {

@@ -8,31 +8,42 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use vespid_ebpf::Kind;
 
+/// Rows of a ledger: each kind by [`Kind::index`], then records of which not even the kind could be told.
+pub const ROWS: usize = Kind::ALL.len() + 1;
+
+/// The row of a kind; `None` is one that could not be told.
+#[must_use]
+pub fn row(kind: Option<Kind>) -> usize {
+    kind.map_or(Kind::ALL.len(), Kind::index)
+}
+
 /// One stage's books.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stage {
     /// Events that reached the stage and left it, one way or the other, by kind.
-    pub entered: [u64; Kind::ALL.len()],
+    pub entered: [u64; ROWS],
     /// Events that went on to the next stage, by kind.
-    pub left: [u64; Kind::ALL.len()],
+    pub left: [u64; ROWS],
     /// Events that ended here, by reason and kind. A reason is a fixed word, so this does not grow.
-    pub dropped: BTreeMap<&'static str, [u64; Kind::ALL.len()]>,
+    pub dropped: BTreeMap<&'static str, [u64; ROWS]>,
 }
 
 impl Stage {
     /// Books `count` events that went on.
-    pub fn pass(&mut self, kind: Kind, count: u64) {
-        self.entered[kind.index()] += count;
-        self.left[kind.index()] += count;
+    pub fn pass(&mut self, kind: impl Into<Option<Kind>>, count: u64) {
+        let at = row(kind.into());
+        self.entered[at] += count;
+        self.left[at] += count;
     }
 
     /// Books `count` events that ended here.
-    pub fn drop(&mut self, kind: Kind, reason: &'static str, count: u64) {
+    pub fn drop(&mut self, kind: impl Into<Option<Kind>>, reason: &'static str, count: u64) {
         if count == 0 {
             return;
         }
-        self.entered[kind.index()] += count;
-        self.dropped.entry(reason).or_default()[kind.index()] += count;
+        let at = row(kind.into());
+        self.entered[at] += count;
+        self.dropped.entry(reason).or_default()[at] += count;
     }
 
     /// All events dropped, whatever their kind and reason.
@@ -44,10 +55,8 @@ impl Stage {
     /// Whether in = out + dropped for every kind.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        Kind::ALL.iter().all(|kind| {
-            let at = kind.index();
-            self.entered[at] == self.left[at] + self.dropped.values().map(|by_kind| by_kind[at]).sum::<u64>()
-        })
+        (0..ROWS)
+            .all(|at| self.entered[at] == self.left[at] + self.dropped.values().map(|by_kind| by_kind[at]).sum::<u64>())
     }
 }
 

@@ -1,1 +1,63 @@
-//! To come.
+//! Who did it: gives every event its process, with ancestors and container, as they were when it happened.
+//!
+//! Everything here follows from the events and from what [`Source`] adds; what it adds is handed out again
+//! ([`ProcessTable::take_found`]) so that a recording replays to the same answers without `/proc`.
+mod container;
+mod containers;
+mod eviction;
+mod lookup;
+mod process;
+pub mod procfs;
+mod table;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use container::{Name, Runtime, recognise};
+pub use containers::{Container, ContainerId, ContainerTable};
+pub use process::{Process, ProcessId};
+pub use table::{Evictions, Options, ProcessTable};
+
+use crate::event::{Known, KnownContainer};
+
+/// The node, as far as it can be asked about what its events did not tell.
+pub trait Source {
+    /// A running process, with its parent's process id.
+    fn look_up(&mut self, pid: u32) -> Option<Known<'static>>;
+
+    /// The container whose control group this is, where the path alone does not tell.
+    fn container_of(&mut self, cgroup: &[u8]) -> Option<KnownContainer<'static>>;
+}
+
+/// A source that knows nothing: in a replay everything there was to know is in the recording.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nothing;
+
+impl Source for Nothing {
+    fn look_up(&mut self, _pid: u32) -> Option<Known<'static>> {
+        None
+    }
+
+    fn container_of(&mut self, _cgroup: &[u8]) -> Option<KnownContainer<'static>> {
+        None
+    }
+}
+
+/// Something that came from a [`Source`]. In a recording it precedes the event that made the table ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A process.
+    Process(Known<'static>),
+    /// A container.
+    Container(KnownContainer<'static>),
+}
+
+/// Whose event it is.
+#[derive(Clone, Debug, Default)]
+pub struct Attribution {
+    /// The process; none if the event names none.
+    pub process: Option<ProcessId>,
+    /// After a successful exec: the process as it was before, if that is known.
+    pub previous: Option<Box<Process>>,
+}

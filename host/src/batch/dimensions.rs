@@ -1,0 +1,200 @@
+//! The tables that facts refer to: strings, processes, containers.
+//!
+//! A row is written at the first reference. Whether there is one already is looked up in a vector by the slot that the
+//! process table gave the process, so nothing is hashed here.
+use super::columns;
+use crate::enrich::{ContainerId, Process, ProcessId, ProcessTable};
+use crate::interface::vespid::plugin::events::{Containers, Processes, Strings};
+
+/// A reference to no row.
+pub const NONE: u32 = u32::MAX;
+
+pub(super) struct Dimensions {
+    strings: Strings,
+    processes: Processes,
+    containers: Containers,
+    /// Counts batches, so that the rows of the last one need not be erased.
+    stamp: u64,
+    process_rows: Rows,
+    container_rows: Rows,
+    /// Processes still to be written, the ancestors of each after it.
+    pending: Vec<ProcessId>,
+}
+
+impl Dimensions {
+    pub(super) fn new() -> Dimensions {
+        Dimensions {
+            strings: columns::strings(0, 0),
+            processes: columns::processes(0),
+            containers: columns::containers(0),
+            stamp: 1,
+            process_rows: Rows::default(),
+            container_rows: Rows::default(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// The id of a string that is appended, unless it is empty.
+    pub(super) fn text(&mut self, text: &[u8]) -> u32 {
+        if text.is_empty() {
+            return 0;
+        }
+        let id = count(self.strings.ends.len());
+        self.strings.blob.extend_from_slice(text);
+        self.strings.ends.push(count(self.strings.blob.len()));
+        id
+    }
+
+    pub(super) fn text_len(&self) -> usize {
+        self.strings.blob.len()
+    }
+
+    /// The row of a process as it is now, written if need be, with its ancestors.
+    pub(super) fn row(&mut self, id: ProcessId, table: &ProcessTable) -> u32 {
+        let Some(process) = table.get(id) else { return NONE };
+        self.row_of(id, process, table)
+    }
+
+    /// The row of a process as it was.
+    pub(super) fn row_of(&mut self, id: ProcessId, process: &Process, table: &ProcessTable) -> u32 {
+        if let Some(row) = self.process_rows.get(id.index(), self.stamp, process.version) {
+            return row;
+        }
+        let parent = self.parent_row(process, table);
+        self.write(id, process, parent, table)
+    }
+
+    /// The row of a process's parent, written if need be.
+    fn parent_row(&mut self, process: &Process, table: &ProcessTable) -> u32 {
+        let mut next = process.parent;
+        let mut row = NONE;
+        while let Some(id) = next {
+            let Some(ancestor) = table.get(id) else { break };
+            if let Some(known) = self.process_rows.get(id.index(), self.stamp, ancestor.version) {
+                row = known;
+                break;
+            }
+            self.pending.push(id);
+            next = ancestor.parent;
+        }
+        while let Some(id) = self.pending.pop() {
+            if let Some(ancestor) = table.get(id) {
+                row = self.write(id, ancestor, row, table);
+            }
+        }
+        row
+    }
+
+    fn write(&mut self, id: ProcessId, process: &Process, parent: u32, table: &ProcessTable) -> u32 {
+        let row = count(self.processes.pid.len());
+        self.process_rows.set(id.index(), self.stamp, process.version, row);
+        let container = process.container().map_or(NONE, |id| self.container(id, table));
+        let [comm, exe, args, cwd, tty, cgroup] = [
+            process.comm(),
+            process.exe(),
+            process.args(),
+            process.cwd(),
+            process.tty(),
+            process.cgroup(),
+        ]
+        .map(|text| self.text(text));
+        let rows = &mut self.processes;
+        rows.pid.push(process.pid);
+        rows.ppid.push(process.ppid);
+        rows.parent.push(parent);
+        rows.start.push(process.start);
+        rows.uid.push(process.uid);
+        rows.gid.push(process.gid);
+        rows.euid.push(process.euid);
+        rows.login_uid.push(process.login_uid);
+        rows.comm.push(comm);
+        rows.exe.push(exe);
+        rows.args.push(args);
+        rows.cwd.push(cwd);
+        rows.tty.push(tty);
+        rows.cgroup.push(cgroup);
+        rows.container.push(container);
+        rows.flags.push(process.flags);
+        rows.namespaces.extend_from_slice(process.namespaces());
+        row
+    }
+
+    fn container(&mut self, id: ContainerId, table: &ProcessTable) -> u32 {
+        let Some(container) = table.containers().get(id) else {
+            return NONE;
+        };
+        if let Some(row) = self.container_rows.get(id.index(), self.stamp, container.version) {
+            return row;
+        }
+        let row = count(self.containers.id.len());
+        self.container_rows.set(id.index(), self.stamp, container.version, row);
+        let id = self.text(&container.id);
+        self.containers.id.push(id);
+        let runtime = self.text(&container.runtime);
+        self.containers.runtime.push(runtime);
+        let name = self.text(&container.name);
+        self.containers.name.push(name);
+        let image = self.text(&container.image);
+        self.containers.image.push(image);
+        let pod_uid = self.text(&container.pod_uid);
+        self.containers.pod_uid.push(pod_uid);
+        let pod = self.text(&container.pod);
+        self.containers.pod.push(pod);
+        let namespace = self.text(&container.namespace);
+        self.containers.namespace.push(namespace);
+        row
+    }
+
+    /// Sets flags in the row of a process, if it has one.
+    pub(super) fn set_flags_if_present(&mut self, id: ProcessId, table: &ProcessTable, flags: u32) {
+        let row = table
+            .get(id)
+            .and_then(|process| self.process_rows.get(id.index(), self.stamp, process.version));
+        if let Some(row) = row {
+            self.processes.flags[row as usize] |= flags;
+        }
+    }
+
+    /// The tables; goes on with empty ones of the same size.
+    pub(super) fn finish(&mut self) -> (Strings, Processes, Containers) {
+        self.stamp += 1;
+        let strings = columns::strings(self.strings.ends.len(), self.strings.blob.len());
+        let processes = columns::processes(self.processes.pid.len());
+        let containers = columns::containers(self.containers.id.len());
+        (
+            std::mem::replace(&mut self.strings, strings),
+            std::mem::replace(&mut self.processes, processes),
+            std::mem::replace(&mut self.containers, containers),
+        )
+    }
+}
+
+/// The row that each slot has in the batch, and the version of the slot's content that it shows.
+#[derive(Default)]
+struct Rows(Vec<Cell>);
+
+#[derive(Clone, Copy, Default)]
+struct Cell {
+    stamp: u64,
+    version: u64,
+    row: u32,
+}
+
+impl Rows {
+    fn get(&self, slot: usize, stamp: u64, version: u64) -> Option<u32> {
+        let cell = self.0.get(slot)?;
+        (cell.stamp == stamp && cell.version == version).then_some(cell.row)
+    }
+
+    fn set(&mut self, slot: usize, stamp: u64, version: u64, row: u32) {
+        if slot >= self.0.len() {
+            self.0.resize(slot + 1, Cell::default());
+        }
+        self.0[slot] = Cell { stamp, version, row };
+    }
+}
+
+/// A length as a column holds it. A batch is finished long before it has 2³² of anything.
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,439 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use vespid_ebpf::ConnectionOp;
+
+use super::view::What;
+use super::*;
+use crate::enrich::{Nothing, Options};
+use crate::event::{Exec, Exit, Fork, Image, Open, Subject};
+use crate::interface::vespid::plugin::reports::Row;
+
+const NO_LOSS: Lost = Lost {
+    kernel: 0,
+    decode: 0,
+    queue: 0,
+};
+
+/// Asserts everything that the interface promises of a batch.
+fn check(batch: &Batch, kinds: Kinds) {
+    let strings = &batch.strings;
+    assert_eq!(strings.ends[0], 0);
+    assert!(strings.ends.is_sorted());
+    assert_eq!(*strings.ends.last().unwrap() as usize, strings.blob.len());
+    let are_strings = |columns: &[&[u32]]| {
+        assert!(
+            columns
+                .iter()
+                .all(|column| column.iter().all(|&id| (id as usize) < strings.ends.len()))
+        );
+    };
+    let refer = |column: &[u32], rows: usize| assert!(column.iter().all(|&row| row == NONE || (row as usize) < rows));
+
+    let processes = &batch.processes;
+    let rows = processes.pid.len();
+    let columns = [
+        &processes.ppid,
+        &processes.parent,
+        &processes.uid,
+        &processes.gid,
+        &processes.euid,
+        &processes.login_uid,
+        &processes.comm,
+        &processes.exe,
+        &processes.args,
+        &processes.cwd,
+        &processes.tty,
+        &processes.cgroup,
+        &processes.container,
+        &processes.flags,
+    ];
+    assert!(columns.iter().all(|column| column.len() == rows));
+    assert_eq!((processes.start.len(), processes.namespaces.len()), (rows, 8 * rows));
+    are_strings(&columns.map(Vec::as_slice)[6..12]);
+    refer(&processes.container, batch.containers.id.len());
+    // Parents come first, so there is no loop.
+    for (row, &parent) in processes.parent.iter().enumerate() {
+        assert!(parent == NONE || (parent as usize) < row);
+    }
+
+    let containers = &batch.containers;
+    let columns = [
+        &containers.id,
+        &containers.runtime,
+        &containers.name,
+        &containers.image,
+        &containers.pod_uid,
+        &containers.pod,
+        &containers.namespace,
+    ];
+    assert!(columns.iter().all(|column| column.len() == containers.id.len()));
+    are_strings(&columns.map(Vec::as_slice));
+
+    let mut seqs = Vec::new();
+    let mut referred = Vec::new();
+    let mut facts = |wanted: bool, seq: &[u64], process: &[u32], others: &[usize]| {
+        assert!(wanted && !seq.is_empty());
+        assert!(seq.is_sorted_by(|a, b| a < b));
+        assert!(process.len() == seq.len() && others.iter().all(|&len| len == seq.len()));
+        refer(process, rows);
+        referred.extend_from_slice(process);
+        seqs.extend_from_slice(seq);
+    };
+    if let Some(execs) = &batch.execs {
+        let lens = [
+            execs.time.len(),
+            execs.previous.len(),
+            execs.filename.len(),
+            execs.errno.len(),
+        ];
+        facts(kinds.contains(Kinds::EXECS), &execs.seq, &execs.process, &lens);
+        facts(true, &execs.seq, &execs.previous, &[]);
+        are_strings(&[&execs.filename]);
+    }
+    if let Some(exits) = &batch.exits {
+        let lens = [
+            exits.time.len(),
+            exits.code.len(),
+            exits.signal.len(),
+            exits.lifetime.len(),
+        ];
+        facts(kinds.contains(Kinds::EXITS), &exits.seq, &exits.process, &lens);
+    }
+    if let Some(table) = &batch.connections {
+        let lens = [
+            table.time.len(),
+            table.op.len(),
+            table.direction.len(),
+            table.addresses.len() / 32,
+            table.local_port.len(),
+            table.remote_port.len(),
+            table.cookie.len(),
+            table.sent.len(),
+            table.received.len(),
+            table.duration.len(),
+            table.srtt.len(),
+            table.retransmits.len(),
+            table.errno.len(),
+            table.netns.len(),
+        ];
+        facts(kinds.contains(Kinds::CONNECTIONS), &table.seq, &table.process, &lens);
+    }
+    if let Some(opens) = &batch.opens {
+        let lens = [
+            opens.time.len(),
+            opens.path.len(),
+            opens.typed.len(),
+            opens.flags.len(),
+            opens.mode.len(),
+            opens.result.len(),
+            opens.path_kind.len(),
+        ];
+        facts(kinds.contains(Kinds::OPENS), &opens.seq, &opens.process, &lens);
+        are_strings(&[&opens.path, &opens.typed]);
+    }
+    if !seqs.is_empty() {
+        let range = (*seqs.iter().min().unwrap(), *seqs.iter().max().unwrap());
+        assert_eq!((batch.header.first, batch.header.last), range);
+    }
+
+    // Every row is one that a fact refers to, or an ancestor of one.
+    let mut reached = HashSet::new();
+    for mut row in referred {
+        while row != NONE && reached.insert(row) {
+            row = processes.parent[row as usize];
+        }
+    }
+    assert_eq!(reached.len(), rows);
+    let used: HashSet<u32> = processes.container.iter().copied().filter(|&row| row != NONE).collect();
+    assert_eq!(used.len(), containers.id.len());
+}
+
+/// A table and a builder in front of it.
+struct Pipeline {
+    table: ProcessTable,
+    builder: Builder,
+    kinds: Kinds,
+    seq: u64,
+}
+
+impl Pipeline {
+    fn new(kinds: Kinds) -> Pipeline {
+        let table = ProcessTable::new(
+            Options {
+                capacity: 64,
+                ..Options::default()
+            },
+            Box::new(Nothing),
+        );
+        Pipeline {
+            table,
+            builder: Builder::new(kinds, "n1", "b"),
+            kinds,
+            seq: 0,
+        }
+    }
+
+    fn all() -> Pipeline {
+        Pipeline::new(Kinds::EXECS | Kinds::EXITS | Kinds::CONNECTIONS | Kinds::OPENS)
+    }
+
+    fn push(&mut self, pid: u32, body: Body<'_>) -> bool {
+        self.seq += 1;
+        let subject = Subject {
+            pid: pid % 100,
+            tid: pid % 100,
+            start: start(pid),
+            uid: 0,
+            gid: 0,
+            cgroup: 0,
+        };
+        let event = Event {
+            time: 1_000 + self.seq,
+            subject,
+            body,
+        };
+        let whose = self.table.observe(&event);
+        self.builder.push(self.seq, &event, &whose, &self.table)
+    }
+
+    fn finish(&mut self) -> Batch {
+        let batch = self.builder.finish(NO_LOSS);
+        check(&batch, self.kinds);
+        batch
+    }
+}
+
+/// 102 is the process that has pid 2 after the process 2.
+fn start(pid: u32) -> u64 {
+    u64::from(pid)
+}
+
+fn fork(pid: u32) -> Body<'static> {
+    Body::Fork(Fork {
+        child_pid: pid % 100,
+        child_start: start(pid),
+        child_cgroup: 0,
+    })
+}
+
+fn exec<'a>(ppid: u32, exe: &'a str, cgroup: &'a str) -> Body<'a> {
+    let image = Image {
+        ppid: ppid % 100,
+        parent_start: start(ppid),
+        exe: exe.into(),
+        cgroup_path: cgroup.into(),
+        ..Image::default()
+    };
+    Body::Exec(Exec {
+        filename: exe.into(),
+        errno: 0,
+        image,
+    })
+}
+
+fn open<'a>(path: &'a str, typed: &'a str) -> Body<'a> {
+    Body::Open(Open {
+        path: path.into(),
+        typed: typed.into(),
+        result: -13,
+        ..Open::default()
+    })
+}
+
+const EXIT: Body<'static> = Body::Exit(Exit { code: 3, signal: 0 });
+
+/// The executable of a row and of its ancestors.
+fn lineage(batch: &Batch, row: u32) -> String {
+    let process = view::process(batch, row);
+    let line = process.into_iter().chain(view::ancestors(batch, row));
+    line.map(|process| str::from_utf8(process.exe).unwrap())
+        .collect::<Vec<_>>()
+        .join(" < ")
+}
+
+#[test]
+fn an_event_is_found_again_with_its_process_ancestors_and_container() {
+    let mut pipeline = Pipeline::all();
+    let cgroup = format!("/docker/{}", "3".repeat(64));
+    pipeline.push(1, exec(0, "init", "/"));
+    pipeline.push(1, fork(2));
+    pipeline.push(2, exec(1, "nginx", &cgroup));
+    pipeline.push(2, open("/etc/shadow", "../etc/shadow"));
+    let batch = pipeline.finish();
+    let fact = view::fact(&batch, Row::Open(0)).unwrap();
+    assert_eq!((fact.seq, fact.time), (4, 1_004));
+    let What::Open(open) = &fact.what else {
+        panic!("{fact:?}")
+    };
+    assert_eq!(
+        (open.path.as_slice(), open.typed.as_slice()),
+        (&b"/etc/shadow"[..], &b"../etc/shadow"[..])
+    );
+    assert_eq!(open.result, -13);
+    assert_eq!(lineage(&batch, fact.process), "nginx < init");
+    let process = view::process(&batch, fact.process).unwrap();
+    let container = view::container(&batch, process.container).unwrap();
+    assert_eq!((container.runtime, container.id.len()), (&b"docker"[..], 64));
+    assert_eq!(view::fact(&batch, Row::Open(1)), None);
+    assert_eq!(view::fact(&batch, Row::Exit(0)), None);
+}
+
+#[test]
+fn a_process_has_one_row_for_each_image_and_an_exec_names_both() {
+    let mut pipeline = Pipeline::all();
+    pipeline.push(1, exec(0, "init", "/"));
+    pipeline.push(1, fork(2));
+    pipeline.push(2, open("/a", "/a"));
+    pipeline.push(2, exec(1, "sh", "/"));
+    pipeline.push(2, open("/b", "/b"));
+    pipeline.push(2, exec(1, "ls", "/"));
+    pipeline.push(2, open("/c", "/c"));
+    pipeline.push(2, EXIT);
+    let batch = pipeline.finish();
+    let opens = &batch.opens.as_ref().unwrap().process;
+    assert_eq!(
+        [0, 1, 2].map(|at: usize| lineage(&batch, opens[at])),
+        ["init < init", "sh < init", "ls < init"]
+    );
+    let execs = batch.execs.as_ref().unwrap();
+    assert_eq!(execs.previous, [NONE, opens[0], opens[1]]);
+    assert_eq!(execs.process[1..], opens[1..]);
+    assert_eq!(batch.processes.pid.len(), 4);
+    assert_eq!(batch.processes.flags[opens[2] as usize], process_flags::EXITED);
+    let exits = batch.exits.as_ref().unwrap();
+    assert_eq!(
+        (exits.process[0], exits.code[0], exits.lifetime[0]),
+        (opens[2], 3, 1_008 - 2)
+    );
+}
+
+#[test]
+fn the_image_before_is_there_even_if_nothing_else_refers_to_it() {
+    let mut pipeline = Pipeline::new(Kinds::EXECS);
+    pipeline.push(1, exec(0, "init", "/"));
+    pipeline.push(1, fork(2));
+    pipeline.push(2, exec(1, "sh", "/"));
+    pipeline.finish();
+    pipeline.push(2, exec(1, "ls", "/"));
+    let batch = pipeline.finish();
+    let execs = batch.execs.as_ref().unwrap();
+    assert_eq!(lineage(&batch, execs.previous[0]), "sh < init");
+    assert_eq!(lineage(&batch, execs.process[0]), "ls < init");
+}
+
+#[test]
+fn only_what_was_subscribed_to_leaves_a_trace() {
+    let mut pipeline = Pipeline::new(Kinds::OPENS);
+    pipeline.push(1, exec(0, "init", "/"));
+    pipeline.push(1, fork(2));
+    pipeline.push(2, exec(1, "unseen", "/"));
+    assert!(!pipeline.push(2, EXIT));
+    assert!(pipeline.push(1, open("/a", "/a")));
+    assert_eq!(
+        (pipeline.builder.len(), pipeline.builder.oldest_time()),
+        (1, Some(1_005))
+    );
+    let batch = pipeline.finish();
+    assert!(batch.execs.is_none() && batch.exits.is_none() && batch.connections.is_none());
+    assert_eq!(batch.processes.pid, [1]);
+    assert!(!batch.strings.blob.windows(6).any(|text| text == b"unseen"));
+    assert!(pipeline.builder.is_empty());
+}
+
+#[test]
+fn an_equal_typed_path_is_stored_once() {
+    let mut pipeline = Pipeline::new(Kinds::OPENS);
+    pipeline.push(1, open("/etc/passwd", "/etc/passwd"));
+    pipeline.push(1, open("", ""));
+    let batch = pipeline.finish();
+    let opens = batch.opens.as_ref().unwrap();
+    assert_eq!((opens.path[0], opens.path[1]), (opens.typed[0], 0));
+    assert_eq!(batch.strings.blob, b"/etc/passwd");
+}
+
+#[test]
+fn a_connection_is_found_again() {
+    let mut pipeline = Pipeline::all();
+    let connection = Connection {
+        op: ConnectionOp::Failed,
+        direction: 0,
+        local: "10.0.0.1:40000".parse().unwrap(),
+        remote: "[2001:db8::1]:443".parse().unwrap(),
+        cookie: 1,
+        sent: 2,
+        received: 3,
+        duration: 4,
+        srtt: 5,
+        retransmits: 6,
+        errno: 111,
+        netns: 7,
+    };
+    pipeline.push(0, Body::Connection(connection));
+    pipeline.push(1, Body::Connection(connection));
+    let batch = pipeline.finish();
+    let fact = view::fact(&batch, Row::Connection(0)).unwrap();
+    assert_eq!((fact.process, fact.what), (NONE, What::Connection(connection)));
+    assert_eq!(view::fact(&batch, Row::Connection(1)).unwrap().process, 0);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Fork(u32, u32),
+    Exec(u32, u32, String),
+    Fail(u32),
+    Exit(u32),
+    Open(u32, String, String),
+    Flush,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pid = prop_oneof![0..12u32, 100..112u32];
+    let group = prop_oneof![Just(String::new()), "/docker/[ab]{64}", "/system.slice/[a-c]"];
+    prop_oneof![
+        (pid.clone(), pid.clone()).prop_map(|(parent, child)| Step::Fork(parent, child)),
+        (pid.clone(), pid.clone(), group).prop_map(|(pid, ppid, group)| Step::Exec(pid, ppid, group)),
+        pid.clone().prop_map(Step::Fail),
+        pid.clone().prop_map(Step::Exit),
+        (pid, ".{0,5}", ".{0,5}").prop_map(|(pid, path, typed)| Step::Open(pid, path, typed)),
+        Just(Step::Flush),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_a_batch_keeps_what_the_interface_promises(
+        steps in proptest::collection::vec(step(), 0..200),
+        kinds in 0..16u32,
+        capacity in 1..20usize,
+    ) {
+        let all = [Kinds::EXECS, Kinds::EXITS, Kinds::CONNECTIONS, Kinds::OPENS];
+        let kinds = (0..4).filter(|at| kinds & (1 << at) != 0).fold(Kinds::empty(), |kinds, at| kinds | all[at]);
+        let mut pipeline = Pipeline::new(kinds);
+        pipeline.table = ProcessTable::new(Options { capacity, grace_ns: 20, ..Options::default() }, Box::new(Nothing));
+        let mut pushed = 0;
+        let mut rows = 0;
+        let mut count = |batch: &Batch| {
+            rows += batch.execs.as_ref().map_or(0, |table| table.seq.len());
+            rows += batch.exits.as_ref().map_or(0, |table| table.seq.len());
+            rows += batch.opens.as_ref().map_or(0, |table| table.seq.len());
+        };
+        for step in &steps {
+            pushed += usize::from(match step {
+                Step::Fork(parent, child) => pipeline.push(*parent, fork(*child)),
+                Step::Exec(pid, ppid, group) => pipeline.push(*pid, exec(*ppid, "x", group)),
+                Step::Fail(pid) => {
+                    pipeline.push(*pid, Body::Exec(Exec { filename: "y".into(), errno: 2, ..Exec::default() }))
+                }
+                Step::Exit(pid) => pipeline.push(*pid, EXIT),
+                Step::Open(pid, path, typed) => pipeline.push(*pid, open(path, typed)),
+                Step::Flush => {
+                    count(&pipeline.finish());
+                    false
+                }
+            });
+        }
+        count(&pipeline.finish());
+        prop_assert_eq!(rows, pushed);
+    }
+}

@@ -1,0 +1,200 @@
+//! A process as the table holds it.
+//!
+//! What a child inherits is shared with the parent until one of them calls `execve`; so a fork copies no text.
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::containers::ContainerId;
+use crate::event::{self, process_flags};
+
+/// `/proc` tells starts in clock ticks of 1/100 s (`USER_HZ`), rounded down.
+pub(super) const TICK_NS: u64 = 10_000_000;
+
+/// A slot of the table: stays the same as long as the table holds the process, and is then used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId(pub(super) u32);
+
+impl ProcessId {
+    /// The slot's number; slots are numbered densely from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// Process id of the parent that created it.
+    pub ppid: u32,
+    /// Start in Unix nanoseconds; 0 if not known.
+    pub start: u64,
+    /// The parent; or, below very deep trees, the nearest ancestor that is kept.
+    pub parent: Option<ProcessId>,
+    /// Real user id; `u32::MAX` if not known.
+    pub uid: u32,
+    /// Real group id; `u32::MAX` if not known.
+    pub gid: u32,
+    /// Effective user id.
+    pub euid: u32,
+    /// User who logged in; `u32::MAX` if nobody did.
+    pub login_uid: u32,
+    /// See [`process_flags`].
+    pub flags: u32,
+    /// Changes with everything a row of the batch shows of the process, and is never used twice.
+    pub version: u64,
+    pub(super) image: Arc<Image>,
+    pub(super) group: Arc<Group>,
+    /// Id of the v2 control group; 0 if not known.
+    pub(super) cgroup_id: u64,
+    /// Whether `start` came from the kernel rather than from `/proc`.
+    pub(super) exact: bool,
+    /// In the queue of ended processes.
+    pub(super) queued: bool,
+    /// When it ended; meaningful with [`process_flags::EXITED`].
+    pub(super) ended: u64,
+    /// Entries whose parent this is.
+    pub(super) children: u32,
+    /// An earlier process with the same pid.
+    pub(super) older: Option<ProcessId>,
+    /// The table's clock at the last event.
+    pub(super) last_seen: u64,
+}
+
+impl Process {
+    /// Short name.
+    #[must_use]
+    pub fn comm(&self) -> &[u8] {
+        self.image.text(0)
+    }
+
+    /// Controlling terminal, or empty.
+    #[must_use]
+    pub fn tty(&self) -> &[u8] {
+        self.image.text(1)
+    }
+
+    /// Absolute path of the executable.
+    #[must_use]
+    pub fn exe(&self) -> &[u8] {
+        self.image.text(2)
+    }
+
+    /// Arguments, each with its NUL.
+    #[must_use]
+    pub fn args(&self) -> &[u8] {
+        self.image.text(3)
+    }
+
+    /// Working directory when the image was started.
+    #[must_use]
+    pub fn cwd(&self) -> &[u8] {
+        self.image.text(4)
+    }
+
+    /// Path of the control group.
+    #[must_use]
+    pub fn cgroup(&self) -> &[u8] {
+        &self.group.path
+    }
+
+    /// The container it runs in.
+    #[must_use]
+    pub fn container(&self) -> Option<ContainerId> {
+        self.group.container
+    }
+
+    /// Inode numbers of the namespaces, in the order of [`vespid_ebpf::NAMESPACES`]; 0 if not known.
+    #[must_use]
+    pub fn namespaces(&self) -> &[u32; 8] {
+        &self.image.namespaces
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.flags & process_flags::EXITED != 0
+    }
+
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.flags & process_flags::INCOMPLETE != 0
+    }
+
+    /// Whether a process with this pid that started then is this one.
+    pub(super) fn started(&self, start: u64, exact: bool) -> bool {
+        let known = self.start != 0 && start != 0;
+        !known || self.start == start || (!(self.exact && exact) && self.start.abs_diff(start) <= TICK_NS)
+    }
+}
+
+/// Where a process runs.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) path: Box<[u8]>,
+    pub(super) container: Option<ContainerId>,
+}
+
+/// What a process runs.
+pub(super) struct Image {
+    /// comm, tty, exe, args, cwd.
+    text: Box<[u8]>,
+    ends: [usize; 5],
+    pub(super) namespaces: [u32; 8],
+    /// Bytes of text that all images together hold.
+    total: Arc<AtomicUsize>,
+}
+
+impl Image {
+    pub(super) fn new(image: &event::Image<'_>, total: &Arc<AtomicUsize>) -> Arc<Image> {
+        let parts = [&image.comm, &image.tty, &image.exe, &image.args, &image.cwd].map(|part| part.as_slice());
+        let text = parts.concat().into_boxed_slice();
+        let mut end = 0;
+        let ends = parts.map(|part| {
+            end += part.len();
+            end
+        });
+        total.fetch_add(text.len(), Ordering::Relaxed);
+        Arc::new(Image {
+            text,
+            ends,
+            namespaces: image.namespaces,
+            total: Arc::clone(total),
+        })
+    }
+
+    /// The same with at most `most` bytes of arguments; none if there are no more.
+    pub(super) fn with_fewer_args(&self, most: usize) -> Option<Arc<Image>> {
+        let [comm, tty, exe, args, cwd] = [0, 1, 2, 3, 4].map(|part| self.text(part));
+        let args = args.get(..most).filter(|fewer| fewer.len() < args.len())?;
+        let image = event::Image {
+            comm: comm.into(),
+            tty: tty.into(),
+            exe: exe.into(),
+            args: args.into(),
+            cwd: cwd.into(),
+            namespaces: self.namespaces,
+            ..event::Image::default()
+        };
+        Some(Image::new(&image, &self.total))
+    }
+
+    fn text(&self, part: usize) -> &[u8] {
+        let start = if part == 0 { 0 } else { self.ends[part - 1] };
+        &self.text[start..self.ends[part]]
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.text.len(), Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::bytes::Bytes::from(&*self.text).fmt(f)
+    }
+}

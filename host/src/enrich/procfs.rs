@@ -1,0 +1,232 @@
+//! Processes as `/proc` shows them: at start, and when an event names one that nothing is known of.
+//!
+//! A process may end while it is being read. Then what was read is dropped, or, if the essential part is there, the
+//! rest is left empty. Formats are those of proc(5) and of the kernel's Documentation/filesystems/proc.rst.
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::process::TICK_NS;
+use super::{Process, Source, container};
+use crate::event::{Image, Known, KnownContainer, Subject, process_flags};
+
+mod stat;
+
+use stat::Stat;
+
+/// Share of the time that looking processes up may take: beyond it, an overloaded daemon would fall behind further.
+const MAX_SHARE: u32 = 4;
+/// What may be spent at once after a quiet time.
+const MAX_SAVED: Duration = Duration::from_millis(250);
+
+/// `/proc` of this node.
+#[derive(Debug)]
+pub struct Procfs {
+    proc: PathBuf,
+    runc: PathBuf,
+    boot_offset_ns: u64,
+    saved: Duration,
+    last: Instant,
+}
+
+impl Procfs {
+    /// `boot_offset_ns` is what the daemon adds to `CLOCK_BOOTTIME` to get Unix time, in nanoseconds.
+    #[must_use]
+    pub fn new(boot_offset_ns: u64) -> Procfs {
+        Procfs {
+            proc: "/proc".into(),
+            runc: "/run/runc".into(),
+            boot_offset_ns,
+            saved: MAX_SAVED,
+            last: Instant::now(),
+        }
+    }
+
+    /// All running processes, parents before their children.
+    ///
+    /// # Errors
+    /// If `/proc` itself cannot be listed.
+    pub fn processes(&self) -> io::Result<Vec<Known<'static>>> {
+        let entries = fs::read_dir(&self.proc)?;
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let mut unsorted: HashMap<u32, Known<'static>> = HashMap::new();
+        let mut pids: Vec<u32> = pids.collect();
+        pids.retain(|&pid| {
+            self.read(pid)
+                .is_some_and(|known| unsorted.insert(pid, known).is_none())
+        });
+        let mut sorted = Vec::with_capacity(pids.len());
+        for pid in pids {
+            let mut lineage = Vec::new();
+            let mut next = pid;
+            while let Some(known) = unsorted.remove(&next) {
+                next = known.image.ppid;
+                lineage.push(known);
+            }
+            sorted.extend(lineage.into_iter().rev());
+        }
+        Ok(sorted)
+    }
+
+    /// Whether the process still runs.
+    #[must_use]
+    pub fn is_alive(&self, process: &Process) -> bool {
+        let stat = read(&self.proc.join(process.pid.to_string()).join("stat"));
+        let stat = stat.as_deref().and_then(Stat::parse);
+        stat.is_some_and(|stat| !stat.is_zombie && process.started(self.start(&stat), false))
+    }
+
+    /// A process; none if it ended before the essential part was read.
+    #[must_use]
+    pub fn read(&self, pid: u32) -> Option<Known<'static>> {
+        let folder = self.proc.join(pid.to_string());
+        let text = read(&folder.join("stat"))?;
+        let stat = Stat::parse(&text)?;
+        let users = stat::users(&read(&folder.join("status"))?)?;
+        let mut flags = if stat.is_kernel_thread {
+            process_flags::KERNEL
+        } else {
+            0
+        };
+        let (exe, exe_flags) = executable(&folder);
+        let (args, is_cut) = arguments(&folder);
+        flags |= exe_flags | if is_cut { process_flags::ARGS_TRUNCATED } else { 0 };
+        let image = Image {
+            ppid: stat.ppid,
+            parent_start: 0,
+            euid: users.euid,
+            egid: users.egid,
+            login_uid: number(&folder.join("loginuid")),
+            session: number(&folder.join("sessionid")),
+            namespaces: vespid_ebpf::NAMESPACES.map(|name| namespace(&folder, name)),
+            flags,
+            comm: stat.comm.to_vec().into(),
+            tty: stat.tty().into_bytes().into(),
+            exe: exe.into(),
+            args_total: u32::try_from(args.len()).unwrap_or(u32::MAX),
+            args: args.into(),
+            cwd: link(&folder.join("cwd")).into(),
+            cgroup_path: container::choose(&read(&folder.join("cgroup")).unwrap_or_default())
+                .to_vec()
+                .into(),
+        };
+        // The pid may have been used again meanwhile.
+        let again = read(&folder.join("stat"))?;
+        let is_same = Stat::parse(&again)?.start_ticks == stat.start_ticks;
+        let subject = Subject {
+            pid,
+            tid: pid,
+            start: self.start(&stat),
+            uid: users.uid,
+            gid: users.gid,
+            cgroup: 0,
+        };
+        is_same.then_some(Known { subject, image })
+    }
+
+    fn start(&self, stat: &Stat<'_>) -> u64 {
+        stat.start_ticks
+            .saturating_mul(TICK_NS)
+            .saturating_add(self.boot_offset_ns)
+    }
+}
+
+impl Source for Procfs {
+    fn look_up(&mut self, pid: u32) -> Option<Known<'static>> {
+        let begun = Instant::now();
+        self.saved = MAX_SAVED.min(self.saved + (begun - self.last) / MAX_SHARE);
+        self.last = begun;
+        if self.saved.is_zero() {
+            return None;
+        }
+        let known = self.read(pid);
+        self.saved = self.saved.saturating_sub(begun.elapsed());
+        known
+    }
+
+    /// Only runc leaves the choice of a name to its caller; it keeps a folder for each container.
+    fn container_of(&mut self, cgroup: &[u8]) -> Option<KnownContainer<'static>> {
+        let names = cgroup
+            .rsplit(|&byte| byte == b'/')
+            .filter_map(|name| str::from_utf8(name).ok());
+        let ids = names.map(|name| {
+            name.strip_prefix("runc-")
+                .and_then(|name| name.strip_suffix(".scope"))
+                .unwrap_or(name)
+        });
+        let is_id = |id: &&str| !matches!(*id, "" | "." | "..") && self.runc.join(id).join("state.json").exists();
+        let id = ids.into_iter().find(is_id)?;
+        Some(KnownContainer {
+            cgroup: cgroup.to_vec().into(),
+            id: id.as_bytes().to_vec().into(),
+            runtime: container::Runtime::Runc.name().into(),
+            ..KnownContainer::default()
+        })
+    }
+}
+
+/// A whole file; none if it or the process is gone.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    fs::read(path).ok()
+}
+
+/// A file with one number; `u32::MAX`, as the kernel has it for "unset", if there is none.
+fn number(path: &Path) -> u32 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.trim().parse().unwrap_or(u32::MAX)
+}
+
+/// What a link says; empty if it cannot be read, as for a kernel thread.
+fn link(path: &Path) -> Vec<u8> {
+    fs::read_link(path)
+        .map(|target| target.into_os_string().into_vec())
+        .unwrap_or_default()
+}
+
+/// Inode number of a namespace, from a link such as `mnt:[4026531841]`; 0 if it cannot be read.
+fn namespace(folder: &Path, name: &str) -> u32 {
+    let target = link(&folder.join("ns").join(name));
+    let digits: Vec<u8> = target.into_iter().filter(u8::is_ascii_digit).collect();
+    str::from_utf8(&digits)
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Path of the executable, without what the kernel appends if it was deleted, and the flags that say so.
+fn executable(folder: &Path) -> (Vec<u8>, u32) {
+    let path = folder.join("exe");
+    let target = link(&path);
+    let Some(name) = target.strip_suffix(b" (deleted)") else {
+        return (target, 0);
+    };
+    if let Some(memfd) = name.strip_prefix(b"/memfd:") {
+        return ([b"memfd:", memfd].concat(), process_flags::MEMFD);
+    }
+    // A file may really be called so.
+    match fs::metadata(&path) {
+        Ok(file) if file.nlink() > 0 => (target, 0),
+        _ => (name.to_vec(), process_flags::DELETED),
+    }
+}
+
+/// Arguments as an exec event has them, each with its NUL, and whether they were cut.
+fn arguments(folder: &Path) -> (Vec<u8>, bool) {
+    let mut args = Vec::new();
+    let most = vespid_ebpf::MAX_ARGS as u64 + 1;
+    let complete = fs::File::open(folder.join("cmdline")).and_then(|file| file.take(most).read_to_end(&mut args));
+    let is_cut = complete.is_err() || args.len() > vespid_ebpf::MAX_ARGS;
+    args.truncate(vespid_ebpf::MAX_ARGS);
+    // A process that wrote its own title may have left out the last one.
+    if !is_cut && args.last().is_some_and(|&last| last != 0) {
+        args.push(0);
+    }
+    (args, is_cut)
+}
+
+#[cfg(test)]
+mod tests;
