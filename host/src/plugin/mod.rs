@@ -1,1 +1,34 @@
-//! To come.
+//! WebAssembly plugins: from a file in a directory to a thread that is handed batches and hands on reports.
+//!
+//! A plugin harms only itself. Its file is inspected before it is compiled, its calls have deadlines, its memory and
+//! its reports have limits, its queue is bounded; and whatever it does becomes a number in [`PluginStats`].
+mod component;
+pub mod config;
+mod directory;
+mod engine;
+mod failure;
+mod inspect;
+mod instance;
+mod limits;
+mod log;
+mod manifest;
+mod refusal;
+mod report;
+mod runner;
+mod stats;
+mod supervisor;
+mod view;
+mod worker;
+
+pub use component::{Identity, Plugin};
+pub use directory::{DirectoryError, Found, load, scan};
+pub use engine::{Engine, EngineError};
+pub use failure::Failure;
+pub use inspect::{ACCEPTED, inspect};
+pub use instance::{Instance, Snapshot};
+pub use limits::Limits;
+pub use manifest::{ManifestError, kind_names};
+pub use refusal::{Refusal, Why};
+pub use report::BadReport;
+pub use stats::{CALL_TIME_BOUNDS, CallTimes, PluginStats, Status};
+pub use worker::{Delivery, Rows, Sink, StartError, Worker};

@@ -1,0 +1,183 @@
+//! A file on its way to a plugin: read, inspected, compiled, asked what it is.
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wasmtime::Store;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use crate::interface;
+use crate::interface::vespid::plugin::describe::{Kinds, Manifest};
+use crate::interface::vespid::plugin::log;
+
+use super::config::{ConfigError, check_keys};
+use super::engine::Engine;
+use super::failure::Failure;
+use super::inspect::inspect;
+use super::instance::{Instance, Snapshot, Tenant};
+use super::limits::Limits;
+use super::log::LogGate;
+use super::manifest;
+use super::refusal::{Refusal, Why};
+
+/// A plugin that can be started. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    /// What it is, for whoever reads its reports.
+    pub identity: Arc<Identity>,
+    /// What it says about itself.
+    pub manifest: Arc<Manifest>,
+    /// JSON Schema of its configuration; `{}` if it has none.
+    pub schema: Arc<Value>,
+    code: Code,
+    pub(super) limits: Arc<Limits>,
+    pub(super) log: Arc<LogGate>,
+}
+
+/// Which plugin.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Identity {
+    /// Its name, unique in a daemon.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its file, in hexadecimal.
+    pub digest: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// Version of the interface that it speaks.
+    pub interface: &'static str,
+}
+
+impl Plugin {
+    /// Makes a plugin of a component file. Nothing in the file runs before it is known to be one.
+    ///
+    /// # Errors
+    /// Why the file does not become a plugin.
+    pub fn load(engine: &Engine, file: &Path, limits: &Limits) -> Result<Plugin, Refusal> {
+        let load = || -> Result<Plugin, Why> {
+            let bytes = read(file, limits.file_bytes)?;
+            let interface = inspect(&bytes)?;
+            let code = Code::compile(engine, &bytes)?;
+            let limits = Arc::new(limits.clone());
+            let log = Arc::new(LogGate::new(Instant::now()));
+            let manifest = describe(&code, file, &limits, &log)?;
+            let schema = manifest::check(&manifest)?;
+            let identity = Identity {
+                name: manifest.name.clone(),
+                version: manifest.version.clone(),
+                digest: hex(&Sha256::digest(&bytes)),
+                file: file.to_owned(),
+                interface,
+            };
+            Ok(Plugin {
+                identity: Arc::new(identity),
+                manifest: Arc::new(manifest),
+                schema: Arc::new(schema),
+                code,
+                limits,
+                log,
+            })
+        };
+        load().map_err(|why| Refusal {
+            file: file.to_owned(),
+            why,
+        })
+    }
+
+    /// The tables that it wants.
+    #[must_use]
+    pub fn subscription(&self) -> Kinds {
+        self.manifest.subscription
+    }
+
+    /// Whether its schema knows all keys of a configuration.
+    ///
+    /// # Errors
+    /// The first unknown key.
+    pub fn check_config(&self, config: &Value) -> Result<(), ConfigError> {
+        check_keys(&self.schema, config)
+    }
+
+    /// Starts an instance, from a snapshot if there is one; a snapshot that the plugin does not understand is ignored.
+    ///
+    /// # Errors
+    /// If it does not accept its configuration, or fails while starting.
+    pub fn start(&self, config: &Value, snapshot: Option<&Snapshot>) -> Result<Instance, Failure> {
+        let (manifest, limits, log) = (self.manifest.clone(), self.limits.clone(), self.log.clone());
+        let mut instance = Instance::new(&self.code, manifest, limits, log)?;
+        instance.init(&config.to_string())?;
+        if let Some(snapshot) = snapshot {
+            instance.restore(snapshot)?;
+        }
+        Ok(instance)
+    }
+}
+
+fn read(file: &Path, max: u64) -> Result<Vec<u8>, Why> {
+    let mut bytes = Vec::new();
+    let file = File::open(file).map_err(Why::Unreadable)?;
+    file.take(max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(Why::Unreadable)?;
+    if bytes.len() as u64 > max {
+        Err(Why::TooLarge { max })
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// Asks in an instance that is thrown away: the first one that counts starts with its configuration.
+fn describe(code: &Code, file: &Path, limits: &Arc<Limits>, log: &Arc<LogGate>) -> Result<Manifest, Why> {
+    let unknown = Manifest {
+        name: file.file_stem().unwrap_or_default().display().to_string(),
+        version: String::new(),
+        description: String::new(),
+        subscription: Kinds::empty(),
+        metrics: Vec::new(),
+        config_schema: String::new(),
+        state_version: 0,
+    };
+    Instance::new(code, Arc::new(unknown), limits.clone(), log.clone())
+        .and_then(|mut instance| instance.describe())
+        .map_err(Why::Describe)
+}
+
+/// Compiled code with its imports resolved.
+#[derive(Clone)]
+pub(super) struct Code(interface::PluginPre<Tenant>);
+
+impl Code {
+    fn compile(engine: &Engine, bytes: &[u8]) -> Result<Code, Why> {
+        let engine = engine.wasmtime();
+        let component = Component::from_binary(engine, bytes).map_err(|error| Why::Invalid(format!("{error:#}")))?;
+        let mismatch = |error: wasmtime::Error| Why::Interface(format!("{error:#}"));
+        let mut linker = Linker::new(engine);
+        log::add_to_linker::<_, HasSelf<_>>(&mut linker, |tenant: &mut Tenant| tenant).map_err(mismatch)?;
+        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+        interface::PluginPre::new(pre).map(Code).map_err(mismatch)
+    }
+
+    pub(super) fn engine(&self) -> &wasmtime::Engine {
+        self.0.engine()
+    }
+
+    pub(super) fn instantiate(&self, store: &mut Store<Tenant>) -> wasmtime::Result<interface::Plugin> {
+        self.0.instantiate(store)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            for nibble in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(u32::from(nibble), 16));
+            }
+            text
+        })
+}

@@ -1,0 +1,58 @@
+//! A batch as one plugin gets it: the shared columns, under a header of its own.
+//!
+//! What was lost before a batch differs from plugin to plugin, since each has its own queue. The columns are megabytes
+//! and shared; so they are lent to the call, and only the header is made anew.
+use wasmtime::component::{ComponentType, Lower};
+
+use crate::interface::vespid::plugin::events::{
+    Batch, Connections, Containers, Execs, Exits, Lost, Opens, Processes, Strings,
+};
+
+/// Field by field the interface's `header`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct HeaderView<'a> {
+    node: &'a str,
+    #[component(name = "boot-id")]
+    boot_id: &'a str,
+    first: u64,
+    last: u64,
+    lost: Lost,
+}
+
+/// Field by field the interface's `batch`.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct BatchView<'a> {
+    header: HeaderView<'a>,
+    strings: &'a Strings,
+    processes: &'a Processes,
+    containers: &'a Containers,
+    execs: Option<&'a Execs>,
+    exits: Option<&'a Exits>,
+    connections: Option<&'a Connections>,
+    opens: Option<&'a Opens>,
+}
+
+impl<'a> BatchView<'a> {
+    /// `batch`, before which `lost` was lost.
+    pub(super) fn new(batch: &'a Batch, lost: Lost) -> BatchView<'a> {
+        let header = &batch.header;
+        BatchView {
+            header: HeaderView {
+                node: &header.node,
+                boot_id: &header.boot_id,
+                first: header.first,
+                last: header.last,
+                lost,
+            },
+            strings: &batch.strings,
+            processes: &batch.processes,
+            containers: &batch.containers,
+            execs: batch.execs.as_ref(),
+            exits: batch.exits.as_ref(),
+            connections: batch.connections.as_ref(),
+            opens: batch.opens.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The plugin runtime, tried on a real component that misbehaves on demand.
+#![expect(
+    clippy::expect_used,
+    reason = "what the helpers of a test expect is part of the test"
+)]
+
+mod calls;
+mod cost;
+mod directory;
+mod refusals;
+mod support;
+mod worker;
