@@ -76,7 +76,7 @@ impl fmt::Display for Bytes<'_> {
 }
 
 /// Control characters, and the format characters that reorder or hide what stands beside them.
-fn is_unsafe_to_show(c: char) -> bool {
+pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

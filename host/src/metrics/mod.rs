@@ -1,1 +1,21 @@
-//! To come.
+//! What /metrics shows: the plugins' own metrics, which the daemon keeps for them, and the daemon's numbers about itself.
+//!
+//! A plugin's worker applies each report to its plugin's [`Families`]. A scrape copies the numbers out of them and out of
+//! every stage into a [`Scrape`], and only then renders, so no stage ever waits for text to be written.
+mod classic;
+mod descriptor;
+mod encode;
+mod family;
+mod histogram;
+mod host;
+mod scrape;
+mod series;
+mod usage;
+
+pub use descriptor::{BadMetric, Descriptor};
+pub use encode::{Format, render};
+pub use family::FamilySnapshot;
+pub use histogram::{BATCH_ROWS, CALL_SECONDS, Histogram, LAG_SECONDS};
+pub use scrape::{Books, Build, Plugin, Processes, Scrape, StageName, Verdicts, VerdictsBy};
+pub use series::{Families, Limits, SeriesIds};
+pub use usage::Usage;

@@ -1,1 +1,15 @@
-//! To come.
+//! Verdicts on their way out of the daemon.
+//!
+//! A plugin's worker makes each verdict a [`Record`] while it still has the batch, and hands that to the [`Sink`], which
+//! never makes it wait.
+mod columns;
+mod line;
+mod record;
+mod sink;
+mod time;
+mod writer;
+
+pub use record::{Cause, Origin, Record, Summary, severity_name};
+pub use sink::{Delivery, RECENT, Sink};
+pub use time::time_of_day;
+pub use writer::{Target, Unwritable};

@@ -1,0 +1,253 @@
+//! The daemon's metrics about itself.
+//!
+//! Nothing is lost silently: an event that reached a stage left it, or was dropped there for a reason. This query finds
+//! every stage for which that does not hold, and so must have no result:
+//!
+//! ```promql
+//! sum by (stage, plugin, kind) (vespid_events_in_total)
+//!   != sum by (stage, plugin, kind) ({__name__=~"vespid_events_(out|dropped)_total"})
+//! ```
+//!
+//! What is lost, where and why: `sum by (stage, plugin, reason) (rate(vespid_events_dropped_total[5m])) > 0`. What a plugin
+//! costs: `rate(vespid_plugin_cpu_seconds_total[5m])`.
+use std::fmt;
+
+use prometheus_client::registry::Unit;
+use vespid_ebpf::Kind;
+
+use super::encode::{Page, Pairs};
+use super::scrape::{Plugin, Scrape, StageName};
+use crate::ledger::{self, ROWS};
+
+/// Names outside `vespid_` that the daemon uses, as all Prometheus clients do.
+const PROCESS: [&str; 3] = [
+    "process_cpu_seconds",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+];
+
+/// Whether a name on the page is the daemon's.
+pub(super) fn is_reserved(name: &str) -> bool {
+    name.starts_with("vespid_") || PROCESS.contains(&name)
+}
+
+pub(super) fn write(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
+    daemon(scrape, page)?;
+    events(scrape, page)?;
+    plugins(&scrape.plugins, page)?;
+    verdicts(scrape, page)
+}
+
+fn daemon(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
+    let build = &scrape.build;
+    let labels = vec![
+        ("version", build.version),
+        ("revision", build.revision),
+        ("interface", build.interface),
+    ];
+    page.gauges(
+        ("vespid_build_info", None, "What is running; always 1."),
+        [(labels, 1_u64)],
+    )?;
+    let help = "When the daemon started, in Unix time.";
+    page.gauges(
+        ("vespid_start_time", Some(Unit::Seconds), help),
+        one(scrape.start_seconds),
+    )?;
+    let help = "CPU time that the daemon has used.";
+    page.counters(
+        ("process_cpu", Some(Unit::Seconds), help),
+        one(scrape.usage.cpu_seconds),
+    )?;
+    let help = "Memory of the daemon that is in RAM.";
+    page.gauges(
+        ("process_resident_memory", Some(Unit::Bytes), help),
+        one(scrape.usage.resident_bytes),
+    )?;
+    let help = "Processes in the process table, those that ended included.";
+    page.gauges(("vespid_processes", None, help), one(scrape.processes.entries))?;
+    let help = "Most processes that the process table may hold.";
+    page.gauges(("vespid_processes_limit", None, help), one(scrape.processes.limit))?;
+    let help = "Processes removed from the process table for want of room.";
+    page.counters(("vespid_processes_evicted", None, help), one(scrape.processes.evicted))?;
+    page.gauges(
+        ("vespid_containers", None, "Containers that are known."),
+        one(scrape.containers),
+    )?;
+    page.histograms(("vespid_batch_rows", None, "Events by batch."), one(&scrape.batch_rows))
+}
+
+fn one<V>(value: V) -> [(Pairs<'static>, V); 1] {
+    [(Vec::new(), value)]
+}
+
+fn events(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
+    let shared = scrape
+        .books
+        .iter()
+        .map(|books| (vec![("stage", books.stage.as_str())], &books.ledger));
+    let plugins = scrape.plugins.iter().map(|plugin| {
+        (
+            vec![("stage", StageName::Plugin.as_str()), ("plugin", plugin.name.as_str())],
+            &plugin.books,
+        )
+    });
+    let all: Vec<(Pairs<'_>, &ledger::Stage)> = shared.chain(plugins).collect();
+    let help = "Events that reached a stage and left it, one way or the other.";
+    page.counters(
+        ("vespid_events_in", None, help),
+        all.iter().flat_map(|(labels, books)| by_kind(labels, &books.entered)),
+    )?;
+    let help = "Events that went on to the next stage.";
+    page.counters(
+        ("vespid_events_out", None, help),
+        all.iter().flat_map(|(labels, books)| by_kind(labels, &books.left)),
+    )?;
+    let dropped = all.iter().flat_map(|(labels, books)| {
+        books.dropped.iter().flat_map(|(reason, counts)| {
+            let labels = with(labels, ("reason", reason));
+            by_kind(&labels, counts).collect::<Vec<_>>()
+        })
+    });
+    page.counters(
+        (
+            "vespid_events_dropped",
+            None,
+            "Events that ended at a stage, by reason.",
+        ),
+        dropped,
+    )
+}
+
+fn with<'a>(labels: &Pairs<'a>, label: (&'a str, &'a str)) -> Pairs<'a> {
+    let mut labels = labels.clone();
+    labels.push(label);
+    labels
+}
+
+/// A row for each kind, and one for records of no kind that is known, once there was one.
+fn by_kind<'a>(labels: &Pairs<'a>, counts: &[u64; ROWS]) -> impl Iterator<Item = (Pairs<'a>, u64)> {
+    let known = Kind::ALL.into_iter().map(|kind| (kind.name(), counts[kind.index()]));
+    let unknown = [("unknown", counts[ledger::row(None)])]
+        .into_iter()
+        .filter(|(_, count)| *count > 0);
+    known
+        .chain(unknown)
+        .map(|(kind, count)| (with(labels, ("kind", kind)), count))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// One row a plugin.
+fn each<'a, V>(plugins: &'a [Plugin], value: impl Fn(&'a Plugin) -> V) -> impl Iterator<Item = (Pairs<'a>, V)> {
+    plugins
+        .iter()
+        .map(move |plugin| (vec![("plugin", plugin.name.as_str())], value(plugin)))
+}
+
+fn plugins(plugins: &[Plugin], page: &mut Page<'_>) -> fmt::Result {
+    let info = plugins.iter().map(|plugin| {
+        let labels = vec![
+            ("plugin", &*plugin.name),
+            ("version", &*plugin.version),
+            ("digest", &*plugin.digest),
+        ];
+        (labels, 1_u64)
+    });
+    page.gauges(("vespid_plugin_info", None, "Loaded plugins; always 1."), info)?;
+    let help = "Whether a plugin failed too often and is no longer called.";
+    page.gauges(
+        ("vespid_plugin_quarantined", None, help),
+        each(plugins, |plugin| u32::from(plugin.quarantined)),
+    )?;
+    let help = "Events that wait for a plugin.";
+    page.gauges(
+        ("vespid_queue_events", None, help),
+        each(plugins, |plugin| plugin.queue_events),
+    )?;
+    let help = "Time from an event in the kernel to the call that handed it to a plugin.";
+    page.histograms(
+        ("vespid_lag", Some(Unit::Seconds), help),
+        each(plugins, |plugin| &plugin.lag),
+    )?;
+    let help = "Time of a call into a plugin.";
+    page.histograms(
+        ("vespid_plugin_call", Some(Unit::Seconds), help),
+        each(plugins, |plugin| &plugin.calls),
+    )?;
+    let help = "CPU time of a plugin's thread.";
+    page.counters(
+        ("vespid_plugin_cpu", Some(Unit::Seconds), help),
+        each(plugins, |plugin| plugin.cpu_seconds),
+    )?;
+    let help = "Linear memory of a plugin.";
+    page.gauges(
+        ("vespid_plugin_memory", Some(Unit::Bytes), help),
+        each(plugins, |plugin| plugin.memory_bytes),
+    )?;
+    let help = "The most linear memory that an instance of a plugin had.";
+    let high_water = each(plugins, |plugin| plugin.memory_high_water_bytes);
+    page.gauges(("vespid_plugin_memory_high_water", Some(Unit::Bytes), help), high_water)?;
+    let failures = plugins.iter().flat_map(|plugin| {
+        let labels = |reason| vec![("plugin", plugin.name.as_str()), ("reason", reason)];
+        plugin
+            .failures
+            .iter()
+            .map(move |(reason, count)| (labels(*reason), *count))
+    });
+    page.counters(
+        (
+            "vespid_plugin_failures",
+            None,
+            "Calls into a plugin that failed, by reason.",
+        ),
+        failures,
+    )?;
+    let help = "Labelled series of a plugin that are shown.";
+    page.gauges(
+        ("vespid_plugin_series", None, help),
+        each(plugins, |plugin| plugin.series),
+    )?;
+    let help = "Series of a plugin that were refused because it has too many.";
+    page.counters(
+        ("vespid_plugin_refused_series", None, help),
+        each(plugins, |plugin| plugin.refused_series),
+    )?;
+    let help = "Samples of a plugin that no series could take.";
+    page.counters(
+        ("vespid_plugin_refused_samples", None, help),
+        each(plugins, |plugin| plugin.refused_samples),
+    )?;
+    let help = "Metrics of a plugin that are not shown because another plugin has the name.";
+    page.gauges(
+        ("vespid_plugin_hidden_metrics", None, help),
+        each(plugins, |plugin| plugin.hidden_families),
+    )
+}
+
+fn verdicts(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
+    let by_rule = scrape.plugins.iter().flat_map(|plugin| {
+        plugin.verdicts.iter().map(|(rule, severity, count)| {
+            (
+                vec![("plugin", plugin.name.as_str()), ("rule", rule), ("severity", severity)],
+                count,
+            )
+        })
+    });
+    page.counters(("vespid_verdicts", None, "Verdicts of the plugins."), by_rule)?;
+    let help = "Verdicts written to their destination.";
+    page.counters(("vespid_verdicts_written", None, help), one(scrape.verdicts.written))?;
+    let dropped = scrape
+        .verdicts
+        .dropped
+        .iter()
+        .map(|(reason, count)| (vec![("reason", *reason)], *count));
+    page.counters(
+        (
+            "vespid_verdicts_dropped",
+            None,
+            "Verdicts that could not be written, by reason.",
+        ),
+        dropped,
+    )
+}

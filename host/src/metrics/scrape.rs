@@ -1,0 +1,224 @@
+//! The daemon's numbers at one moment: plain data that each stage fills in for a scrape.
+use std::collections::BTreeMap;
+
+use super::family::FamilySnapshot;
+use super::histogram::{BATCH_ROWS, CALL_SECONDS, Histogram, LAG_SECONDS};
+use super::usage::Usage;
+use crate::ledger;
+
+/// Everything that /metrics shows.
+#[derive(Clone, Debug)]
+pub struct Scrape {
+    /// What is running.
+    pub build: Build,
+    /// When the daemon started, in Unix seconds.
+    pub start_seconds: f64,
+    /// What the daemon has used.
+    pub usage: Usage,
+    /// The ledgers of the stages that all plugins share. A plugin's own is in [`Plugin::books`].
+    pub books: Vec<Books>,
+    /// Fact rows by batch.
+    pub batch_rows: Histogram,
+    /// The process table.
+    pub processes: Processes,
+    /// Containers that are known.
+    pub containers: u64,
+    /// What became of the verdicts.
+    pub verdicts: Verdicts,
+    /// Every plugin, in the order in which names are given away.
+    pub plugins: Vec<Plugin>,
+}
+
+impl Default for Scrape {
+    fn default() -> Self {
+        Scrape {
+            build: Build::default(),
+            start_seconds: 0.0,
+            usage: Usage::default(),
+            books: Vec::new(),
+            batch_rows: Histogram::new(BATCH_ROWS),
+            processes: Processes::default(),
+            containers: 0,
+            verdicts: Verdicts::default(),
+            plugins: Vec::new(),
+        }
+    }
+}
+
+/// What is running.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Build {
+    /// Version of the daemon.
+    pub version: &'static str,
+    /// Commit that it was built from, or empty.
+    pub revision: &'static str,
+    /// Version of the plugin interface.
+    pub interface: &'static str,
+}
+
+/// A stage of the data path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageName {
+    /// Probes and ring buffer.
+    Kernel,
+    /// From records to events.
+    Decode,
+    /// The process's and container's particulars.
+    Enrich,
+    /// From events to batches.
+    Batch,
+    /// A plugin's queue and its calls.
+    Plugin,
+}
+
+impl StageName {
+    /// The value of the label `stage`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StageName::Kernel => "kernel",
+            StageName::Decode => "decode",
+            StageName::Enrich => "enrich",
+            StageName::Batch => "batch",
+            StageName::Plugin => "plugin",
+        }
+    }
+}
+
+/// A stage's ledger.
+#[derive(Clone, Debug)]
+pub struct Books {
+    /// Whose.
+    pub stage: StageName,
+    /// The ledger.
+    pub ledger: ledger::Stage,
+}
+
+/// The process table.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Processes {
+    /// Processes in it, those that ended included.
+    pub entries: u64,
+    /// Most that it may hold.
+    pub limit: u64,
+    /// Processes removed for want of room.
+    pub evicted: u64,
+}
+
+/// What became of the verdicts.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts {
+    /// Written to their destination.
+    pub written: u64,
+    /// Not written, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+}
+
+/// One plugin.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its component, in hexadecimal.
+    pub digest: String,
+    /// Its ledger: what entered its queue, what it took, what was dropped on the way.
+    pub books: ledger::Stage,
+    /// Events that wait in its queue.
+    pub queue_events: u64,
+    /// Seconds from the kernel to the call.
+    pub lag: Histogram,
+    /// Seconds a call.
+    pub calls: Histogram,
+    /// CPU time of its thread.
+    pub cpu_seconds: f64,
+    /// Its linear memory.
+    pub memory_bytes: u64,
+    /// The most linear memory that an instance of it had.
+    pub memory_high_water_bytes: u64,
+    /// Calls that failed, by reason.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// Whether it is no longer called.
+    pub quarantined: bool,
+    /// Labelled series shown, [`super::Families::series`].
+    pub series: usize,
+    /// [`super::Families::refused_series`].
+    pub refused_series: u64,
+    /// [`super::Families::refused_samples`].
+    pub refused_samples: u64,
+    /// Its verdicts.
+    pub verdicts: VerdictsBy,
+    /// Its metrics, [`super::Families::snapshot`].
+    pub families: Vec<FamilySnapshot>,
+    /// Families left out for a name that another plugin has; filled in by [`super::render`].
+    pub hidden_families: usize,
+}
+
+impl Default for Plugin {
+    fn default() -> Self {
+        Plugin {
+            name: String::new(),
+            version: String::new(),
+            digest: String::new(),
+            books: ledger::Stage::default(),
+            queue_events: 0,
+            lag: Histogram::new(LAG_SECONDS),
+            calls: Histogram::new(CALL_SECONDS),
+            cpu_seconds: 0.0,
+            memory_bytes: 0,
+            memory_high_water_bytes: 0,
+            failures: BTreeMap::new(),
+            quarantined: false,
+            series: 0,
+            refused_series: 0,
+            refused_samples: 0,
+            verdicts: VerdictsBy::default(),
+            families: Vec::new(),
+            hidden_families: 0,
+        }
+    }
+}
+
+/// Verdicts by rule and severity. A plugin chooses its rules' names, so only the first [`VerdictsBy::RULES`] have a count
+/// of their own.
+#[derive(Clone, Debug, Default)]
+pub struct VerdictsBy(BTreeMap<(String, &'static str), u64>);
+
+impl VerdictsBy {
+    /// Most rules with a count of their own.
+    pub const RULES: usize = 256;
+    /// Stands for all other rules; no rule can have this name.
+    pub const OTHER: &'static str = "_other";
+
+    /// Counts a verdict.
+    pub fn count(&mut self, rule: &str, severity: &'static str) {
+        let mut key = (rule.to_owned(), severity);
+        if self.0.len() >= Self::RULES && !self.0.contains_key(&key) {
+            Self::OTHER.clone_into(&mut key.0);
+        }
+        *self.0.entry(key).or_default() += 1;
+    }
+
+    /// Rule, severity and count.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'static str, u64)> {
+        self.0
+            .iter()
+            .map(|((rule, severity), count)| (rule.as_str(), *severity, *count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_that_invents_rules_is_counted_but_adds_no_series() {
+        let mut verdicts = VerdictsBy::default();
+        for rule in 0..10_000 {
+            verdicts.count(&format!("rule-{rule}"), "info");
+        }
+        assert_eq!(verdicts.iter().count(), VerdictsBy::RULES + 1);
+        assert_eq!(verdicts.iter().map(|(_, _, count)| count).sum::<u64>(), 10_000);
+    }
+}
