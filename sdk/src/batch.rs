@@ -1,0 +1,122 @@
+//! A batch as rows to walk over.
+use crate::bindings::vespid::plugin::events;
+use crate::rows::{Connection, Exec, Exit, Open};
+
+/// A batch of events. Rows are views on the batch's columns: making one costs two pointers, and a getter one load.
+#[derive(Clone, Copy)]
+pub struct Batch<'a>(&'a events::Batch);
+
+/// An event of any kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Row<'a> {
+    /// An `execve`.
+    Exec(Exec<'a>),
+    /// The end of a process.
+    Exit(Exit<'a>),
+    /// A change of a TCP connection.
+    Connection(Connection<'a>),
+    /// A file open.
+    Open(Open<'a>),
+}
+
+impl<'a> Batch<'a> {
+    /// A view on the columns.
+    #[must_use]
+    pub fn new(columns: &'a events::Batch) -> Self {
+        Batch(columns)
+    }
+
+    /// The columns.
+    #[must_use]
+    pub fn columns(self) -> &'a events::Batch {
+        self.0
+    }
+
+    /// Name of the node.
+    #[must_use]
+    pub fn node(self) -> &'a str {
+        &self.0.header.node
+    }
+
+    /// How many events are missing between the previous batch and this one, wherever they were lost.
+    #[must_use]
+    pub fn lost(self) -> u64 {
+        let lost = &self.0.header.lost;
+        lost.kernel.saturating_add(lost.decode).saturating_add(lost.queue)
+    }
+
+    /// `execve` and `execveat`, in order.
+    pub fn execs(self) -> impl Iterator<Item = Exec<'a>> {
+        let table = self.0.execs.as_ref();
+        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
+            Some(Exec {
+                batch: self.0,
+                table: table?,
+                row,
+            })
+        })
+    }
+
+    /// Ends of processes, in order.
+    pub fn exits(self) -> impl Iterator<Item = Exit<'a>> {
+        let table = self.0.exits.as_ref();
+        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
+            Some(Exit {
+                batch: self.0,
+                table: table?,
+                row,
+            })
+        })
+    }
+
+    /// TCP connections, in order.
+    pub fn connections(self) -> impl Iterator<Item = Connection<'a>> {
+        let table = self.0.connections.as_ref();
+        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
+            Some(Connection {
+                batch: self.0,
+                table: table?,
+                row,
+            })
+        })
+    }
+
+    /// File opens, in order.
+    pub fn opens(self) -> impl Iterator<Item = Open<'a>> {
+        let table = self.0.opens.as_ref();
+        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
+            Some(Open {
+                batch: self.0,
+                table: table?,
+                row,
+            })
+        })
+    }
+
+    /// All events in the order of their sequence numbers.
+    pub fn in_order(self) -> impl Iterator<Item = Row<'a>> {
+        let mut execs = self.execs().peekable();
+        let mut exits = self.exits().peekable();
+        let mut connections = self.connections().peekable();
+        let mut opens = self.opens().peekable();
+        std::iter::from_fn(move || {
+            let heads = [
+                execs.peek().map(|row| row.seq()),
+                exits.peek().map(|row| row.seq()),
+                connections.peek().map(|row| row.seq()),
+                opens.peek().map(|row| row.seq()),
+            ];
+            let (_, table) = heads
+                .iter()
+                .enumerate()
+                .filter_map(|(table, seq)| Some(((*seq)?, table)))
+                .min()?;
+            match table {
+                0 => execs.next().map(Row::Exec),
+                1 => exits.next().map(Row::Exit),
+                2 => connections.next().map(Row::Connection),
+                _ => opens.next().map(Row::Open),
+            }
+        })
+    }
+}

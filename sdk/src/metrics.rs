@@ -1,0 +1,194 @@
+//! Metrics: declared once, then counted through handles.
+//!
+//! What a batch adds is summed up here and leaves with the report, one sample a series (of a histogram, one an
+//! observation). Finding a series that exists takes one hash of the label values and no allocation.
+mod ledger;
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+pub(crate) use ledger::Ledger;
+
+use crate::bindings::vespid::plugin::describe::{Metric, MetricKind};
+
+/// Counts things; never goes down.
+pub type Counter<const LABELS: usize> = Family<Counting, LABELS>;
+/// Shows a level.
+pub type Gauge<const LABELS: usize> = Family<Gauging, LABELS>;
+/// Shows how observations are distributed.
+pub type Histogram<const LABELS: usize> = Family<Observing, LABELS>;
+
+/// Marks a counter.
+#[derive(Debug)]
+pub enum Counting {}
+/// Marks a gauge.
+#[derive(Debug)]
+pub enum Gauging {}
+/// Marks a histogram.
+#[derive(Debug)]
+pub enum Observing {}
+
+/// Where a plugin declares its metrics.
+///
+/// Names are `[a-z][a-z0-9_]*`. The daemon puts the plugin's name before them, and the unit and `_total` behind them.
+#[derive(Default)]
+pub struct Registry(pub(crate) Rc<RefCell<Ledger>>);
+
+impl Registry {
+    fn declare<K>(&self, name: &str, help: &str, kind: MetricKind, buckets: &[f64]) -> Family<K, 0> {
+        let metric = Metric {
+            name: name.to_owned(),
+            help: help.to_owned(),
+            kind,
+            unit: String::new(),
+            labels: Vec::new(),
+            buckets: buckets.to_vec(),
+        };
+        Family {
+            ledger: Rc::clone(&self.0),
+            metric: self.0.borrow_mut().declare(metric),
+            kind: PhantomData,
+        }
+    }
+
+    /// Declares a counter; `help` is one sentence.
+    #[must_use]
+    pub fn counter(&self, name: &str, help: &str) -> Counter<0> {
+        self.declare(name, help, MetricKind::Counter, &[])
+    }
+
+    /// Declares a gauge.
+    #[must_use]
+    pub fn gauge(&self, name: &str, help: &str) -> Gauge<0> {
+        self.declare(name, help, MetricKind::Gauge, &[])
+    }
+
+    /// Declares a histogram with the upper bounds of its buckets, ascending; one for the rest is added.
+    #[must_use]
+    pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram<0> {
+        self.declare(name, help, MetricKind::Histogram, buckets)
+    }
+}
+
+/// A metric with `LABELS` labels.
+pub struct Family<K, const LABELS: usize> {
+    ledger: Rc<RefCell<Ledger>>,
+    metric: u32,
+    kind: PhantomData<K>,
+}
+
+impl<K> Family<K, 0> {
+    /// Sets the base unit, such as `seconds` or `bytes`.
+    #[must_use]
+    pub fn unit(self, unit: &str) -> Self {
+        self.ledger
+            .borrow_mut()
+            .metric(self.metric, |metric| unit.clone_into(&mut metric.unit));
+        self
+    }
+
+    /// Names the labels.
+    #[must_use]
+    pub fn labels<const LABELS: usize>(self, names: [&str; LABELS]) -> Family<K, LABELS> {
+        let labels = names.map(str::to_owned).to_vec();
+        self.ledger
+            .borrow_mut()
+            .metric(self.metric, |metric| metric.labels = labels);
+        Family {
+            ledger: self.ledger,
+            metric: self.metric,
+            kind: PhantomData,
+        }
+    }
+}
+
+/// Names a series of one metric as long as the instance lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesId(u32);
+
+impl SeriesId {
+    /// Its number: series of an instance are numbered from 0 in the order in which they were first used.
+    #[must_use]
+    pub fn index(self) -> u32 {
+        self.0
+    }
+}
+
+/// One series, ready to take samples.
+pub struct Series<'a, K> {
+    ledger: &'a RefCell<Ledger>,
+    id: u32,
+    kind: PhantomData<K>,
+}
+
+impl<K, const LABELS: usize> Family<K, LABELS> {
+    /// The series with these label values, which may be any bytes: they are escaped as [`text`](crate::text) does.
+    #[inline]
+    pub fn with(&self, labels: [&[u8]; LABELS]) -> Series<'_, K> {
+        let id = self.ledger.borrow_mut().series(self.metric, &labels);
+        Series {
+            ledger: &self.ledger,
+            id,
+            kind: PhantomData,
+        }
+    }
+
+    /// The series that [`Series::id`] named.
+    #[inline]
+    pub fn at(&self, id: SeriesId) -> Series<'_, K> {
+        Series {
+            ledger: &self.ledger,
+            id: id.0,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K> Series<'_, K> {
+    /// A short name for it, to come back without hashing labels.
+    #[must_use]
+    pub fn id(&self) -> SeriesId {
+        SeriesId(self.id)
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "samples are f64 in the interface; 2^53 increments a batch are enough"
+)]
+impl Series<'_, Counting> {
+    /// Counts one.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Counts `n`.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.ledger.borrow_mut().add(self.id, n as f64);
+    }
+}
+
+impl Series<'_, Gauging> {
+    /// Sets the level.
+    #[inline]
+    pub fn set(&self, value: f64) {
+        self.ledger.borrow_mut().set(self.id, value);
+    }
+
+    /// Moves the level.
+    #[inline]
+    pub fn add(&self, change: f64) {
+        self.ledger.borrow_mut().add(self.id, change);
+    }
+}
+
+impl Series<'_, Observing> {
+    /// Takes an observation.
+    #[inline]
+    pub fn observe(&self, value: f64) {
+        self.ledger.borrow_mut().observe(self.id, value);
+    }
+}

@@ -1,0 +1,128 @@
+//! What a plugin author implements.
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+pub use crate::bindings::exports::vespid::plugin::guest::Restored;
+use crate::{Batch, Registry, Report};
+
+/// A detection plugin.
+pub trait Plugin: Sized + 'static {
+    /// Name, version and subscription.
+    const MANIFEST: Manifest;
+
+    /// The configuration. `#[serde(default, deny_unknown_fields)]` belongs on it and on every struct in it: the first
+    /// makes `{}` the default, the second makes the published schema forbid what `new` would refuse.
+    type Config: DeserializeOwned + JsonSchema;
+
+    /// Handles on the plugin's metrics.
+    type Metrics;
+
+    /// Declares the metrics. Called for the manifest and again for the plugin, and must declare the same.
+    fn metrics(declare: &Registry) -> Self::Metrics;
+
+    /// Starts the plugin.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, beyond what its types say.
+    fn new(config: Self::Config, metrics: Self::Metrics) -> Result<Self, String>;
+
+    /// Takes a batch that has at least one row of a subscribed table.
+    ///
+    /// # Errors
+    /// Why the batch could not be used. Its verdicts are lost; metrics go out with the next report.
+    fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String>;
+
+    /// Event time has come to `now` (Unix nanoseconds); called once a second of event time, traffic or not.
+    ///
+    /// # Errors
+    /// As for [`on_batch`](Plugin::on_batch).
+    fn tick(&mut self, now: u64, out: &mut Report) -> Result<(), String> {
+        let _ = (now, out);
+        Ok(())
+    }
+
+    /// The state for another instance, perhaps of a newer version, to continue from. See [`state`](crate::state).
+    fn snapshot(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Continues from what an instance with state version `version` returned.
+    fn restore(&mut self, version: u32, state: &[u8]) -> Restored {
+        let _ = version;
+        if state.is_empty() {
+            Restored::Warm
+        } else {
+            Restored::Cold
+        }
+    }
+}
+
+/// What the daemon must know before it starts a plugin, apart from metrics and configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Manifest {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) execs: bool,
+    pub(crate) exits: bool,
+    pub(crate) connections: bool,
+    pub(crate) opens: bool,
+    pub(crate) state_version: u32,
+}
+
+impl Manifest {
+    /// A plugin that gets no events yet. `name` is `[a-z][a-z0-9-]*`, `version` is as on semver.org, `description` is
+    /// one sentence.
+    #[must_use]
+    pub const fn new(name: &'static str, version: &'static str, description: &'static str) -> Self {
+        Manifest {
+            name,
+            version,
+            description,
+            execs: false,
+            exits: false,
+            connections: false,
+            opens: false,
+            state_version: 0,
+        }
+    }
+
+    /// Subscribes to `execve`.
+    #[must_use]
+    pub const fn execs(self) -> Self {
+        Manifest { execs: true, ..self }
+    }
+
+    /// Subscribes to the ends of processes.
+    #[must_use]
+    pub const fn exits(self) -> Self {
+        Manifest { exits: true, ..self }
+    }
+
+    /// Subscribes to TCP connections.
+    #[must_use]
+    pub const fn connections(self) -> Self {
+        Manifest {
+            connections: true,
+            ..self
+        }
+    }
+
+    /// Subscribes to file opens.
+    #[must_use]
+    pub const fn opens(self) -> Self {
+        Manifest { opens: true, ..self }
+    }
+
+    /// The version of what [`Plugin::snapshot`] returns.
+    #[must_use]
+    pub const fn state_version(self, state_version: u32) -> Self {
+        Manifest { state_version, ..self }
+    }
+
+    /// What [`state_version`](Manifest::state_version) set.
+    #[must_use]
+    pub const fn version_of_state(self) -> u32 {
+        self.state_version
+    }
+}

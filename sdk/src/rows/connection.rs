@@ -1,0 +1,155 @@
+//! TCP connections.
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::{Fact, Process, cell, fact};
+use crate::bindings::vespid::plugin::{events, reports};
+
+fact!(
+    /// A change of a TCP connection.
+    Connection, Connections, Connection
+);
+
+/// What happened to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionOp {
+    /// This end opened it, and the peer answered.
+    Opened,
+    /// The peer opened it, and this end took it.
+    Accepted,
+    /// This end tried to open it, in vain.
+    Failed,
+    /// It ended.
+    Closed,
+    /// Something that this version does not know.
+    Unknown,
+}
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Direction {
+    /// This end.
+    Outbound,
+    /// The peer.
+    Inbound,
+    /// Not known: the connection is older than the daemon.
+    Unknown,
+}
+
+impl Connection<'_> {
+    /// What happened to it.
+    #[must_use]
+    #[inline]
+    pub fn op(self) -> ConnectionOp {
+        match cell(&self.table.op, self.row) {
+            1 => ConnectionOp::Opened,
+            2 => ConnectionOp::Accepted,
+            3 => ConnectionOp::Failed,
+            4 => ConnectionOp::Closed,
+            _ => ConnectionOp::Unknown,
+        }
+    }
+
+    /// Who opened it.
+    #[must_use]
+    #[inline]
+    pub fn direction(self) -> Direction {
+        match self.table.direction.get(self.row) {
+            Some(0) => Direction::Outbound,
+            Some(1) => Direction::Inbound,
+            _ => Direction::Unknown,
+        }
+    }
+
+    #[inline]
+    fn address(self, end: usize) -> IpAddr {
+        let at = self.row * 32 + end * 16;
+        let bytes = self
+            .table
+            .addresses
+            .get(at..at + 16)
+            .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+        Ipv6Addr::from(bytes.unwrap_or_default()).to_canonical()
+    }
+
+    /// This end.
+    #[must_use]
+    pub fn local(self) -> SocketAddr {
+        SocketAddr::new(self.address(0), self.local_port())
+    }
+
+    /// The peer.
+    #[must_use]
+    pub fn remote(self) -> SocketAddr {
+        SocketAddr::new(self.address(1), self.remote_port())
+    }
+
+    /// Port of this end.
+    #[must_use]
+    #[inline]
+    pub fn local_port(self) -> u16 {
+        u16::try_from(cell(&self.table.local_port, self.row)).unwrap_or(0)
+    }
+
+    /// Port of the peer.
+    #[must_use]
+    #[inline]
+    pub fn remote_port(self) -> u16 {
+        u16::try_from(cell(&self.table.remote_port, self.row)).unwrap_or(0)
+    }
+
+    /// Names this end of the connection in all its rows.
+    #[must_use]
+    #[inline]
+    pub fn cookie(self) -> u64 {
+        cell(&self.table.cookie, self.row)
+    }
+
+    /// Payload bytes that the peer has acknowledged.
+    #[must_use]
+    #[inline]
+    pub fn sent(self) -> u64 {
+        cell(&self.table.sent, self.row)
+    }
+
+    /// Payload bytes received.
+    #[must_use]
+    #[inline]
+    pub fn received(self) -> u64 {
+        cell(&self.table.received, self.row)
+    }
+
+    /// Nanoseconds since the attempt began or the connection was accepted, if known.
+    #[must_use]
+    #[inline]
+    pub fn duration(self) -> Option<u64> {
+        Some(cell(&self.table.duration, self.row)).filter(|duration| *duration != 0)
+    }
+
+    /// Smoothed round-trip time in microseconds, if there was a sample.
+    #[must_use]
+    #[inline]
+    pub fn srtt(self) -> Option<u32> {
+        Some(cell(&self.table.srtt, self.row)).filter(|srtt| *srtt != 0)
+    }
+
+    /// Segments sent again so far.
+    #[must_use]
+    #[inline]
+    pub fn retransmits(self) -> u32 {
+        cell(&self.table.retransmits, self.row)
+    }
+
+    /// Why it failed or was cut, or 0.
+    #[must_use]
+    #[inline]
+    pub fn errno(self) -> u32 {
+        cell(&self.table.errno, self.row)
+    }
+
+    /// Inode number of the network namespace.
+    #[must_use]
+    #[inline]
+    pub fn netns(self) -> u32 {
+        cell(&self.table.netns, self.row)
+    }
+}

@@ -1,0 +1,80 @@
+//! Containers.
+use super::{cell, string};
+use crate::bindings::vespid::plugin::events;
+
+/// A container that a process of the batch runs in. What is not known is empty.
+#[derive(Clone, Copy)]
+pub struct Container<'a> {
+    batch: &'a events::Batch,
+    row: usize,
+}
+
+impl<'a> Container<'a> {
+    #[inline]
+    pub(super) fn at(batch: &'a events::Batch, row: u32) -> Option<Self> {
+        let row = row as usize;
+        (row < batch.containers.id.len()).then_some(Container { batch, row })
+    }
+
+    #[inline]
+    fn text(self, column: &[u32]) -> &'a [u8] {
+        string(self.batch, cell(column, self.row))
+    }
+
+    /// Its id as the runtime knows it.
+    #[must_use]
+    #[inline]
+    pub fn id(self) -> &'a [u8] {
+        self.text(&self.batch.containers.id)
+    }
+
+    /// The first twelve characters of the id, as runtimes print it.
+    #[must_use]
+    #[inline]
+    pub fn short_id(self) -> &'a [u8] {
+        let id = self.id();
+        id.get(..12).unwrap_or(id)
+    }
+
+    /// `docker`, `containerd`, `cri-o`, `podman`, `runc`.
+    #[must_use]
+    #[inline]
+    pub fn runtime(self) -> &'a [u8] {
+        self.text(&self.batch.containers.runtime)
+    }
+
+    /// Its name.
+    #[must_use]
+    #[inline]
+    pub fn name(self) -> &'a [u8] {
+        self.text(&self.batch.containers.name)
+    }
+
+    /// Image reference.
+    #[must_use]
+    #[inline]
+    pub fn image(self) -> &'a [u8] {
+        self.text(&self.batch.containers.image)
+    }
+
+    /// Uid of the Kubernetes pod.
+    #[must_use]
+    #[inline]
+    pub fn pod_uid(self) -> &'a [u8] {
+        self.text(&self.batch.containers.pod_uid)
+    }
+
+    /// Name of the Kubernetes pod.
+    #[must_use]
+    #[inline]
+    pub fn pod(self) -> &'a [u8] {
+        self.text(&self.batch.containers.pod)
+    }
+
+    /// Kubernetes namespace.
+    #[must_use]
+    #[inline]
+    pub fn namespace(self) -> &'a [u8] {
+        self.text(&self.batch.containers.namespace)
+    }
+}

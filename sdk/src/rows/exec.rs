@@ -1,0 +1,38 @@
+//! Executions.
+use super::{Fact, Process, cell, fact, string};
+use crate::bindings::vespid::plugin::{events, reports};
+
+fact!(
+    /// An `execve` or `execveat`.
+    Exec, Execs, Exec
+);
+
+impl<'a> Exec<'a> {
+    /// The image that was replaced, if the call succeeded and it is known.
+    #[must_use]
+    #[inline]
+    pub fn previous(self) -> Option<Process<'a>> {
+        Process::at(self.batch, self.table.previous.get(self.row).copied()?)
+    }
+
+    /// The file as the caller named it, perhaps relative; for a script, the script.
+    #[must_use]
+    #[inline]
+    pub fn filename(self) -> &'a [u8] {
+        string(self.batch, cell(&self.table.filename, self.row))
+    }
+
+    /// Why the call failed, or 0.
+    #[must_use]
+    #[inline]
+    pub fn errno(self) -> u32 {
+        cell(&self.table.errno, self.row)
+    }
+
+    /// Whether the call failed.
+    #[must_use]
+    #[inline]
+    pub fn failed(self) -> bool {
+        self.errno() != 0
+    }
+}

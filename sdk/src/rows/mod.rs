@@ -1,0 +1,96 @@
+//! Rows of a batch as things with names: views on columns, zero-copy.
+//!
+//! A getter never panics: a column that is too short reads as 0, and an id that points nowhere as "none" or as the
+//! empty string.
+mod connection;
+mod container;
+mod exec;
+mod exit;
+mod open;
+mod process;
+
+pub use connection::{Connection, ConnectionOp, Direction};
+pub use container::Container;
+pub use exec::Exec;
+pub use exit::Exit;
+pub use open::{Open, PathKind};
+pub use process::{Process, ProcessId};
+
+use crate::bindings::vespid::plugin::{events, reports};
+
+/// An event, whatever its kind; what a verdict can be about.
+pub trait Fact {
+    /// Where it stands in its batch.
+    fn subject(&self) -> reports::Row;
+}
+
+/// String `id` of a batch.
+#[inline]
+fn string(batch: &events::Batch, id: u32) -> &[u8] {
+    let strings = &batch.strings;
+    let id = id as usize;
+    let start = match id.checked_sub(1) {
+        Some(before) => strings.ends.get(before).copied().unwrap_or(0),
+        None => 0,
+    };
+    let end = strings.ends.get(id).copied().unwrap_or(0);
+    strings.blob.get(start as usize..end as usize).unwrap_or_default()
+}
+
+/// Element `row` of a column.
+#[inline]
+fn cell<T: Copy + Default>(column: &[T], row: usize) -> T {
+    column.get(row).copied().unwrap_or_default()
+}
+
+/// A view on one row of a fact table, with what every fact has.
+macro_rules! fact {
+    ($(#[$doc:meta])* $name:ident, $table:ident, $subject:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name<'a> {
+            pub(crate) batch: &'a events::Batch,
+            pub(crate) table: &'a events::$table,
+            pub(crate) row: usize,
+        }
+
+        impl<'a> $name<'a> {
+            /// Sequence number of the event.
+            #[must_use]
+            #[inline]
+            pub fn seq(self) -> u64 {
+                cell(&self.table.seq, self.row)
+            }
+
+            /// When, in Unix nanoseconds.
+            #[must_use]
+            #[inline]
+            pub fn time(self) -> u64 {
+                cell(&self.table.time, self.row)
+            }
+
+            /// The process, if it is known.
+            #[must_use]
+            #[inline]
+            pub fn process(self) -> Option<Process<'a>> {
+                Process::at(self.batch, self.table.process.get(self.row).copied()?)
+            }
+        }
+
+        impl Fact for $name<'_> {
+            fn subject(&self) -> reports::Row {
+                reports::Row::$subject(u32::try_from(self.row).unwrap_or(u32::MAX))
+            }
+        }
+
+        impl std::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).field("seq", &self.seq()).finish_non_exhaustive()
+            }
+        }
+    };
+}
+use fact;
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests;

@@ -1,0 +1,135 @@
+//! File opens.
+use super::{Fact, Process, cell, fact, string};
+use crate::bindings::vespid::plugin::{events, reports};
+
+fact!(
+    /// An `open`, `openat`, `openat2` or `creat`.
+    Open, Opens, Open
+);
+
+/// How far [`Open::path`] can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    /// The kernel resolved it.
+    Resolved,
+    /// Made from the typed text, because the open failed.
+    Typed,
+    /// Resolved, but outside the root directory of the process.
+    OutsideRoot,
+    /// Leading components are missing.
+    Partial,
+    /// It has no place in any directory tree.
+    Unplaced,
+}
+
+// `open(2)`; the same on x86-64 and arm64. O_TMPFILE is its own bit together with O_DIRECTORY.
+const O_ACCMODE: u32 = 0o3;
+const O_WRONLY: u32 = 0o1;
+const O_RDWR: u32 = 0o2;
+const O_CREAT: u32 = 0o100;
+const O_TRUNC: u32 = 0o1000;
+const O_PATH: u32 = 0o10_000_000;
+const O_TMPFILE_BIT: u32 = 0o20_000_000;
+const S_IFMT: u32 = 0o170_000;
+const S_IFDIR: u32 = 0o040_000;
+
+impl<'a> Open<'a> {
+    /// Absolute path of what was opened, with symbolic links, `..`, mounts and `chroot` resolved; of a failed open, the
+    /// typed text made absolute.
+    #[must_use]
+    #[inline]
+    pub fn path(self) -> &'a [u8] {
+        string(self.batch, cell(&self.table.path, self.row))
+    }
+
+    /// The path as the caller typed it.
+    #[must_use]
+    #[inline]
+    pub fn typed(self) -> &'a [u8] {
+        string(self.batch, cell(&self.table.typed, self.row))
+    }
+
+    /// How far [`path`](Open::path) can be trusted.
+    #[must_use]
+    pub fn path_kind(self) -> PathKind {
+        match cell(&self.table.path_kind, self.row) {
+            0 => PathKind::Resolved,
+            1 => PathKind::Typed,
+            2 => PathKind::OutsideRoot,
+            3 => PathKind::Partial,
+            _ => PathKind::Unplaced,
+        }
+    }
+
+    /// The `O_*` flags of the call.
+    #[must_use]
+    #[inline]
+    pub fn flags(self) -> u32 {
+        cell(&self.table.flags, self.row)
+    }
+
+    /// Whether the descriptor can read contents.
+    #[must_use]
+    #[inline]
+    pub fn reads(self) -> bool {
+        self.flags() & O_PATH == 0 && matches!(self.flags() & O_ACCMODE, 0 | O_RDWR)
+    }
+
+    /// Whether the call can change the file: opened for writing, or created or cut by the open itself.
+    #[must_use]
+    #[inline]
+    pub fn writes(self) -> bool {
+        let flags = self.flags();
+        flags & O_PATH == 0
+            && (matches!(flags & O_ACCMODE, O_WRONLY | O_RDWR) || flags & (O_CREAT | O_TRUNC | O_TMPFILE_BIT) != 0)
+    }
+
+    /// Whether the call empties the file.
+    #[must_use]
+    #[inline]
+    pub fn truncates(self) -> bool {
+        self.flags() & O_TRUNC != 0 && self.flags() & O_PATH == 0
+    }
+
+    /// Whether the descriptor only names the file (`O_PATH`).
+    #[must_use]
+    #[inline]
+    pub fn is_path_only(self) -> bool {
+        self.flags() & O_PATH != 0
+    }
+
+    /// `st_mode` of the opened file; the mode argument if the open failed.
+    #[must_use]
+    #[inline]
+    pub fn mode(self) -> u32 {
+        cell(&self.table.mode, self.row)
+    }
+
+    /// Whether what was opened is a directory.
+    #[must_use]
+    #[inline]
+    pub fn is_directory(self) -> bool {
+        !self.failed() && self.mode() & S_IFMT == S_IFDIR
+    }
+
+    /// Whether the call failed.
+    #[must_use]
+    #[inline]
+    pub fn failed(self) -> bool {
+        cell(&self.table.result, self.row) < 0
+    }
+
+    /// Why the call failed, or 0.
+    #[must_use]
+    #[inline]
+    pub fn errno(self) -> u32 {
+        u32::try_from(cell(&self.table.result, self.row).saturating_neg()).unwrap_or(0)
+    }
+
+    /// The descriptor.
+    #[must_use]
+    #[inline]
+    pub fn fd(self) -> Option<u32> {
+        u32::try_from(cell(&self.table.result, self.row)).ok()
+    }
+}

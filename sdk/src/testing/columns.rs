@@ -1,0 +1,180 @@
+//! Rows to columns.
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::BatchBuilder;
+use crate::bindings::vespid::plugin::events;
+
+#[derive(Default)]
+struct Strings {
+    table: events::Strings,
+    ids: HashMap<Vec<u8>, u32>,
+}
+
+impl Strings {
+    fn id(&mut self, bytes: &[u8]) -> u32 {
+        if let Some(id) = self.ids.get(bytes) {
+            return *id;
+        }
+        let id = index(self.table.ends.len());
+        self.table.blob.extend_from_slice(bytes);
+        self.table.ends.push(index(self.table.blob.len()));
+        self.ids.insert(bytes.to_vec(), id);
+        id
+    }
+}
+
+fn index(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+const NONE: u32 = u32::MAX;
+
+fn address(addresses: &mut Vec<u8>, end: SocketAddr) {
+    let ip = match end.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    addresses.extend_from_slice(&ip.octets());
+}
+
+impl BatchBuilder {
+    /// The batch as the daemon would hand it over.
+    #[must_use]
+    pub fn columns(&self) -> events::Batch {
+        let mut strings = Strings::default();
+        strings.id(b"");
+        let header = events::Header {
+            node: "test".to_owned(),
+            boot_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+            first: self.first,
+            last: self.last(),
+            lost: events::Lost::default(),
+        };
+        let processes = self.process_columns(&mut strings);
+        let containers = self.container_columns(&mut strings);
+        let execs = (!self.execs.is_empty()).then(|| self.exec_columns(&mut strings));
+        let exits = (!self.exits.is_empty()).then(|| self.exit_columns());
+        let connections = (!self.connections.is_empty()).then(|| self.connection_columns());
+        let opens = (!self.opens.is_empty()).then(|| self.open_columns(&mut strings));
+        events::Batch {
+            header,
+            strings: strings.table,
+            processes,
+            containers,
+            execs,
+            exits,
+            connections,
+            opens,
+        }
+    }
+
+    fn process_columns(&self, strings: &mut Strings) -> events::Processes {
+        let mut table = events::Processes::default();
+        for process in &self.processes {
+            table.pid.push(process.pid);
+            table.ppid.push(process.ppid);
+            table.parent.push(process.parent.unwrap_or(NONE));
+            table.start.push(process.start);
+            table.uid.push(process.uid);
+            table.gid.push(process.uid);
+            table.euid.push(process.uid);
+            table.login_uid.push(NONE);
+            table.comm.push(strings.id(&process.comm));
+            table.exe.push(strings.id(&process.exe));
+            table.args.push(strings.id(&process.args));
+            table.cwd.push(strings.id(&process.cwd));
+            table.tty.push(strings.id(&process.tty));
+            table.cgroup.push(0);
+            table.container.push(process.container.unwrap_or(NONE));
+            table.flags.push(process.flags);
+            table.namespaces.extend([0; 8]);
+        }
+        table
+    }
+
+    fn container_columns(&self, strings: &mut Strings) -> events::Containers {
+        let mut table = events::Containers::default();
+        for container in &self.containers {
+            table.id.push(strings.id(&container.id));
+            table.runtime.push(0);
+            table.name.push(strings.id(&container.name));
+            table.image.push(strings.id(&container.image));
+            table.pod_uid.push(0);
+            table.pod.push(0);
+            table.namespace.push(0);
+        }
+        table
+    }
+
+    fn exec_columns(&self, strings: &mut Strings) -> events::Execs {
+        let mut table = events::Execs::default();
+        for exec in &self.execs {
+            table.seq.push(exec.seq);
+            table.time.push(exec.time);
+            table.process.push(exec.process.unwrap_or(NONE));
+            table.previous.push(exec.previous.unwrap_or(NONE));
+            table.filename.push(strings.id(&exec.filename));
+            table.errno.push(exec.errno);
+        }
+        table
+    }
+
+    fn exit_columns(&self) -> events::Exits {
+        let mut table = events::Exits::default();
+        for exit in &self.exits {
+            let start = exit
+                .process
+                .and_then(|row| Some(self.processes.get(row as usize)?.start));
+            table.seq.push(exit.seq);
+            table.time.push(exit.time);
+            table.process.push(exit.process.unwrap_or(NONE));
+            table.code.push(exit.code);
+            table.signal.push(exit.signal);
+            table
+                .lifetime
+                .push(exit.time.saturating_sub(start.unwrap_or(exit.time)));
+        }
+        table
+    }
+
+    fn connection_columns(&self) -> events::Connections {
+        let mut table = events::Connections::default();
+        for connection in &self.connections {
+            table.seq.push(connection.seq);
+            table.time.push(connection.time);
+            table.process.push(connection.process.unwrap_or(NONE));
+            table.op.push(connection.op);
+            table.direction.push(connection.direction);
+            address(&mut table.addresses, connection.local);
+            address(&mut table.addresses, connection.remote);
+            table.local_port.push(connection.local.port().into());
+            table.remote_port.push(connection.remote.port().into());
+            table.cookie.push(connection.cookie);
+            table.sent.push(connection.sent);
+            table.received.push(connection.received);
+            table.duration.push(connection.duration);
+            table.srtt.push(connection.srtt);
+            table.retransmits.push(connection.retransmits);
+            table.errno.push(connection.errno);
+            table.netns.push(0);
+        }
+        table
+    }
+
+    fn open_columns(&self, strings: &mut Strings) -> events::Opens {
+        let mut table = events::Opens::default();
+        for open in &self.opens {
+            table.seq.push(open.seq);
+            table.time.push(open.time);
+            table.process.push(open.process.unwrap_or(NONE));
+            table.path.push(strings.id(&open.path));
+            table.typed.push(strings.id(&open.typed));
+            table.flags.push(open.flags);
+            table.mode.push(open.mode);
+            table.result.push(open.result);
+            table.path_kind.push(open.path_kind);
+        }
+        table
+    }
+}

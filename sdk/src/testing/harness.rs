@@ -1,0 +1,158 @@
+//! Runs a plugin and keeps what it said.
+use std::collections::HashMap;
+
+use super::{BatchBuilder, EPOCH};
+use crate::bindings::vespid::plugin::describe::{self, MetricKind};
+use crate::bindings::vespid::plugin::reports::{self, Verdict};
+use crate::runtime::Instance;
+use crate::{Plugin, Restored};
+
+/// A plugin that runs natively. It does as the daemon does: describe, init, batches and ticks; and it adds up metrics.
+///
+/// Panics, as tests should, if the plugin returns an error.
+pub struct Harness<P: Plugin> {
+    instance: Instance<P>,
+    config: String,
+    manifest: describe::Manifest,
+    series: Vec<(String, Vec<String>)>,
+    values: HashMap<(String, Vec<String>), f64>,
+}
+
+/// What a plugin said to one call.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its verdicts.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Outcome {
+    /// The verdicts as lines of `severity rule: message`.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line = |verdict: &Verdict| format!("{} {}: {}", severity(verdict), verdict.rule, verdict.message);
+        self.verdicts.iter().map(line).collect()
+    }
+
+    /// The rules of the verdicts.
+    #[must_use]
+    pub fn rules(&self) -> Vec<&str> {
+        self.verdicts.iter().map(|verdict| verdict.rule.as_str()).collect()
+    }
+}
+
+fn severity(verdict: &Verdict) -> &'static str {
+    match verdict.severity {
+        reports::Severity::Info => "info",
+        reports::Severity::Notice => "notice",
+        reports::Severity::Warning => "warning",
+        reports::Severity::Error => "error",
+        reports::Severity::Critical => "critical",
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a test's panic is its report")]
+impl<P: Plugin> Harness<P> {
+    /// Starts the plugin with a configuration.
+    ///
+    /// # Errors
+    /// What the plugin has against the configuration.
+    pub fn start(config: &str) -> Result<Self, String> {
+        let mut instance = Instance::default();
+        instance.init(config)?;
+        Ok(Harness {
+            instance,
+            config: config.to_owned(),
+            manifest: Instance::<P>::describe(),
+            series: Vec::new(),
+            values: HashMap::new(),
+        })
+    }
+
+    /// What the plugin says about itself.
+    #[must_use]
+    pub fn manifest(&self) -> &describe::Manifest {
+        &self.manifest
+    }
+
+    /// Hands over a batch.
+    pub fn batch(&mut self, batch: &BatchBuilder) -> Outcome {
+        let report = self
+            .instance
+            .on_batch(&batch.columns())
+            .expect("the plugin takes the batch");
+        self.apply(report)
+    }
+
+    /// Lets event time come to so many nanoseconds after [`EPOCH`].
+    pub fn tick(&mut self, nanoseconds: u64) -> Outcome {
+        let report = self
+            .instance
+            .tick(EPOCH + nanoseconds)
+            .expect("the plugin takes the tick");
+        self.apply(report)
+    }
+
+    /// Replaces the instance by another that continues from its snapshot.
+    pub fn replace(&mut self) -> Restored {
+        let state = self.instance.snapshot();
+        self.instance = Instance::default();
+        self.instance
+            .init(&self.config)
+            .expect("the configuration has been taken before");
+        self.series.clear();
+        self.instance.restore(self.manifest.state_version, &state)
+    }
+
+    /// The value of a counter or gauge, or the number of observations of a histogram; none if nothing was ever said.
+    #[must_use]
+    pub fn value<const N: usize>(&self, metric: &str, labels: [&str; N]) -> Option<f64> {
+        self.values
+            .get(&(metric.to_owned(), labels.map(str::to_owned).to_vec()))
+            .copied()
+    }
+
+    /// The sum of a metric over all label values.
+    #[must_use]
+    pub fn total(&self, metric: &str) -> f64 {
+        self.values
+            .iter()
+            .filter(|((name, _), _)| name == metric)
+            .map(|(_, value)| value)
+            .sum()
+    }
+
+    fn apply(&mut self, report: reports::Report) -> Outcome {
+        assert_eq!(
+            report.ids.len(),
+            report.values.len(),
+            "samples come in two columns of equal length"
+        );
+        for series in report.series {
+            let metric = self
+                .manifest
+                .metrics
+                .get(series.metric as usize)
+                .expect("a declared metric");
+            assert_eq!(
+                metric.labels.len(),
+                series.labels.len(),
+                "{} has a value for each label",
+                metric.name
+            );
+            self.series.push((metric.name.clone(), series.labels));
+        }
+        for (id, sample) in report.ids.into_iter().zip(report.values) {
+            let series = self.series.get(id as usize).expect("a registered series").clone();
+            let metric = self.manifest.metrics.iter().find(|metric| metric.name == series.0);
+            let value = self.values.entry(series).or_default();
+            match metric.map(|metric| metric.kind) {
+                Some(MetricKind::Gauge) => *value = sample,
+                Some(MetricKind::Histogram) => *value += 1.0,
+                _ => *value += sample,
+            }
+        }
+        Outcome {
+            verdicts: report.verdicts,
+        }
+    }
+}

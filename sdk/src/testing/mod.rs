@@ -1,0 +1,17 @@
+//! Runs a plugin's logic on the machine at hand, on batches made by hand.
+//!
+//! What runs is what the component runs: the columns, the row views, the configuration's parser and the metrics; only
+//! the boundary is missing.
+mod builder;
+mod columns;
+mod harness;
+
+pub use builder::{BatchBuilder, ConnectionRow, ContainerRow, ExecRow, ExitRow, OpenRow, ProcessRow};
+pub use harness::{Harness, Outcome};
+
+/// Midnight of 2026-01-01 in Unix nanoseconds: where time begins in a [`BatchBuilder`].
+pub const EPOCH: u64 = 1_767_225_600 * SECOND;
+/// A second in nanoseconds.
+pub const SECOND: u64 = 1_000_000_000;
+/// A millisecond in nanoseconds.
+pub const MILLISECOND: u64 = 1_000_000;
