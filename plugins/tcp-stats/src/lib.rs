@@ -1,1 +1,133 @@
-//! stub
+//! `tcp-stats`: what the node's TCP connections do, as metrics, and two things that they should not do, as verdicts.
+//!
+//! | verdict | when |
+//! |---|---|
+//! | `port-scan` | one process tries many ports, or many hosts, within a window, and enough of the attempts fail |
+//! | `refused-burst` | one process is refused more often than a limit within a window; once a burst |
+//! | `refused-burst-ended` | the count, when that burst is over |
+//!
+//! A series has the labels `container` (short id, or `host`), `process` (short name; the first 200 names, then `other`),
+//! `direction` and `port`: the class of the port that was connected to, which is the peer's of an outbound connection
+//! and this end's of an inbound one, as a service name, `well-known`, `registered` or `ephemeral`. So the number of
+//! series is bounded by what runs on the node, not by whom it talks to.
+mod active;
+mod config;
+mod labels;
+mod metrics;
+mod port;
+mod refused;
+mod scan;
+
+use vespid_plugin::prelude::*;
+use vespid_plugin::{Connection, ConnectionOp, Globs, Restored, errno, state};
+
+pub use config::Config;
+
+use active::Active;
+use labels::{Labels, Namer};
+use metrics::Metrics;
+use refused::Refused;
+use scan::Scans;
+
+/// The plugin.
+pub struct TcpStats {
+    metrics: Metrics,
+    namer: Namer,
+    active: Active,
+    scans: Scans,
+    refused: Refused,
+    except: Globs,
+}
+
+impl Plugin for TcpStats {
+    const MANIFEST: Manifest = Manifest::new(
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION"),
+        env!("CARGO_PKG_DESCRIPTION"),
+    )
+    .connections()
+    .state_version(1);
+    type Config = Config;
+    type Metrics = Metrics;
+
+    fn metrics(declare: &Registry) -> Metrics {
+        Metrics::declare(declare)
+    }
+
+    fn new(config: Config, metrics: Metrics) -> Result<Self, String> {
+        config.check()?;
+        Ok(TcpStats {
+            namer: Namer::new(config.max_process_names, config.max_containers),
+            active: Active::default(),
+            scans: Scans::new(config.scan),
+            refused: Refused::new(&config.refused),
+            except: Globs::new(&config.except),
+            metrics,
+        })
+    }
+
+    fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String> {
+        for connection in batch.connections() {
+            self.count(connection);
+            self.judge(connection, out);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, now: u64, out: &mut Report) -> Result<(), String> {
+        self.scans.expire(now);
+        self.refused.end(now, out);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        state::save(&self.active.snapshot())
+    }
+
+    fn restore(&mut self, version: u32, bytes: &[u8]) -> Restored {
+        match state::load(bytes).filter(|_| version == Self::MANIFEST.version_of_state()) {
+            Some(saved) => {
+                self.active.restore(saved, &self.metrics.active);
+                Restored::Warm
+            }
+            None => Restored::Cold,
+        }
+    }
+}
+
+impl TcpStats {
+    fn count(&mut self, connection: Connection<'_>) {
+        let labels = Labels::of(connection, &mut self.namer);
+        match connection.op() {
+            ConnectionOp::Opened | ConnectionOp::Accepted => {
+                self.metrics.begun(connection.op(), &labels);
+                self.active.begin(connection, &labels, &self.metrics.active);
+            }
+            ConnectionOp::Failed => self.metrics.failed(connection, &labels),
+            ConnectionOp::Closed => {
+                self.metrics.closed(connection, &labels);
+                self.active.end(connection.cookie(), &self.metrics.active);
+            }
+            ConnectionOp::Unknown => {}
+        }
+    }
+
+    fn judge(&mut self, connection: Connection<'_>, out: &mut Report) {
+        if !matches!(connection.op(), ConnectionOp::Opened | ConnectionOp::Failed) {
+            return;
+        }
+        let Some(process) = connection.process() else { return };
+        if self.except.matches(process.exe()) {
+            return;
+        }
+        self.scans.attempt(connection, process, out);
+        if connection.errno() == errno::ECONNREFUSED {
+            self.refused.hit(connection, process, out);
+        }
+    }
+}
+
+vespid_plugin::export!(TcpStats);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The connections that are open now, derived from their events.
+//!
+//! Only the end of a connection that was seen to begin is subtracted, so connections older than the daemon cannot make
+//! the gauge negative. The map is part of the snapshot: another instance goes on counting where this one stopped.
+use std::time::Duration;
+
+use vespid_plugin::prelude::*;
+use vespid_plugin::{Connection, Keyed, SeriesId};
+
+use crate::labels::Labels;
+
+/// Their entries take some 16 MB, and a snapshot as much again for a moment: well below what a plugin may have. Of more
+/// connections than that, the oldest are no longer counted as active.
+const CAPACITY: usize = 1 << 18;
+
+/// Label values, and the cookies of the open connections that have them.
+type Group = ([Vec<u8>; 4], Vec<u64>);
+
+pub(crate) struct Active {
+    by_cookie: Keyed<u64, SeriesId>,
+    labels: Vec<(SeriesId, [Vec<u8>; 4])>,
+}
+
+impl Default for Active {
+    fn default() -> Self {
+        Active {
+            by_cookie: Keyed::new(CAPACITY, Duration::MAX),
+            labels: Vec::new(),
+        }
+    }
+}
+
+impl Active {
+    pub(crate) fn begin(&mut self, connection: Connection<'_>, labels: &Labels<'_>, gauge: &Gauge<4>) {
+        let labels = [labels.container, labels.process, labels.direction, labels.port];
+        self.add(connection.time(), connection.cookie(), labels, gauge);
+    }
+
+    fn add(&mut self, now: u64, cookie: u64, labels: [&[u8]; 4], gauge: &Gauge<4>) {
+        let series = gauge.with(labels).id();
+        if self.by_cookie.get(now, &cookie).is_some() {
+            return;
+        }
+        // Series ids count up, so a new one is the last.
+        if self
+            .labels
+            .binary_search_by_key(&series.index(), |(id, _)| id.index())
+            .is_err()
+        {
+            self.labels.push((series, labels.map(<[u8]>::to_vec)));
+            self.labels.sort_unstable_by_key(|(id, _)| id.index());
+        }
+        gauge.at(series).add(1.0);
+        if let (_, Some((_, evicted))) = self.by_cookie.touch(now, cookie, || series) {
+            gauge.at(evicted).add(-1.0);
+        }
+    }
+
+    pub(crate) fn end(&mut self, cookie: u64, gauge: &Gauge<4>) {
+        if let Some(series) = self.by_cookie.remove(&cookie) {
+            gauge.at(series).add(-1.0);
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self
+            .labels
+            .iter()
+            .map(|(_, labels)| (labels.clone(), Vec::new()))
+            .collect();
+        for (cookie, series) in self.by_cookie.iter().rev() {
+            let group = self.labels.binary_search_by_key(&series.index(), |(id, _)| id.index());
+            if let Some((_, cookies)) = group.ok().and_then(|group| groups.get_mut(group)) {
+                cookies.push(*cookie);
+            }
+        }
+        groups
+    }
+
+    pub(crate) fn restore(&mut self, groups: Vec<Group>, gauge: &Gauge<4>) {
+        for (labels, cookies) in groups {
+            for cookie in cookies {
+                self.add(0, cookie, labels.each_ref().map(Vec::as_slice), gauge);
+            }
+        }
+    }
+}

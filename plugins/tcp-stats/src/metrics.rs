@@ -1,0 +1,145 @@
+//! The plugin's metrics.
+use vespid_plugin::prelude::*;
+use vespid_plugin::{Connection, ConnectionOp, errno};
+
+use crate::labels::Labels;
+
+pub(crate) const ACTIVE_LABELS: [&str; 4] = ["container", "process", "direction", "port"];
+
+/// From a tenth of a millisecond, which is a health check on loopback, to a day, which is a database connection.
+const DURATIONS: [f64; 13] = [
+    0.0001, 0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 21_600.0, 86_400.0,
+];
+/// From loopback to a satellite.
+const ROUND_TRIPS: [f64; 12] = [
+    0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+];
+
+/// Handles on the metrics.
+pub struct Metrics {
+    opened: Counter<4>,
+    accepted: Counter<4>,
+    failed: Counter<5>,
+    closed: Counter<5>,
+    bytes: Counter<5>,
+    retransmits: Counter<4>,
+    duration: Histogram<3>,
+    rtt: Histogram<3>,
+    pub(crate) active: Gauge<4>,
+}
+
+impl Metrics {
+    pub(crate) fn declare(declare: &Registry) -> Self {
+        let base = ["container", "process", "direction", "port"];
+        let with = |last| ["container", "process", "direction", "port", last];
+        let brief = ["container", "process", "direction"];
+        Metrics {
+            opened: declare
+                .counter("opened", "Connections opened by this end and answered.")
+                .labels(base),
+            accepted: declare
+                .counter("accepted", "Connections opened by the peer and taken.")
+                .labels(base),
+            failed: declare
+                .counter("failed", "Connections that could not be opened.")
+                .labels(with("reason")),
+            closed: declare
+                .counter("closed", "Connections that ended.")
+                .labels(with("reason")),
+            bytes: declare
+                .counter(
+                    "payload",
+                    "Payload of closed connections; sent counts what the peer acknowledged.",
+                )
+                .unit("bytes")
+                .labels(with("flow")),
+            retransmits: declare
+                .counter("retransmits", "Segments that had to be sent again.")
+                .labels(base),
+            duration: declare
+                .histogram("duration", "How long closed connections lived.", &DURATIONS)
+                .unit("seconds")
+                .labels(brief),
+            rtt: declare
+                .histogram("rtt", "Smoothed round-trip time when a connection ended.", &ROUND_TRIPS)
+                .unit("seconds")
+                .labels(brief),
+            active: declare
+                .gauge("active", "Connections seen to begin and not yet to end.")
+                .labels(ACTIVE_LABELS),
+        }
+    }
+
+    pub(crate) fn begun(&self, op: ConnectionOp, labels: &Labels<'_>) {
+        let counter = if op == ConnectionOp::Accepted {
+            &self.accepted
+        } else {
+            &self.opened
+        };
+        counter
+            .with([labels.container, labels.process, labels.direction, labels.port])
+            .inc();
+    }
+
+    pub(crate) fn failed(&self, connection: Connection<'_>, labels: &Labels<'_>) {
+        self.failed.with(with(labels, reason(connection.errno()))).inc();
+        self.resent(connection, labels);
+    }
+
+    pub(crate) fn closed(&self, connection: Connection<'_>, labels: &Labels<'_>) {
+        let end = if connection.errno() == 0 {
+            "normal"
+        } else {
+            reason(connection.errno())
+        };
+        self.closed.with(with(labels, end)).inc();
+        for (flow, bytes) in [("sent", connection.sent()), ("received", connection.received())] {
+            if bytes > 0 {
+                self.bytes.with(with(labels, flow)).add(bytes);
+            }
+        }
+        self.resent(connection, labels);
+        let brief = [labels.container, labels.process, labels.direction];
+        if let Some(duration) = connection.duration() {
+            self.duration.with(brief).observe(seconds(duration));
+        }
+        if let Some(srtt) = connection.srtt() {
+            self.rtt.with(brief).observe(f64::from(srtt) / 1e6);
+        }
+    }
+
+    fn resent(&self, connection: Connection<'_>, labels: &Labels<'_>) {
+        if connection.retransmits() > 0 {
+            let series = self
+                .retransmits
+                .with([labels.container, labels.process, labels.direction, labels.port]);
+            series.add(connection.retransmits().into());
+        }
+    }
+}
+
+fn with<'a>(labels: &Labels<'a>, last: &'static str) -> [&'a [u8]; 5] {
+    [
+        labels.container,
+        labels.process,
+        labels.direction,
+        labels.port,
+        last.as_bytes(),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a histogram needs no nanoseconds of a year")]
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+/// Why a connection failed or was cut.
+fn reason(errno: u32) -> &'static str {
+    match errno {
+        errno::ECONNREFUSED => "refused",
+        errno::ETIMEDOUT => "timeout",
+        errno::ECONNRESET => "reset",
+        errno::ENETUNREACH | errno::EHOSTUNREACH => "unreachable",
+        _ => "other",
+    }
+}

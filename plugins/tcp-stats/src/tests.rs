@@ -1,0 +1,229 @@
+//! What the plugin promises, near misses included.
+use std::net::{Ipv4Addr, SocketAddr};
+
+use vespid_plugin::errno::{ECONNREFUSED, ETIMEDOUT};
+use vespid_plugin::testing::{BatchBuilder, Harness, MILLISECOND, SECOND};
+
+use super::*;
+
+fn start(config: &str) -> Harness<TcpStats> {
+    Harness::start(config).expect("a configuration")
+}
+
+fn to(host: u8, port: u16) -> SocketAddr {
+    (Ipv4Addr::new(192, 0, 2, host), port).into()
+}
+
+/// One process that tries `ports` ports, of which `refused` refuse, one every `step` nanoseconds.
+fn scan(exe: &str, ports: u16, refused: u16, step: u64) -> BatchBuilder {
+    let mut batch = BatchBuilder::new();
+    let process = batch.process(exe).id();
+    for port in 0..ports {
+        batch.at(u64::from(port) * step);
+        let connection = batch.connect(process, to(1, 1000 + port));
+        if port < refused {
+            connection.fails(ECONNREFUSED);
+        }
+    }
+    batch
+}
+
+#[test]
+fn connections_are_counted_by_container_process_direction_and_port() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let container = batch.container("0123456789abcdef", "shop");
+    let nginx = batch.process("/usr/sbin/nginx").container(container).id();
+    let curl = batch.process("/usr/bin/curl").id();
+    let cookie = batch.connect(nginx, to(9, 51_234)).accepted(443).cookie;
+    batch.connect(curl, to(1, 443)).fails(ETIMEDOUT).retransmits = 6;
+    plugin.batch(&batch);
+    let served = ["0123456789ab", "nginx", "inbound", "https"];
+    assert_eq!(plugin.value("accepted", served), Some(1.0));
+    assert_eq!(plugin.value("active", served), Some(1.0));
+    assert_eq!(
+        plugin.value("failed", ["host", "curl", "outbound", "https", "timeout"]),
+        Some(1.0)
+    );
+    assert_eq!(
+        plugin.value("retransmits", ["host", "curl", "outbound", "https"]),
+        Some(6.0)
+    );
+
+    batch.next_batch();
+    let closed = batch
+        .connect(nginx, to(9, 51_234))
+        .accepted(443)
+        .closes(cookie)
+        .bytes(500, 70);
+    closed.duration = 20 * MILLISECOND;
+    closed.srtt = 150;
+    plugin.batch(&batch);
+    assert_eq!(plugin.value("active", served), Some(0.0));
+    assert_eq!(
+        plugin.value("closed", ["0123456789ab", "nginx", "inbound", "https", "normal"]),
+        Some(1.0)
+    );
+    assert_eq!(
+        plugin.value("payload", ["0123456789ab", "nginx", "inbound", "https", "sent"]),
+        Some(500.0)
+    );
+    assert_eq!(
+        plugin.value("payload", ["0123456789ab", "nginx", "inbound", "https", "received"]),
+        Some(70.0)
+    );
+    assert_eq!(
+        plugin.value("duration", ["0123456789ab", "nginx", "inbound"]),
+        Some(1.0)
+    );
+    assert_eq!(plugin.value("rtt", ["0123456789ab", "nginx", "inbound"]), Some(1.0));
+}
+
+#[test]
+fn connections_older_than_the_daemon_do_not_make_the_gauge_negative() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let sshd = batch.process("/usr/sbin/sshd").id();
+    batch.connect(sshd, to(1, 50_000)).accepted(22).closes(77);
+    plugin.batch(&batch);
+    assert_eq!(plugin.value("active", ["host", "sshd", "inbound", "ssh"]), None);
+    assert!((plugin.total("closed") - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn open_connections_survive_a_new_instance() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let psql = batch.process("/usr/bin/psql").id();
+    let cookie = batch.connect(psql, to(1, 5432)).cookie;
+    batch.connect(psql, to(2, 5432));
+    plugin.batch(&batch);
+    assert_eq!(plugin.replace(), Restored::Warm);
+    batch.next_batch().connect(psql, to(1, 5432)).closes(cookie);
+    plugin.batch(&batch);
+    assert_eq!(
+        plugin.value("active", ["host", "psql", "outbound", "postgresql"]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn process_names_beyond_the_limit_are_other() {
+    let mut plugin = start(r#"{"max_process_names": 2}"#);
+    let mut batch = BatchBuilder::new();
+    for name in ["/bin/a", "/bin/b", "/bin/c", "/bin/d"] {
+        let process = batch.process(name).id();
+        batch.connect(process, to(1, 80));
+    }
+    plugin.batch(&batch);
+    assert_eq!(plugin.value("opened", ["host", "a", "outbound", "http"]), Some(1.0));
+    assert_eq!(plugin.value("opened", ["host", "other", "outbound", "http"]), Some(2.0));
+}
+
+#[test]
+fn many_ports_with_refusals_are_a_scan_reported_once_a_window() {
+    let mut plugin = start(r#"{"refused": {"limit": 1000}}"#);
+    let outcome = plugin.batch(&scan("/usr/bin/nmap", 200, 150, MILLISECOND));
+    assert_eq!(
+        outcome.lines(),
+        [
+            "warning port-scan: nmap (pid 1000) tried 21 ports within 60 s, last 192.0.2.1:1020; 21 of 21 attempts failed"
+        ]
+    );
+    assert_eq!(outcome.verdicts[0].tags, ["T1046"]);
+}
+
+#[test]
+fn what_is_nearly_a_scan_is_none() {
+    let quiet = r#"{"refused": {"limit": 1000}}"#;
+    let verdicts = |config: &str, batch: &BatchBuilder| start(config).batch(batch).verdicts.len();
+    assert_eq!(
+        verdicts(quiet, &scan("/usr/bin/nmap", 20, 20, MILLISECOND)),
+        0,
+        "as many ports as allowed"
+    );
+    assert_eq!(
+        verdicts(quiet, &scan("/usr/bin/nmap", 40, 40, 4 * SECOND)),
+        0,
+        "slower than the window"
+    );
+    assert_eq!(
+        verdicts(quiet, &scan("/usr/bin/haproxy", 100, 3, MILLISECOND)),
+        0,
+        "nearly all succeed"
+    );
+    let excepted = r#"{"refused": {"limit": 1000}, "except": ["/opt/*/scanner"]}"#;
+    assert_eq!(
+        verdicts(excepted, &scan("/opt/corp/scanner", 100, 100, MILLISECOND)),
+        0,
+        "excepted"
+    );
+}
+
+#[test]
+fn many_hosts_are_a_scan_too() {
+    let mut batch = BatchBuilder::new();
+    let process = batch.process("/tmp/worm").id();
+    for host in 0..60 {
+        batch.connect(process, to(host, 22)).fails(ETIMEDOUT);
+    }
+    let outcome = start("{}").batch(&batch);
+    assert_eq!(outcome.rules(), ["port-scan"]);
+    assert!(outcome.lines()[0].contains("tried 51 hosts"));
+}
+
+#[test]
+fn a_burst_of_refusals_is_reported_when_it_starts_and_when_it_ends() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let app = batch.process("/srv/app").id();
+    for i in 0..30_u64 {
+        batch
+            .at(i * 100 * MILLISECOND)
+            .connect(app, to(1, 6379))
+            .fails(ECONNREFUSED);
+    }
+    assert_eq!(
+        plugin.batch(&batch).lines(),
+        ["notice refused-burst: app (pid 1000) was refused more than 20 times within 10 s, last by 192.0.2.1:6379"]
+    );
+    assert_eq!(plugin.tick(10 * SECOND).lines(), [""; 0]);
+    assert_eq!(
+        plugin.tick(33 * SECOND).lines(),
+        ["info refused-burst-ended: app (pid 1000) was refused 30 times in 2.9 s"]
+    );
+}
+
+#[test]
+fn twenty_refusals_in_ten_seconds_are_no_burst() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let app = batch.process("/srv/app").id();
+    for i in 0..60_u64 {
+        batch
+            .at(i * 500 * MILLISECOND)
+            .connect(app, to(1, 6379))
+            .fails(ECONNREFUSED);
+    }
+    assert_eq!(plugin.batch(&batch).lines(), [""; 0]);
+}
+
+#[test]
+fn the_shipped_configuration_is_the_default() {
+    let shipped: Config = toml::from_str(include_str!("../tcp-stats.toml")).expect("a configuration");
+    assert_eq!(shipped, Config::default());
+}
+
+#[test]
+fn a_wrong_configuration_says_what_is_wrong() {
+    let refusal = |config: &str| Harness::<TcpStats>::start(config).err().expect("a refusal");
+    assert_eq!(
+        refusal(r#"{"scan": {"port": 5}}"#),
+        "unknown key `scan.port`; did you mean `ports`?"
+    );
+    assert_eq!(
+        refusal(r#"{"scan": {"min_failed_percent": 101}}"#),
+        "`scan.min_failed_percent`: 101 is more than 100"
+    );
+    assert!(refusal(r#"{"except": "nmap"}"#).starts_with("`except`: invalid type: string"));
+}
