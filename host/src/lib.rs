@@ -2,16 +2,28 @@
 //!
 //! Imports go one way: a module uses only modules above it in this list.
 pub mod bytes;
+pub mod clock;
 pub mod event;
 pub mod interface;
 pub mod ledger;
+pub mod progress;
 
-// Data path: kernel → decode → enrich → batch → plugin → outputs.
+// The data path: kernel → decode → enrich → batch → plugin, and what comes of it: metrics and verdicts.
 pub mod batch;
 pub mod decode;
 pub mod enrich;
 pub mod kernel;
 pub mod metrics;
+pub mod pipeline;
 pub mod plugin;
 pub mod recording;
 pub mod verdict;
+
+// What puts it together, and what a user meets.
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod http;
+pub mod logging;
+pub mod screen;
+pub mod summary;

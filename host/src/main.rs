@@ -1,3 +1,6 @@
 //! The `vespid` command.
+use std::process::ExitCode;
 
-fn main() {}
+fn main() -> ExitCode {
+    vespid::cli::main()
+}

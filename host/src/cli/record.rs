@@ -1,0 +1,99 @@
+//! `vespid record`: live events to a file, without plugins.
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use vespid_ebpf::Kind;
+
+use super::{Failure, KindName};
+use crate::clock;
+use crate::config::Config;
+use crate::daemon::recorder::Recorder;
+use crate::daemon::{node, signals};
+use crate::kernel::{Kernel, Settings};
+use crate::logging::{self, Choice};
+use crate::progress;
+use crate::recording::{Header, VERSION, Writer};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The recording; compressed if the name ends in `.zst`.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// What to record besides forks, execs and exits, which every recording needs.
+    #[arg(long, value_name = "KIND", value_delimiter = ',', default_values = ["connection", "open"])]
+    kinds: Vec<KindName>,
+    /// End after so many seconds; without it, at SIGTERM or Ctrl-C, or when the command ends.
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<u64>,
+    /// Name of the node in the recording [default: the host name].
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// Run this command, and record only what it and its descendants do.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+#[expect(clippy::print_stderr, reason = "this is the command's result")]
+pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
+    let config = Config::default();
+    logging::start(&log, &config.log, None).map_err(Failure::usage)?;
+    let stop = signals::stop_requests()?;
+    let mask = args.kinds.iter().fold(Kind::TREE, |mask, kind| mask | kind.bits());
+    let writer = Writer::create(&args.output, &header(args, mask)).map_err(|error| Failure::output(error.into()))?;
+    let kernel = Kernel::start(&Settings {
+        kinds: mask,
+        ring_bytes: config.kernel.ring_bytes,
+    })
+    .map_err(|error| Failure::kernel(error.into()))?;
+    let mut command = None;
+    let mut recorder = match args.command.split_first() {
+        None => Recorder::of_all(kernel, writer, config.processes.max).context("cannot begin to record")?,
+        Some((program, words)) => {
+            let child = Command::new(program).args(words).spawn();
+            let child = child
+                .with_context(|| format!("cannot run {program}"))
+                .map_err(Failure::usage)?;
+            let recorder = Recorder::of_descendants(kernel, writer, config.processes.max, child.id());
+            command = Some(child);
+            recorder
+        }
+    };
+
+    let end = args
+        .duration
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let progress = progress::counting("events recorded");
+    while stop.is_empty() && end.is_none_or(|end| Instant::now() < end) && !has_ended(command.as_mut())? {
+        recorder.round().map_err(Failure::output)?;
+        progress.set_position(recorder.events());
+    }
+    progress.finish_and_clear();
+    let (events, lost) = recorder.finish().map_err(Failure::output)?;
+    eprintln!("{events} events recorded in {}, {lost} lost", args.output.display());
+    Ok(())
+}
+
+fn header(args: &Args, mask: u32) -> Header {
+    let host_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Header {
+        version: VERSION,
+        node: args.node.clone().unwrap_or_else(host_name),
+        boot_id: node::boot_id(),
+        kernel: node::kernel_release(),
+        created: clock::now(),
+        kinds: Kind::ALL
+            .iter()
+            .filter(|kind| mask & kind.bit() != 0)
+            .map(|kind| kind.name().to_owned())
+            .collect(),
+    }
+}
+
+/// Whether the command, if there is one, has ended.
+fn has_ended(command: Option<&mut Child>) -> Result<bool, Failure> {
+    let Some(child) = command else { return Ok(false) };
+    let ended = child.try_wait().context("cannot wait for the command")?;
+    Ok(ended.is_some())
+}

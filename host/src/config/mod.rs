@@ -1,0 +1,300 @@
+//! The daemon's configuration.
+//!
+//! `default.toml` is the one place that knows the keys, their defaults and their types: a user's file is laid over it,
+//! and whatever has no counterpart there is refused with the nearest key that has.
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The default configuration, with comments.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// Everything that can be configured; see `default.toml` for meanings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Config {
+    pub node: String,
+    pub kernel: Kernel,
+    pub processes: Processes,
+    pub batch: Batch,
+    pub plugins: Plugins,
+    pub http: Http,
+    pub verdicts: Verdicts,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Kernel {
+    pub ring_bytes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Processes {
+    pub max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Batch {
+    pub max_events: usize,
+    pub max_age_ms: u64,
+}
+
+impl Batch {
+    /// `max_age_ms` as a duration.
+    #[must_use]
+    pub fn max_age(&self) -> Duration {
+        Duration::from_millis(self.max_age_ms)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Plugins {
+    pub directory: PathBuf,
+    pub queue_batches: usize,
+    pub deadline_ms: u64,
+    pub memory_bytes: usize,
+    pub max_series: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Http {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Verdicts {
+    pub file: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// The journal under systemd, else text.
+    Auto,
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{path} is not valid TOML: {source}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: toml::de::Error,
+    },
+    /// A key that does not exist.
+    #[error("{path}: there is no key `{key}`{hint} (`vespid config default` shows all keys)")]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key, with its table.
+        key: String,
+        /// `; did you mean …?`, or empty.
+        hint: String,
+    },
+    /// A value of the wrong type, or out of range.
+    #[error("{path}: {problem}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Which key, and what it should be.
+        problem: String,
+    },
+}
+
+impl Default for Config {
+    #[expect(
+        clippy::expect_used,
+        reason = "default.toml is part of the program; a test parses it"
+    )]
+    fn default() -> Self {
+        toml::from_str(DEFAULT).expect("default.toml is complete")
+    }
+}
+
+impl Config {
+    /// Reads a configuration file over the defaults.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not TOML, or has an unknown key or a value that does not fit.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Config::parse(path, &text)
+    }
+
+    /// Like [`Config::read`], of a text already read from `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let user: Table = toml::from_str(text).map_err(|source| ConfigError::Syntax {
+            path: path.to_owned(),
+            source,
+        })?;
+        let value = |problem: String| ConfigError::Value {
+            path: path.to_owned(),
+            problem,
+        };
+        let mut merged: Table = toml::from_str(DEFAULT).map_err(|error| value(error.to_string()))?;
+        lay_over(&mut merged, user, "").map_err(|fault| match fault {
+            Fault::Unknown { key, hint } => ConfigError::UnknownKey {
+                path: path.to_owned(),
+                key,
+                hint,
+            },
+            Fault::Type(problem) => value(problem),
+        })?;
+        let config: Config = merged
+            .try_into()
+            .map_err(|error: toml::de::Error| value(error.message().to_owned()))?;
+        config.check().map_err(value)?;
+        Ok(config)
+    }
+
+    /// What types cannot say.
+    fn check(&self) -> Result<(), String> {
+        let ring = self.kernel.ring_bytes;
+        if !ring.is_power_of_two() || !(64 << 10..=1 << 30).contains(&ring) {
+            return Err(format!(
+                "kernel.ring_bytes is {ring}; it must be a power of two from 65536 to 1073741824"
+            ));
+        }
+        for (key, number, least) in [
+            ("processes.max", self.processes.max, 64),
+            ("batch.max_events", self.batch.max_events, 1),
+            ("plugins.queue_batches", self.plugins.queue_batches, 1),
+            ("plugins.memory_bytes", self.plugins.memory_bytes, 1 << 20),
+            ("plugins.max_series", self.plugins.max_series, 1),
+        ] {
+            if number < least {
+                return Err(format!("{key} is {number}; it must be at least {least}"));
+            }
+        }
+        if self.plugins.deadline_ms == 0 || self.batch.max_age_ms == 0 {
+            return Err("plugins.deadline_ms and batch.max_age_ms must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+enum Fault {
+    Unknown { key: String, hint: String },
+    Type(String),
+}
+
+fn lay_over(base: &mut Table, user: Table, prefix: &str) -> Result<(), Fault> {
+    for (key, value) in user {
+        let full = format!("{prefix}{key}");
+        let Some(known) = base.get_mut(&key) else {
+            let hint = nearest(&key, base.keys().map(String::as_str))
+                .map_or(String::new(), |near| format!("; did you mean `{prefix}{near}`?"));
+            return Err(Fault::Unknown { key: full, hint });
+        };
+        match (known, value) {
+            (Value::Table(known), Value::Table(value)) => lay_over(known, value, &format!("{full}."))?,
+            (known, value) if known.same_type(&value) => *known = value,
+            (known, value) => {
+                let (want, got) = (known.type_str(), value.type_str());
+                return Err(Fault::Type(format!(
+                    "`{full}` must be of type {want}, but is of type {got}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The known key that a mistyped one was most likely meant to be.
+pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|key| (strsim::damerau_levenshtein(typed, key), key))
+        .filter(|(distance, key)| *distance <= 2.max(key.len() / 3))
+        .min()
+        .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("vespid.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_a_valid_configuration() {
+        assert_eq!(parse(DEFAULT), Ok(Config::default()));
+        assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn one_key_changes_one_thing() {
+        let config = parse("[http]\nlisten = \"127.0.0.1:1\"").expect("valid");
+        assert_eq!(config.http.listen.port(), 1);
+        assert_eq!(config.batch, Config::default().batch);
+    }
+
+    #[test]
+    fn a_mistyped_key_is_named_with_its_nearest() {
+        let error = parse("[http]\nlissten = \"127.0.0.1:1\"").expect_err("no such key");
+        assert!(
+            error.contains("no key `http.lissten`; did you mean `http.listen`?"),
+            "{error}"
+        );
+        let error = parse("colour = 1").expect_err("no such key");
+        assert!(error.contains("no key `colour` ("), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_named() {
+        for (text, part) in [
+            (
+                "[kernel]\nring_bytes = \"8M\"",
+                "`kernel.ring_bytes` must be of type integer, but is of type string",
+            ),
+            ("[kernel]\nring_bytes = 1000000", "must be a power of two"),
+            ("[kernel]\nring_bytes = -1", "vespid.toml: "),
+            ("[batch]\nmax_events = 0", "batch.max_events is 0"),
+            ("[http]\nlisten = \"localhost\"", "invalid socket address"),
+            ("[log]\nformat = \"xml\"", "xml"),
+            ("[http", "is not valid TOML"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Giving up what was needed only to load the probes.
+use caps::{CapSet, Capability, CapsHashSet};
+
+/// What the collector's thread, and all threads it starts, may still do: read /proc of any process.
+const KEPT: [Capability; 2] = [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
+
+/// Drops every other capability, for this thread and those it starts from now on.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn drop_unneeded() -> anyhow::Result<()> {
+    let held = caps::read(None, CapSet::Permitted)?;
+    let kept: CapsHashSet = KEPT
+        .into_iter()
+        .filter(|capability| held.contains(capability))
+        .collect();
+    caps::clear(None, CapSet::Ambient)?;
+    caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)?;
+    Ok(())
+}
+
+/// Drops the rest, for a thread that runs plugins or talks to others.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn drop_all() -> anyhow::Result<()> {
+    caps::clear(None, CapSet::Effective)?;
+    caps::clear(None, CapSet::Permitted)?;
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! A recording in place of the kernel. After each batch all plugins are waited for, and their verdicts written in the
+//! plugins' order: so two runs give the same bytes, though the plugins run beside each other.
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{after, select};
+use vespid_ebpf::Kind;
+
+use super::collector::{Progress, Published};
+use super::plugins::Loaded;
+use super::reporter::VerdictOut;
+use super::status::Status;
+use crate::config::Config;
+use crate::enrich::{Nothing, Options, ProcessTable};
+use crate::http::{BindError, Http};
+use crate::interface::vespid::plugin::events::Lost;
+use crate::metrics::Processes;
+use crate::pipeline::{Origin, Outlet, Pipeline};
+use crate::plugin::{Delivery, Worker};
+use crate::progress;
+use crate::recording::{Header, Line, Reader, RecordingError};
+use crate::verdict::{self, Record, Sink, Target};
+
+/// How fast a recording is replayed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// As fast as the plugins take it.
+    Max,
+    /// So many times as fast as it was recorded.
+    Times(f64),
+}
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Speed, String> {
+        if text == "max" {
+            return Ok(Speed::Max);
+        }
+        let times = text.strip_suffix('x').and_then(|times| times.parse::<f64>().ok());
+        match times {
+            Some(times) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
+            _ => Err(format!(
+                "`{text}` is neither `max` nor a multiple such as `1x` or `0.5x`"
+            )),
+        }
+    }
+}
+
+/// Keeps one plugin's verdicts until the batch is over.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<Record>>>);
+
+impl VerdictOut for Kept {
+    fn put(&mut self, verdict: Record) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(verdict);
+    }
+}
+
+/// Hands batches to the workers, and waits for room.
+struct Sending<'a> {
+    workers: &'a [Worker],
+    has_sent: bool,
+}
+
+impl Outlet for Sending<'_> {
+    fn deliver(&mut self, plugin: usize, delivery: &Delivery) {
+        if let Some(worker) = self.workers.get(plugin) {
+            worker.send(delivery.clone());
+            self.has_sent = true;
+        }
+    }
+}
+
+/// A replay.
+pub struct Replay {
+    pipeline: Pipeline,
+    status: Arc<Status>,
+    published: Published,
+    progress: Progress,
+    kept: Vec<Kept>,
+    delivery: verdict::Delivery,
+    last_time: u64,
+}
+
+impl Replay {
+    /// Starts the plugins for a recording with this header.
+    ///
+    /// # Errors
+    /// If the verdicts' destination cannot be written, or no thread be had.
+    pub fn start(config: &Config, loaded: Loaded, header: &Header, target: Target) -> anyhow::Result<Replay> {
+        let origin = Origin {
+            node: header.node.clone(),
+            boot_id: header.boot_id.clone(),
+        };
+        let (verdicts, delivery) = Sink::start(target)?;
+        let mut kept = Vec::new();
+        let running = loaded.start(config, &origin, || {
+            let one = Kept::default();
+            kept.push(one.clone());
+            one
+        })?;
+        let options = Options {
+            capacity: config.processes.max,
+            ..Options::default()
+        };
+        let table = ProcessTable::new(options, Box::new(Nothing));
+        let pipeline = Pipeline::new(&config.batch, &origin, table, &running.subscriptions());
+        let published = Published::default();
+        let status = Arc::new(Status::new(published.clone(), running, verdicts));
+        Ok(Replay {
+            pipeline,
+            status,
+            published,
+            progress: Progress::default(),
+            kept,
+            delivery,
+            last_time: 0,
+        })
+    }
+
+    /// Serves metrics meanwhile.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub fn serve(&self, listen: SocketAddr) -> Result<Http, BindError> {
+        self.status.set_ready();
+        Http::start(listen, self.status.clone())
+    }
+
+    /// Replays until the end, or until `should_stop`.
+    ///
+    /// # Errors
+    /// If the recording is damaged; all that was whole has been replayed then.
+    pub fn run(
+        &mut self,
+        mut reader: Reader,
+        speed: Speed,
+        should_stop: impl Fn() -> bool,
+    ) -> Result<(), RecordingError> {
+        let bar = progress::counting("events replayed");
+        let began = Instant::now();
+        let mut first = None;
+        let outcome = loop {
+            let line = match reader.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            if let (Speed::Times(times), Line::Event(event)) = (speed, &line) {
+                let ahead = Duration::from_nanos(event.time.saturating_sub(*first.get_or_insert(event.time)));
+                pause(ahead.div_f64(times).saturating_sub(began.elapsed()), &should_stop);
+            }
+            if self.take(&line) {
+                bar.set_position(self.pipeline.taken());
+                if should_stop() {
+                    break Ok(());
+                }
+            }
+        };
+        bar.finish_and_clear();
+        outcome
+    }
+
+    /// Takes in a line. Whether it completed a batch.
+    fn take(&mut self, line: &Line<'_>) -> bool {
+        match line {
+            Line::Known(known) => self.pipeline.table().learn(known),
+            Line::Container(container) => self.pipeline.table().learn_container(container),
+            Line::Lost(loss) => {
+                let kind = Kind::ALL
+                    .into_iter()
+                    .find(|kind| Some(kind.name()) == loss.kind.as_deref());
+                if let Some(kind) = kind {
+                    self.progress.kernel.drop(kind, "recorded_loss", loss.count);
+                }
+                self.pipeline.lose(Lost {
+                    kernel: loss.count,
+                    decode: 0,
+                    queue: 0,
+                });
+            }
+            Line::Event(event) => {
+                self.progress.kernel.pass(event.body.kind(), 1);
+                self.progress.decode.pass(event.body.kind(), 1);
+                self.last_time = self.last_time.max(event.time);
+                let mut sending = Sending {
+                    workers: self.status.workers(),
+                    has_sent: false,
+                };
+                self.pipeline.take(event, &mut sending);
+                if sending.has_sent {
+                    self.settle();
+                    return true;
+                }
+            }
+            Line::End(_) => {}
+        }
+        false
+    }
+
+    /// Waits for the plugins, and writes their verdicts.
+    fn settle(&mut self) {
+        self.status.workers().iter().for_each(Worker::settle);
+        for kept in &self.kept {
+            for record in kept.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+                self.status.verdicts().send(record);
+            }
+        }
+        self.progress.enrich = self.pipeline.stage().clone();
+        self.progress.batch_rows = self.pipeline.batch_rows().clone();
+        let table = self.pipeline.table();
+        self.progress.processes = Processes {
+            entries: table.len() as u64,
+            ..Processes::default()
+        };
+        self.published.write(self.progress.clone());
+    }
+
+    /// Delivers what is left, lets windows close, and writes the last verdicts.
+    #[must_use]
+    pub fn finish(mut self) -> Arc<Status> {
+        let mut sending = Sending {
+            workers: self.status.workers(),
+            has_sent: false,
+        };
+        self.pipeline.flush(&mut sending);
+        self.settle();
+        for worker in self.status.workers().iter() {
+            worker.advance(self.last_time.saturating_add(WINDOWS));
+        }
+        self.settle();
+        self.delivery.finish(PATIENCE);
+        self.status
+    }
+}
+
+/// How far time runs on after the last event, so that windows which are open then close: longer than any usual one.
+const WINDOWS: u64 = 120_000_000_000;
+
+/// How long the last verdicts may take to be written; whoever reads a pipe slowly has this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn pause(time: Duration, should_stop: &impl Fn() -> bool) {
+    let end = Instant::now() + time;
+    while !should_stop() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        select! { recv(after(left.min(Duration::from_millis(100)))) -> _ => {} }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_max_or_a_multiple() {
+        assert_eq!("max".parse(), Ok(Speed::Max));
+        assert_eq!("0.5x".parse(), Ok(Speed::Times(0.5)));
+        for wrong in ["", "x", "1", "-1x", "infx", "fast"] {
+            assert!(wrong.parse::<Speed>().is_err(), "{wrong}");
+        }
+    }
+}

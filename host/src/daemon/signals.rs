@@ -1,0 +1,41 @@
+//! SIGTERM and SIGINT as a message.
+use anyhow::Context;
+use crossbeam_channel::{Receiver, bounded};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// From now on the two signals no longer end the process; the first one arrives in the channel instead. A second one ends
+/// it at once, so that a drain that hangs can be cut short.
+///
+/// # Errors
+/// If the signals cannot be caught.
+pub fn stop_requests() -> anyhow::Result<Receiver<&'static str>> {
+    let (send, receive) = bounded(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut term, mut int) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    let wait = move || {
+        runtime.block_on(async move {
+            for attempt in 0.. {
+                let name = tokio::select! {
+                    _ = term.recv() => "SIGTERM",
+                    _ = int.recv() => "SIGINT",
+                };
+                if attempt > 0 {
+                    tracing::warn!("{name} again: ending at once");
+                    // The default action, which the process would have had without this thread.
+                    let killed =
+                        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                    debug_assert!(killed.is_ok(), "a process may signal itself");
+                }
+                send.try_send(name).unwrap_or_default();
+            }
+        });
+    };
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(wait)
+        .context("cannot start a thread for signals")?;
+    Ok(receive)
+}

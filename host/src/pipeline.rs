@@ -1,0 +1,178 @@
+//! From decoded events to the plugins' queues: the part that live and replayed events share.
+//!
+//! Batches are cut by event time and count alone, so the same events give the same batches wherever they come from;
+//! a live daemon cuts besides when no event has come for a while ([`Pipeline::flush_older`]).
+use std::sync::Arc;
+
+use crate::batch::Builder;
+use crate::config;
+use crate::enrich::ProcessTable;
+use crate::event::{Body, Event};
+use crate::interface::vespid::plugin::describe::Kinds;
+use crate::interface::vespid::plugin::events::Lost;
+use crate::ledger::Stage;
+use crate::metrics::{BATCH_ROWS, Histogram};
+use crate::plugin::{Delivery, Rows};
+
+/// Where batches go.
+pub trait Outlet {
+    /// Takes a batch for a plugin (by its position among the subscriptions).
+    fn deliver(&mut self, plugin: usize, delivery: &Delivery);
+}
+
+/// Names what all batches of a run have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Name of the node.
+    pub node: String,
+    /// Boot id of its kernel.
+    pub boot_id: String,
+}
+
+/// Plugins with equal subscriptions, and the batch that is being built for them.
+struct Group {
+    kinds: Kinds,
+    builder: Builder,
+    members: Vec<usize>,
+    rows: Rows,
+    lost: Lost,
+}
+
+/// The process table and the batches being built.
+pub struct Pipeline {
+    table: ProcessTable,
+    groups: Vec<Group>,
+    next_seq: u64,
+    max_events: usize,
+    max_age_ns: u64,
+    stage: Stage,
+    batch_rows: Histogram,
+}
+
+impl Pipeline {
+    /// A pipeline for plugins with these subscriptions.
+    #[must_use]
+    pub fn new(config: &config::Batch, origin: &Origin, table: ProcessTable, subscriptions: &[Kinds]) -> Pipeline {
+        let mut groups: Vec<Group> = Vec::new();
+        for (plugin, kinds) in subscriptions.iter().enumerate() {
+            match groups.iter_mut().find(|group| group.kinds == *kinds) {
+                Some(group) => group.members.push(plugin),
+                None => groups.push(Group {
+                    kinds: *kinds,
+                    builder: Builder::new(*kinds, &origin.node, &origin.boot_id),
+                    members: vec![plugin],
+                    rows: Rows::default(),
+                    lost: Lost::NONE,
+                }),
+            }
+        }
+        Pipeline {
+            table,
+            groups,
+            next_seq: 1,
+            max_events: config.max_events,
+            max_age_ns: config.max_age_ms.saturating_mul(1_000_000),
+            stage: Stage::default(),
+            batch_rows: Histogram::new(BATCH_ROWS),
+        }
+    }
+
+    /// Takes in an event.
+    pub fn take(&mut self, event: &Event<'_>, outlet: &mut impl Outlet) {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let attribution = self.table.observe(event);
+        let kind = event.body.kind();
+        self.stage.pass(kind, 1);
+        if matches!(event.body, Body::Fork(_)) {
+            return;
+        }
+        for group in &mut self.groups {
+            let is_due = |first: u64| event.time.saturating_sub(first) > self.max_age_ns;
+            if group.builder.len() >= self.max_events || group.builder.oldest_time().is_some_and(is_due) {
+                group.flush(&mut self.batch_rows, outlet);
+            }
+            if group.builder.push(seq, event, &attribution, &self.table) {
+                group.rows[kind.index()] += 1;
+            }
+        }
+    }
+
+    /// Notes events that were lost before they could be taken in.
+    pub fn lose(&mut self, lost: Lost) {
+        for group in &mut self.groups {
+            group.lost.kernel += lost.kernel;
+            group.lost.decode += lost.decode;
+        }
+    }
+
+    /// Sends batches whose oldest event is too old at `now` (Unix nanoseconds).
+    pub fn flush_older(&mut self, now: u64, outlet: &mut impl Outlet) {
+        for group in &mut self.groups {
+            if group
+                .builder
+                .oldest_time()
+                .is_some_and(|first| now.saturating_sub(first) > self.max_age_ns)
+            {
+                group.flush(&mut self.batch_rows, outlet);
+            }
+        }
+    }
+
+    /// Sends all that has been begun.
+    pub fn flush(&mut self, outlet: &mut impl Outlet) {
+        for group in &mut self.groups {
+            group.flush(&mut self.batch_rows, outlet);
+        }
+    }
+
+    /// How many events were taken in.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.next_seq - 1
+    }
+
+    /// Time of the oldest event that has not been sent yet.
+    #[must_use]
+    pub fn oldest_time(&self) -> Option<u64> {
+        self.groups.iter().filter_map(|group| group.builder.oldest_time()).min()
+    }
+
+    /// The process table.
+    pub fn table(&mut self) -> &mut ProcessTable {
+        &mut self.table
+    }
+
+    /// This stage's books.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Events by batch, of all batches sent.
+    #[must_use]
+    pub fn batch_rows(&self) -> &Histogram {
+        &self.batch_rows
+    }
+}
+
+impl Group {
+    fn flush(&mut self, batch_rows: &mut Histogram, outlet: &mut impl Outlet) {
+        let (Some(first_time), Some(last_time)) = (self.builder.oldest_time(), self.builder.newest_time()) else {
+            return;
+        };
+        let rows = std::mem::take(&mut self.rows);
+        #[expect(clippy::cast_precision_loss, reason = "a batch has thousands of rows")]
+        batch_rows.observe(self.builder.len() as f64);
+        let batch = Arc::new(self.builder.finish(std::mem::replace(&mut self.lost, Lost::NONE)));
+        let delivery = Delivery {
+            batch,
+            rows,
+            first_time,
+            last_time,
+        };
+        for &plugin in &self.members {
+            outlet.deliver(plugin, &delivery);
+        }
+    }
+}
