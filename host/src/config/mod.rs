@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::plugin::config::nearest;
+
 /// The default configuration, with comments.
 pub const DEFAULT: &str = include_str!("default.toml");
 
@@ -236,15 +238,6 @@ fn lay_over(base: &mut Table, user: Table, prefix: &str) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// The known key that a mistyped one was most likely meant to be.
-pub fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|key| (strsim::damerau_levenshtein(typed, key), key))
-        .filter(|(distance, key)| *distance <= 2.max(key.len() / 3))
-        .min()
-        .map(|(_, key)| key)
 }
 
 #[cfg(test)]
