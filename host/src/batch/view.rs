@@ -1,4 +1,4 @@
-//! Reads a batch back: what the daemon needs to tell a verdict's event, process, ancestors and container.
+//! Reads a batch back, for the tests of what was written into it.
 //!
 //! Rows come from plugins, so every reference is checked; one that leads nowhere reads as absent.
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -14,20 +14,20 @@ const MAX_ANCESTORS: usize = 128;
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact<'a> {
+pub(super) struct Fact<'a> {
     /// Sequence number.
-    pub seq: u64,
+    pub(super) seq: u64,
     /// When, in Unix nanoseconds.
-    pub time: u64,
+    pub(super) time: u64,
     /// Row of its process.
-    pub process: u32,
+    pub(super) process: u32,
     /// What happened.
-    pub what: What<'a>,
+    pub(super) what: What<'a>,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What<'a> {
+pub(super) enum What<'a> {
     /// An exec.
     Exec {
         /// The file as the caller named it.
@@ -51,43 +51,41 @@ pub enum What<'a> {
 }
 
 /// A process. Its columns are described in the interface.
-#[expect(missing_docs, reason = "the interface describes them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProcessRow<'a> {
-    pub pid: u32,
-    pub ppid: u32,
-    pub parent: u32,
-    pub start: u64,
-    pub uid: u32,
-    pub gid: u32,
-    pub euid: u32,
-    pub login_uid: u32,
-    pub comm: &'a [u8],
-    pub exe: &'a [u8],
-    pub args: &'a [u8],
-    pub cwd: &'a [u8],
-    pub tty: &'a [u8],
-    pub cgroup: &'a [u8],
-    pub container: u32,
-    pub flags: u32,
+pub(super) struct ProcessRow<'a> {
+    pub(super) pid: u32,
+    pub(super) ppid: u32,
+    pub(super) parent: u32,
+    pub(super) start: u64,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) euid: u32,
+    pub(super) login_uid: u32,
+    pub(super) comm: &'a [u8],
+    pub(super) exe: &'a [u8],
+    pub(super) args: &'a [u8],
+    pub(super) cwd: &'a [u8],
+    pub(super) tty: &'a [u8],
+    pub(super) cgroup: &'a [u8],
+    pub(super) container: u32,
+    pub(super) flags: u32,
 }
 
 /// A container. Its columns are described in the interface.
-#[expect(missing_docs, reason = "the interface describes them")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContainerRow<'a> {
-    pub id: &'a [u8],
-    pub runtime: &'a [u8],
-    pub name: &'a [u8],
-    pub image: &'a [u8],
-    pub pod_uid: &'a [u8],
-    pub pod: &'a [u8],
-    pub namespace: &'a [u8],
+pub(super) struct ContainerRow<'a> {
+    pub(super) id: &'a [u8],
+    pub(super) runtime: &'a [u8],
+    pub(super) name: &'a [u8],
+    pub(super) image: &'a [u8],
+    pub(super) pod_uid: &'a [u8],
+    pub(super) pod: &'a [u8],
+    pub(super) namespace: &'a [u8],
 }
 
 /// A string; an id that is out of range reads as the empty one.
 #[must_use]
-pub fn string(batch: &Batch, id: u32) -> &[u8] {
+pub(super) fn string(batch: &Batch, id: u32) -> &[u8] {
     let ends = &batch.strings.ends;
     let at = id as usize;
     let end = ends.get(at).map_or(0, |&end| end as usize);
@@ -100,7 +98,7 @@ pub fn string(batch: &Batch, id: u32) -> &[u8] {
 
 /// A process.
 #[must_use]
-pub fn process(batch: &Batch, row: u32) -> Option<ProcessRow<'_>> {
+pub(super) fn process(batch: &Batch, row: u32) -> Option<ProcessRow<'_>> {
     let table = &batch.processes;
     let at = row as usize;
     let text = |column: &[u32]| Some(string(batch, *column.get(at)?));
@@ -125,7 +123,7 @@ pub fn process(batch: &Batch, row: u32) -> Option<ProcessRow<'_>> {
 }
 
 /// The ancestors of a process, nearest first.
-pub fn ancestors(batch: &Batch, row: u32) -> impl Iterator<Item = ProcessRow<'_>> {
+pub(super) fn ancestors(batch: &Batch, row: u32) -> impl Iterator<Item = ProcessRow<'_>> {
     let parent = move |child: &ProcessRow<'_>| process(batch, child.parent);
     let first = process(batch, row).and_then(|child| parent(&child));
     std::iter::successors(first, parent).take(MAX_ANCESTORS)
@@ -133,7 +131,7 @@ pub fn ancestors(batch: &Batch, row: u32) -> impl Iterator<Item = ProcessRow<'_>
 
 /// A container.
 #[must_use]
-pub fn container(batch: &Batch, row: u32) -> Option<ContainerRow<'_>> {
+pub(super) fn container(batch: &Batch, row: u32) -> Option<ContainerRow<'_>> {
     let table = &batch.containers;
     let text = |column: &[u32]| Some(string(batch, *column.get(row as usize)?));
     Some(ContainerRow {
@@ -149,7 +147,7 @@ pub fn container(batch: &Batch, row: u32) -> Option<ContainerRow<'_>> {
 
 /// An event.
 #[must_use]
-pub fn fact(batch: &Batch, row: Row) -> Option<Fact<'_>> {
+pub(super) fn fact(batch: &Batch, row: Row) -> Option<Fact<'_>> {
     match row {
         Row::Exec(row) => exec(batch, row as usize),
         Row::Exit(row) => exit(batch, row as usize),
