@@ -52,12 +52,6 @@ pub fn limits(config: &Config) -> Limits {
 }
 
 impl Loaded {
-    /// Files that were refused, and why.
-    #[must_use]
-    pub fn refused(&self) -> &[Refusal] {
-        &self.refused
-    }
-
     /// Each plugin's subscription, in their order.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<Kinds> {

@@ -1,7 +1,7 @@
 //! Giving up what was needed only to load the probes.
 use caps::{CapSet, Capability, CapsHashSet};
 
-/// What the collector's thread, and all threads it starts, may still do: read /proc of any process.
+/// What the daemon may still do once its probes run: read /proc of any process.
 const KEPT: [Capability; 2] = [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
 
 /// Drops every other capability, for this thread and those it starts from now on.
@@ -18,15 +18,5 @@ pub fn drop_unneeded() -> anyhow::Result<()> {
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Permitted, &kept)?;
-    Ok(())
-}
-
-/// Drops the rest, for a thread that runs plugins or talks to others.
-///
-/// # Errors
-/// If the kernel refuses.
-pub fn drop_all() -> anyhow::Result<()> {
-    caps::clear(None, CapSet::Effective)?;
-    caps::clear(None, CapSet::Permitted)?;
     Ok(())
 }
