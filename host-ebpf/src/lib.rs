@@ -25,6 +25,10 @@ pub const MAX_PATH: usize = 8 * 1024;
 pub const MAX_TYPED: usize = 4096;
 /// Deepest path that is walked, in components.
 pub const MAX_DEPTH: usize = 2400;
+/// Connections whose owners can be remembered at a time. Of what is beyond, records still go out, without owner.
+pub const MAX_OWNERS: usize = 65_536;
+/// Size of what is remembered of an owner.
+pub const OWNER_BYTES: usize = 48;
 
 /// What a record is about.
 #[repr(u8)]

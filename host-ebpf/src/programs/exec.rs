@@ -6,7 +6,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ABSENT, ExecRaw, Kind, MAX_ARGS, MAX_TYPED, Outcome, PathEnd, exec_flags};
 
-use super::globals::{has, offset, wanted};
+use super::globals::{has, offset};
 use super::header::{header, is_own};
 use super::output::{count, send};
 use super::read::{Task, direct, kernel, kernel_u32, kernel_u64};
@@ -18,7 +18,7 @@ const UPID_SIZE: u64 = 16;
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn vespid_exec(ctx: BtfTracePointContext) -> i32 {
-    if !wanted(Kind::Exec) || is_own() {
+    if is_own() {
         return 0;
     }
     let sent = of_exec().and_then(|scratch| {

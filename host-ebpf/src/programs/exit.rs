@@ -3,7 +3,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ExitRaw, Kind};
 
-use super::globals::{offset, wanted};
+use super::globals::offset;
 use super::header::{header, is_own};
 use super::output::send_fixed;
 use super::read::{Task, direct};
@@ -13,7 +13,7 @@ const GROUP_EXIT: u32 = 4;
 
 #[btf_tracepoint(function = "sched_process_exit")]
 fn vespid_exit(ctx: BtfTracePointContext) -> i32 {
-    if !wanted(Kind::Exit) || is_own() {
+    if is_own() {
         return 0;
     }
     let task = Task(ctx.arg(0));

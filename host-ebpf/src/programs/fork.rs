@@ -3,14 +3,14 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ForkRaw, Kind};
 
-use super::globals::{offset, wanted};
+use super::globals::offset;
 use super::header::{cgroup_id, header, is_own, start_ns};
 use super::output::send_fixed;
 use super::read::Task;
 
 #[btf_tracepoint(function = "sched_process_fork")]
 fn vespid_fork(ctx: BtfTracePointContext) -> i32 {
-    if !wanted(Kind::Fork) || is_own() {
+    if is_own() {
         return 0;
     }
     let (parent, child) = (Task(ctx.arg(0)), Task(ctx.arg(1)));

@@ -1,5 +1,8 @@
-//! What the daemon says before the programs are loaded: read-only, and so constants to the verifier.
+//! What the daemon says. Before the programs are loaded: read-only, and so constants to the verifier. While they run:
+//! which kinds are wanted.
 use aya_ebpf::Global;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::Array;
 use vespid_ebpf::{Kind, Offsets};
 
 /// See [`Offsets`]. Read a field of it by [`offset!`].
@@ -10,9 +13,14 @@ pub(super) static OFFSETS: Offsets = Offsets::UNKNOWN;
 #[unsafe(no_mangle)]
 static SELF_TGID: Global<u32> = Global::new(0);
 
-/// Mask of the kinds that are asked for.
+/// Mask of the kinds that this kernel can deliver. What serves another is dead code to the verifier, which would refuse
+/// it for the fields that it reads.
 #[unsafe(no_mangle)]
-static WANTED: Global<u32> = Global::new(0);
+static DELIVERABLE: Global<u32> = Global::new(0);
+
+/// Mask of the kinds that are wanted at the moment.
+#[map]
+static WANTED: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Size of the ring buffer in bytes.
 #[unsafe(no_mangle)]
@@ -41,9 +49,15 @@ pub(super) fn loaded(member: &u32) -> u32 {
     unsafe { core::ptr::from_ref(member).read_volatile() }
 }
 
+/// Whether somebody wants a kind now. The verifier makes a plain load of the look-up.
 #[inline(always)]
 pub(super) fn wanted(kind: Kind) -> bool {
-    WANTED.load() & kind.bit() != 0
+    if DELIVERABLE.load() & kind.bit() == 0 {
+        return false;
+    }
+    // SAFETY: a live map value, which is written as a whole.
+    let mask = WANTED.get_ptr(0).map_or(0, |mask| unsafe { mask.read_volatile() });
+    mask & kind.bit() != 0
 }
 
 #[inline(always)]

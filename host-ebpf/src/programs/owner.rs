@@ -2,23 +2,22 @@
 //! noted when it is known: at `connect`, and when `accept` returns.
 //!
 //! An entry is made when a connection starts and removed when it closes, and `accept` only fills in what is there: so
-//! nothing is left behind, whichever of them comes first.
+//! nothing is left behind, whichever of them comes first. What closes while nobody follows connections does stay; the
+//! daemon looks after that.
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
+use vespid_ebpf::{MAX_OWNERS, OWNER_BYTES};
 
 use super::globals::offset;
 use super::header::{cgroup_id, start_ns};
 use super::read::{Task, direct};
-
-/// Connections that can be followed at a time. Of what is beyond, records still go out, without owner.
-const MAX_CONNECTIONS: u32 = 65_536;
 
 pub(super) const OUTBOUND: u8 = 0;
 pub(super) const INBOUND: u8 = 1;
 pub(super) const UNKNOWN: u8 = 2;
 
 #[map]
-static OWNERS: HashMap<u64, Owner> = HashMap::with_max_entries(MAX_CONNECTIONS, 0);
+static OWNERS: HashMap<u64, Owner> = HashMap::with_max_entries(MAX_OWNERS as u32, 0);
 
 /// What is known of a connection's owner.
 #[repr(C)]
@@ -37,6 +36,9 @@ pub(super) struct Owner {
     pub(super) own: u8,
     pub(super) reserved: [u8; 6],
 }
+
+// The daemon knows the table too.
+const _: () = assert!(size_of::<Owner>() == OWNER_BYTES);
 
 impl Owner {
     /// Nobody yet.
@@ -82,7 +84,7 @@ pub(super) fn find(cookie: u64) -> Option<Owner> {
     OWNERS.get_ptr(cookie).map(|owner| unsafe { *owner })
 }
 
-/// Notes the owner of a connection that starts. A full table is not an error: see [`MAX_CONNECTIONS`].
+/// Notes the owner of a connection that starts. A full table is not an error: see [`MAX_OWNERS`].
 #[inline(always)]
 pub(super) fn note(cookie: u64, owner: &Owner) {
     let _full = OWNERS.insert(cookie, owner, 0);

@@ -1,11 +1,12 @@
 //! The probes: what each hooks into, what it serves, and what is lost without it.
+use aya::programs::links::FdLink;
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, Ebpf};
 use serde::Serialize;
 use vespid_ebpf::Kind;
 
 use super::btf::{Layout, VMLINUX};
-use super::load::{StartError, TREE, program_reason, reason};
+use super::load::{StartError, program_reason, reason};
 
 /// A probe as the programs define it.
 struct Hook {
@@ -93,52 +94,87 @@ pub enum State {
     Unavailable(String),
 }
 
-/// Attaches what `wanted` needs of the programs. `asked` may hold more kinds, which this kernel cannot deliver.
-pub(super) fn attach(programs: &mut Ebpf, asked: u32, wanted: u32, layout: &Layout) -> Result<Vec<Probe>, StartError> {
-    let types = Btf::from_sys_fs().map_err(|error| StartError::UnreadableBtf(reason(&error)))?;
-    let mut probes = Vec::with_capacity(HOOKS.len());
-    for hook in &HOOKS {
-        let state = if hook.serves & asked == 0 {
-            State::NotNeeded
-        } else if let Some(obstacle) = layout.obstacle(hook.needs) {
-            State::Unavailable(obstacle.to_owned())
-        } else if hook.serves & wanted == 0 {
-            State::NotNeeded
-        } else {
-            attach_one(programs, hook, &types)
-        };
-        if let State::Unavailable(reason) = &state
-            && hook.needs & TREE != 0
-        {
-            return Err(StartError::Probe {
-                probe: hook.program,
-                reason: reason.clone(),
-            });
-        }
-        let hook_name = format!("tp_btf/{}", hook.tracepoint);
-        probes.push(Probe {
-            name: hook.program,
-            hook: hook_name,
-            state,
-            loses: hook.loses,
-        });
-    }
-    Ok(probes)
+/// A probe whose program the kernel has verified, or refused.
+pub(super) struct Loaded {
+    hook: &'static Hook,
+    /// Why its program cannot run on this kernel.
+    refused: Option<String>,
+    /// What its program is attached by. Closing it detaches.
+    link: Option<FdLink>,
 }
 
-fn attach_one(programs: &mut Ebpf, hook: &Hook, types: &Btf) -> State {
-    let attached = (|| {
-        let program = programs.program_mut(hook.program).ok_or(ProgramError::NotLoaded)?;
-        let program: &mut BtfTracePoint = program.try_into()?;
-        program.load(hook.tracepoint, types)?;
-        program.attach()
-    })();
-    match attached {
-        Ok(_) => State::Attached,
-        Err(ProgramError::Btf(_)) => State::Unavailable(format!(
-            "this kernel has no tracepoint {} (none in {VMLINUX})",
-            hook.tracepoint
-        )),
-        Err(error) => State::Unavailable(program_reason(&error)),
+impl Loaded {
+    /// Has the kernel verify the programs of all probes that it can run. None is attached yet.
+    pub(super) fn all(programs: &mut Ebpf, layout: &Layout) -> Result<Vec<Loaded>, StartError> {
+        let types = Btf::from_sys_fs().map_err(|error| StartError::UnreadableBtf(reason(&error)))?;
+        let loaded = HOOKS.iter().map(|hook| {
+            let obstacle = layout.obstacle(hook.needs).map(str::to_owned);
+            Loaded {
+                hook,
+                refused: obstacle.or_else(|| load(programs, hook, &types).err()),
+                link: None,
+            }
+        });
+        Ok(loaded.collect())
     }
+
+    /// Whether no event can be told whose it is without it: then it always runs.
+    pub(super) fn carries_the_tree(&self) -> bool {
+        self.hook.needs & Kind::TREE != 0
+    }
+
+    /// The probe, before anybody asked for it.
+    pub(super) fn probe(&self) -> Probe {
+        Probe {
+            name: self.hook.program,
+            hook: format!("tp_btf/{}", self.hook.tracepoint),
+            state: State::NotNeeded,
+            loses: self.hook.loses,
+        }
+    }
+
+    /// Attaches or detaches the probe, or leaves it as it is. `asked` may hold kinds beyond `deliverable`, which this
+    /// kernel has not.
+    pub(super) fn want(&mut self, programs: &mut Ebpf, asked: u32, deliverable: u32) -> State {
+        let always = self.carries_the_tree();
+        if let Some(reason) = self
+            .refused
+            .as_ref()
+            .filter(|_| always || self.hook.serves & asked != 0)
+        {
+            return State::Unavailable(reason.clone());
+        }
+        if !always && self.hook.serves & asked & deliverable == 0 {
+            self.link = None;
+            return State::NotNeeded;
+        }
+        if self.link.is_none() {
+            match attach(programs, self.hook) {
+                Ok(link) => self.link = Some(link),
+                Err(error) => return State::Unavailable(program_reason(&error)),
+            }
+        }
+        State::Attached
+    }
+}
+
+fn load(programs: &mut Ebpf, hook: &Hook, types: &Btf) -> Result<(), String> {
+    let loaded = program(programs, hook).and_then(|program| program.load(hook.tracepoint, types));
+    loaded.map_err(|error| match error {
+        ProgramError::Btf(_) => format!("this kernel has no tracepoint {} (none in {VMLINUX})", hook.tracepoint),
+        error => program_reason(&error),
+    })
+}
+
+fn attach(programs: &mut Ebpf, hook: &Hook) -> Result<FdLink, ProgramError> {
+    let program = program(programs, hook)?;
+    let link = program.attach()?;
+    program.take_link(link).map(FdLink::from)
+}
+
+fn program<'a>(programs: &'a mut Ebpf, hook: &Hook) -> Result<&'a mut BtfTracePoint, ProgramError> {
+    programs
+        .program_mut(hook.program)
+        .ok_or(ProgramError::NotLoaded)?
+        .try_into()
 }

@@ -14,9 +14,6 @@ use super::btf::{Layout, VMLINUX};
 /// The programs, built by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vespid-programs.o"));
 
-/// Kinds that make up the process tree: without them no event can be told whose it is.
-pub(super) const TREE: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit();
-
 /// Why the kernel side did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -82,22 +79,17 @@ pub(super) fn missing_capabilities() -> Vec<&'static str> {
         .collect()
 }
 
-/// Creates the maps and sets what is constant to the programs. Also says which of the kinds asked for this kernel can
-/// deliver.
+/// Creates the maps and sets what is constant to the programs. Also says which kinds this kernel can deliver.
 pub(super) fn load(settings: &Settings, layout: &Layout) -> Result<(Ebpf, u32), StartError> {
     if !settings.ring_bytes.is_power_of_two() || settings.ring_bytes < 4096 {
         return Err(StartError::RingSize(settings.ring_bytes));
     }
-    let mut wanted = 0;
-    for kind in Kind::ALL
-        .iter()
-        .map(|kind| kind.bit())
-        .filter(|kind| settings.kinds & kind != 0)
-    {
+    let mut deliverable = 0;
+    for kind in Kind::ALL.map(Kind::bit) {
         match layout.obstacle(kind) {
-            Some(obstacle) if kind & TREE != 0 => return Err(StartError::Unsupported(obstacle.to_owned())),
+            Some(obstacle) if kind & Kind::TREE != 0 => return Err(StartError::Unsupported(obstacle.to_owned())),
             Some(_) => {}
-            None => wanted |= kind,
+            None => deliverable |= kind,
         }
     }
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| StartError::Ring(error))?;
@@ -106,13 +98,13 @@ pub(super) fn load(settings: &Settings, layout: &Layout) -> Result<(Ebpf, u32), 
         .btf(None)
         .override_global("OFFSETS", layout.offsets.as_bytes(), true)
         .override_global("SELF_TGID", &std::process::id(), true)
-        .override_global("WANTED", &wanted, true)
+        .override_global("DELIVERABLE", &deliverable, true)
         .override_global("RING_BYTES", &u64::from(settings.ring_bytes), true)
         .map_max_entries("RECORDS", settings.ring_bytes)
         .map_max_entries("EXEC_SCRATCH", u32::try_from(cpus).unwrap_or(u32::MAX))
         .load(OBJECT)
         .map_err(|error| StartError::Load(Box::new(error)))?;
-    Ok((programs, wanted))
+    Ok((programs, deliverable))
 }
 
 /// An error with its causes, in one line.

@@ -6,6 +6,7 @@ mod attach;
 mod btf;
 mod counters;
 mod load;
+mod programs;
 mod ring;
 mod survey;
 
@@ -25,7 +26,7 @@ pub const DEFAULT_RING_BYTES: u32 = 8 * 1024 * 1024;
 /// What the kernel side is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Mask of the kinds ([`Kind::bit`]) that are wanted. Only what they need is attached.
+    /// Mask of the kinds ([`Kind::bit`]) that are wanted at first: see [`Kernel::want`].
     pub kinds: u32,
     /// Size of the ring in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
@@ -45,11 +46,9 @@ impl Default for Settings {
 pub struct Kernel {
     ring: ring::Ring,
     books: counters::Books,
-    probes: Vec<Probe>,
+    programs: programs::Programs,
     started_in: Duration,
     btf_read_in: Duration,
-    /// Owns the programs and what they are attached to; `None` once detached.
-    programs: Option<aya::Ebpf>,
 }
 
 impl Kernel {
@@ -61,18 +60,36 @@ impl Kernel {
         let began = Instant::now();
         load::check_capabilities()?;
         let layout = btf::read()?;
-        let (mut programs, wanted) = load::load(settings, &layout)?;
-        let probes = attach::attach(&mut programs, settings.kinds, wanted, &layout)?;
-        let ring = ring::Ring::open(&mut programs).map_err(StartError::Ring)?;
-        let books = counters::Books::open(&mut programs).map_err(StartError::Ring)?;
+        let (mut object, deliverable) = load::load(settings, &layout)?;
+        let loaded = attach::Loaded::all(&mut object, &layout)?;
+        let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
+        let books = counters::Books::open(&mut object).map_err(StartError::Ring)?;
+        let programs = programs::Programs::start(object, loaded, deliverable, settings.kinds)?;
         Ok(Kernel {
             ring,
             books,
-            probes,
+            programs,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
-            programs: Some(programs),
         })
+    }
+
+    /// Has just the probes run that these kinds need, and says which of them changed. What was wanted before and still
+    /// is goes on without a gap: no event is lost, and the ring and the counters continue.
+    ///
+    /// Forks, execs and exits are always reported, since processes are known by them. [`Kind::Exec`] in `kinds` asks for
+    /// execs that failed as well; they, like opens and accepted connections, can only be seen where every system call
+    /// returns, which costs each of them some 100 ns. Without any of these kinds nothing is attached there.
+    ///
+    /// A connection that began while nobody wanted connections has no owner in what is reported of it later.
+    ///
+    /// A probe that cannot be attached is not an error: its [`State`] says why, and it is tried again next time.
+    /// The calling thread needs the same capabilities as for [`Kernel::start`].
+    ///
+    /// # Errors
+    /// If the programs cannot be told, or after [`Kernel::detach`].
+    pub fn want(&mut self, kinds: u32) -> io::Result<Vec<Probe>> {
+        self.programs.want(kinds)
     }
 
     /// Waits until enough is pending to be worth it, but no longer than `timeout`: little stays in the ring without a
@@ -92,7 +109,7 @@ impl Kernel {
     /// Detaches all probes. What is in the ring can still be drained, and the counters do not move any more.
     pub fn detach(&mut self) {
         self.books.close();
-        self.programs = None;
+        self.programs.detach();
     }
 
     /// What the programs wrote and what they had to give up, since the start.
@@ -103,7 +120,7 @@ impl Kernel {
     /// Each probe, running or not.
     #[must_use]
     pub fn probes(&self) -> &[Probe] {
-        &self.probes
+        self.programs.probes()
     }
 
     /// How long [`Kernel::start`] took.

@@ -52,6 +52,7 @@ fn acts() {
         "connect" => connect(&argument),
         "connect-refused" => drop(TcpStream::connect(&argument)),
         "connect-many" => connect_many(argument.parse().expect("a number")),
+        "want-without-descriptors" => crate::wanted::want_without_descriptors(),
         other => panic!("{other} is no act"),
     }
 }

@@ -15,3 +15,4 @@ mod files;
 mod harness;
 mod overflow;
 mod processes;
+mod wanted;

@@ -55,7 +55,7 @@ fn a_ring_that_runs_over_is_accounted_for_to_the_event() {
     }
 }
 
-/// Only TCP is asked for, so that nothing else on the node adds to the figures.
+/// Only TCP is asked for beside what always runs, so that little else on the node takes room in the ring.
 #[test]
 fn every_connection_is_either_read_or_counted() {
     const CONNECTIONS: u64 = 500;

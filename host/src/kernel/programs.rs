@@ -1,0 +1,173 @@
+//! The programs in the kernel, and having just those run that are needed.
+//!
+//! Each is loaded once, when the daemon starts: from then on attaching one takes a system call, and neither the kernel's
+//! types nor the verifier.
+use std::io;
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use vespid_ebpf::{Kind, MAX_OWNERS, OWNER_BYTES};
+
+use super::attach::{Loaded, Probe, State};
+use super::load::{StartError, map_error};
+
+/// The programs, and which of them run. Dropping it detaches all of them.
+pub(super) struct Programs {
+    /// `None` once detached.
+    object: Option<Ebpf>,
+    loaded: Vec<Loaded>,
+    probes: Vec<Probe>,
+    /// Mask of the kinds that this kernel can deliver.
+    deliverable: u32,
+    /// What the programs are told to report.
+    wanted: u32,
+    wanted_map: Array<MapData, u32>,
+    /// Owners of connections, by the sockets' cookies.
+    owners: HashMap<MapData, u64, [u8; OWNER_BYTES]>,
+}
+
+impl std::fmt::Debug for Programs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Programs")
+            .field("probes", &self.probes)
+            .field("wanted", &self.wanted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Programs {
+    /// Attaches what `kinds` and the process tree need.
+    pub(super) fn start(
+        mut object: Ebpf,
+        loaded: Vec<Loaded>,
+        deliverable: u32,
+        kinds: u32,
+    ) -> Result<Programs, StartError> {
+        let mut programs = Programs {
+            wanted_map: Array::try_from(take_map(&mut object, "WANTED")?).map_err(unusable)?,
+            owners: HashMap::try_from(take_map(&mut object, "OWNERS")?).map_err(unusable)?,
+            object: Some(object),
+            probes: loaded.iter().map(Loaded::probe).collect(),
+            loaded,
+            deliverable,
+            wanted: 0,
+        };
+        programs.want(kinds).map_err(StartError::Ring)?;
+        let missing = |(loaded, probe): (&Loaded, &Probe)| {
+            let reason = probe.unavailable().filter(|_| loaded.carries_the_tree())?;
+            Some((probe.name, reason.to_owned()))
+        };
+        match programs.loaded.iter().zip(&programs.probes).find_map(missing) {
+            Some((probe, reason)) => Err(StartError::Probe { probe, reason }),
+            None => Ok(programs),
+        }
+    }
+
+    pub(super) fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
+    /// Attaches what `kinds` needs and detaches what it does not; says what changed.
+    ///
+    /// What is given up ends everywhere at once, before the first probe is detached. What is new begins everywhere at
+    /// once, after the last probe is attached. What is wanted before and after is reported throughout.
+    pub(super) fn want(&mut self, kinds: u32) -> io::Result<Vec<Probe>> {
+        let wanted = kinds & self.deliverable;
+        let begun = wanted & !self.wanted;
+        self.report(self.wanted & wanted)?;
+        if begun & Kind::Connection.bit() != 0 {
+            self.make_room_for_owners();
+        }
+        let Programs {
+            object: Some(object),
+            loaded,
+            probes,
+            deliverable,
+            ..
+        } = self
+        else {
+            return Err(io::Error::new(
+                io::ErrorKind::NotConnected,
+                "the probes were detached for good",
+            ));
+        };
+        let mut changed = Vec::new();
+        for (loaded, probe) in loaded.iter_mut().zip(probes) {
+            let state = loaded.want(object, kinds, *deliverable);
+            if state != probe.state {
+                probe.state = state;
+                changed.push(probe.clone());
+            }
+        }
+        self.report(wanted)?;
+        Ok(changed)
+    }
+
+    /// Detaches all of them for good.
+    pub(super) fn detach(&mut self) {
+        self.loaded.clear();
+        self.object = None;
+        self.probes
+            .iter_mut()
+            .filter(|probe| probe.state == State::Attached)
+            .for_each(|probe| probe.state = State::NotNeeded);
+    }
+
+    fn report(&mut self, kinds: u32) -> io::Result<()> {
+        self.wanted_map.set(0, kinds, 0).map_err(map_error)?;
+        self.wanted = kinds;
+        Ok(())
+    }
+
+    /// Makes room in the table of owners. Those whose connection closed while nobody followed connections would stay in
+    /// it for ever; the others are worth keeping, but nothing tells them apart. Cookies are never used twice, so that
+    /// neither can be mistaken for another.
+    fn make_room_for_owners(&mut self) {
+        let cookies: Vec<u64> = self.owners.keys().filter_map(Result::ok).collect();
+        if cookies.len() > MAX_OWNERS / 2 {
+            for cookie in cookies {
+                let _gone_already = self.owners.remove(&cookie);
+            }
+        }
+    }
+}
+
+fn take_map(object: &mut Ebpf, name: &str) -> Result<Map, StartError> {
+    let missing = || StartError::Ring(io::Error::other(format!("the object has no map {name}")));
+    object.take_map(name).ok_or_else(missing)
+}
+
+fn unusable(error: MapError) -> StartError {
+    StartError::Ring(map_error(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Kernel, Settings};
+
+    #[test]
+    fn owners_of_connections_that_are_long_gone_make_room() {
+        let settings = Settings {
+            kinds: 0,
+            ..Settings::default()
+        };
+        let Ok(mut kernel) = Kernel::start(&settings) else {
+            eprintln!("SKIPPED: BPF is not to be had here");
+            return;
+        };
+        // Beyond any cookie of this kernel.
+        let fake = |number: usize| u64::MAX - number as u64;
+        let connections = Kind::Connection.bit();
+        for (count, are_kept) in [(MAX_OWNERS / 2 - 1_000, true), (MAX_OWNERS / 2 + 1, false)] {
+            for number in 0..count {
+                let owners = &mut kernel.programs.owners;
+                owners.insert(fake(number), [0; OWNER_BYTES], 0).expect("room");
+            }
+            kernel.want(connections).expect("a change");
+            let kept = |number: &usize| kernel.programs.owners.get(&fake(*number), 0).is_ok();
+            assert_eq!((0..count).filter(kept).count(), if are_kept { count } else { 0 });
+            kernel.want(0).expect("a change");
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Probes that come and go while everything else goes on.
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aya::programs::{loaded_links, loaded_programs};
+use serde_json::json;
+use vespid::decode::kind_of;
+use vespid::kernel::{Counters, Kernel, Settings, State};
+use vespid_ebpf::{ExecRaw, ExitRaw, ForkRaw, Header, Kind, Outcome};
+use zerocopy::FromBytes;
+
+use crate::actor::actor;
+use crate::harness::{Live, live_with};
+
+const TREE: [&str; 3] = ["vespid_exec", "vespid_exit", "vespid_fork"];
+const ALL: [&str; 5] = [
+    "vespid_exec",
+    "vespid_exit",
+    "vespid_fork",
+    "vespid_sys_exit",
+    "vespid_tcp",
+];
+const WITHOUT_TCP: [&str; 4] = ["vespid_exec", "vespid_exit", "vespid_fork", "vespid_sys_exit"];
+const EVERYTHING: u32 = Kind::TREE | Kind::Connection.bit() | Kind::Open.bit();
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The probes with nothing wanted but what always runs.
+fn nothing_wanted() -> Option<Live> {
+    live_with(Settings {
+        kinds: 0,
+        ..Settings::default()
+    })
+}
+
+/// Names of the programs of this process that are attached, as the kernel lists them.
+fn attached() -> Vec<String> {
+    let of_us: BTreeSet<u32> = fs::read_dir("/proc/self/fdinfo")
+        .expect("a folder")
+        .filter_map(|file| fs::read_to_string(file.ok()?.path()).ok())
+        .filter(|text| text.contains("prog_type:"))
+        .filter_map(|text| {
+            text.lines()
+                .find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
+        })
+        .collect();
+    let links: Vec<u32> = loaded_links()
+        .filter_map(Result::ok)
+        .map(|link| link.program_id())
+        .collect();
+    let ours = loaded_programs()
+        .filter_map(Result::ok)
+        .filter(|program| of_us.contains(&program.id()));
+    let mut names: Vec<String> = ours
+        .flat_map(|program| {
+            let times = links.iter().filter(|id| **id == program.id()).count();
+            vec![program.name_as_str().expect("text").to_owned(); times]
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// What came out of the ring.
+#[derive(Default)]
+struct Tally {
+    by_kind: [u64; Kind::ALL.len()],
+    /// Of the process that is watched: its forks, then the execs and the exits of its children.
+    forks: u64,
+    execs: u64,
+    exits: u64,
+    children: BTreeSet<u32>,
+    /// Connections of the process that is watched.
+    connections: u64,
+}
+
+impl Tally {
+    fn take(&mut self, kernel: &mut Kernel, watched: u32) {
+        kernel.drain(usize::MAX, |record| {
+            let kind = kind_of(record).expect("a kind");
+            self.by_kind[kind.index()] += 1;
+            let (header, _) = Header::read_from_prefix(record).expect("a header");
+            match kind {
+                Kind::Fork if header.pid == watched => {
+                    self.forks += 1;
+                    self.children
+                        .insert(ForkRaw::read_from_prefix(record).expect("a fork").0.child_pid);
+                }
+                Kind::Exec => {
+                    let (exec, _) = ExecRaw::read_from_prefix(record).expect("an exec");
+                    self.execs += u64::from(exec.ppid == watched && exec.errno == 0);
+                }
+                Kind::Exit if self.children.contains(&header.pid) => {
+                    let (exit, _) = ExitRaw::read_from_prefix(record).expect("an exit");
+                    assert_eq!(exit.status, 0);
+                    self.exits += 1;
+                }
+                Kind::Connection => self.connections += u64::from(header.pid == watched),
+                _ => {}
+            }
+        });
+    }
+
+    fn of(&self, kind: Kind) -> u64 {
+        self.by_kind[kind.index()]
+    }
+
+    /// Takes until `done`.
+    fn until(&mut self, kernel: &mut Kernel, watched: u32, done: impl Fn(&Tally) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(self) {
+            assert!(Instant::now() < deadline, "it did not come; so far: {:?}", self.by_kind);
+            kernel.wait(Duration::from_millis(10)).expect("a ring");
+            self.take(kernel, watched);
+        }
+    }
+
+    /// What was written was read, and nothing was given up.
+    fn check(&self, counters: &Counters) {
+        for kind in Kind::ALL {
+            assert_eq!(
+                self.of(kind),
+                counters.get(kind, Outcome::Written),
+                "{kind:?} {counters:?}"
+            );
+            assert_eq!(self.of(kind), counters.produced(kind), "{kind:?} {counters:?}");
+        }
+        assert_eq!(counters.missed_runs, 0);
+    }
+}
+
+/// A shell that runs `true` again and again as long as the file `go` is there, then says how often.
+fn exec_storm(folder: &Path) -> Child {
+    fs::write(folder.join("go"), "").expect("a file");
+    let script = "i=0; while [ -e go ]; do /bin/true; i=$((i+1)); done; echo $i";
+    Command::new("/bin/sh")
+        .args(["-c", script])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell")
+}
+
+/// Wants everything, then only what always runs, again and again.
+fn come_and_go(kernel: &mut Kernel, tally: &mut Tally, watched: u32, rounds: usize) {
+    for round in 0..rounds {
+        let changed = kernel.want(EVERYTHING).expect("a change");
+        assert_eq!(changed.len(), 2, "{changed:?}");
+        assert_eq!(attached(), ALL, "{round}");
+        let before = (tally.of(Kind::Open), tally.execs);
+        tally.until(kernel, watched, |now| {
+            now.of(Kind::Open) > before.0 && now.execs > before.1
+        });
+
+        let changed = kernel.want(0).expect("a change");
+        assert_eq!(changed.len(), 2, "{changed:?}");
+        assert_eq!(attached(), TREE, "{round}");
+        // What was under way has long ended when these are there.
+        let before = tally.execs;
+        tally.until(kernel, watched, |now| now.execs > before + 2);
+        let settled = kernel.counters().produced(Kind::Open);
+        let before = tally.execs;
+        tally.until(kernel, watched, |now| now.execs > before + 2);
+        assert_eq!(kernel.counters().produced(Kind::Open), settled, "{round}");
+    }
+}
+
+#[test]
+fn no_exec_is_lost_while_probes_come_and_go() {
+    let Some(mut live) = nothing_wanted() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut storm = exec_storm(folder.path());
+    let (mut tally, watched) = (Tally::default(), storm.id());
+    come_and_go(&mut live.kernel, &mut tally, watched, 50);
+
+    fs::remove_file(folder.path().join("go")).expect("a file");
+    // It may be writing no more than a number.
+    storm.wait().expect("its end");
+    let said = std::io::read_to_string(storm.stdout.take().expect("its output")).expect("text");
+    let count: u64 = said.trim().parse().expect("a number");
+    live.kernel.detach();
+    assert_eq!(attached(), [""; 0]);
+    tally.take(&mut live.kernel, watched);
+    assert_eq!([tally.forks, tally.execs, tally.exits], [count; 3]);
+    assert!(count > 200, "{count}");
+    tally.check(&live.kernel.counters());
+}
+
+/// Connections and opens are served by one probe: it has to go on for the one when the other is given up.
+#[test]
+fn no_connection_is_lost_while_opens_come_and_go() {
+    const CONNECTIONS: u64 = 2_000;
+    let Some(mut live) = nothing_wanted() else { return };
+    live.kernel.want(Kind::Connection.bit()).expect("a change");
+    let mut child = actor("connect-many", CONNECTIONS.to_string(), Path::new("/"))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a child");
+    let (mut tally, watched) = (Tally::default(), child.id());
+    let mut rounds = 0;
+    while rounds < 50 || child.try_wait().expect("a child").is_none() {
+        let opens = if rounds % 2 == 0 { Kind::Open.bit() } else { 0 };
+        let changed = live.kernel.want(Kind::Connection.bit() | opens).expect("a change");
+        assert_eq!(changed, [], "{rounds}");
+        assert_eq!(attached(), ALL, "{rounds}");
+        tally.take(&mut live.kernel, watched);
+        rounds += 1;
+    }
+    assert!(child.wait().expect("its end").success());
+    live.kernel.detach();
+    tally.take(&mut live.kernel, watched);
+    // Opened, accepted, and closed at both ends.
+    assert_eq!(tally.connections, 4 * CONNECTIONS);
+    tally.check(&live.kernel.counters());
+}
+
+#[test]
+fn failed_execs_are_seen_only_if_execs_are_wanted() {
+    let Some(mut live) = nothing_wanted() else { return };
+    let failing = || {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "exec /nowhere"]).stderr(Stdio::null());
+        command
+    };
+    let failures = |live: &Live, pid| {
+        live.of(pid, "exec")
+            .iter()
+            .filter(|event| event["exec"]["errno"] != 0)
+            .count()
+    };
+    for (kinds, programs, seen) in [
+        (0, &TREE[..], 0),
+        (Kind::TREE, &WITHOUT_TCP[..], 1),
+        (Kind::Connection.bit(), &ALL[..], 0),
+        (Kind::Open.bit(), &WITHOUT_TCP[..], 0),
+        (Kind::Fork.bit() | Kind::Exit.bit(), &TREE[..], 0),
+        (Kind::Exec.bit() | Kind::Connection.bit(), &ALL[..], 1),
+    ] {
+        live.kernel.want(kinds).expect("a change");
+        assert_eq!(attached(), programs, "{kinds:b}");
+        let running: Vec<&str> = live
+            .kernel
+            .probes()
+            .iter()
+            .filter(|probe| probe.state == State::Attached)
+            .map(|probe| probe.name)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        assert_eq!(running, programs, "{kinds:b}");
+        let pid = live.run(&mut failing());
+        assert_eq!(failures(&live, pid), seen, "{kinds:b}");
+    }
+}
+
+/// A server's accepted connection is still its own after connections were not followed for a while.
+#[test]
+fn an_owner_is_remembered_while_nobody_asks() {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let Some(mut live) = nothing_wanted() else { return };
+    live.kernel.want(Kind::Connection.bit()).expect("a change");
+    let mut server = live.start(&mut actor("serve", "127.0.0.1:0", Path::new("/")));
+    let lines = BufReader::new(server.stdout.take().expect("its output")).lines();
+    let mut lines = lines.map_while(Result::ok);
+    let address = lines
+        .find_map(|line| line.strip_prefix("listening ").map(str::to_owned))
+        .expect("its address");
+    let rest = std::thread::spawn(move || lines.count());
+    let mut near = std::net::TcpStream::connect(address).expect("a connection");
+    live.until(|events| events.iter().any(|event| event["connection"]["op"] == "accepted"));
+
+    live.kernel.want(0).expect("a change");
+    live.kernel.want(Kind::Connection.bit()).expect("a change");
+    near.write_all(&[0; 1000]).expect("a request");
+    near.read_to_end(&mut Vec::new()).expect("an answer");
+    drop(near);
+    let pid = live.finish(server);
+    live.until(|events| events.iter().any(|event| event["connection"]["op"] == "closed"));
+    rest.join().expect("its output");
+    let ops: Vec<_> = live
+        .of(pid, "connection")
+        .iter()
+        .map(|event| event["connection"]["op"].clone())
+        .collect();
+    assert_eq!(ops, [json!("accepted"), json!("closed")]);
+}
+
+#[test]
+fn a_probe_that_cannot_be_attached_says_why_and_is_tried_again() {
+    if nothing_wanted().is_none() {
+        return;
+    }
+    let status = actor("want-without-descriptors", "", Path::new("/"))
+        .stdout(Stdio::inherit())
+        .status();
+    assert!(status.expect("its end").success());
+}
+
+/// In a process of its own, as the limit is the process's.
+pub(crate) fn want_without_descriptors() {
+    let mut live = nothing_wanted().expect("probes");
+    let limit = |descriptors| {
+        let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let before = limit.current;
+        limit.current = descriptors;
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).expect("a limit");
+        before
+    };
+    let before = limit(Some(0));
+    let changed = live.kernel.want(EVERYTHING).expect("a change");
+    limit(before);
+    assert_eq!(changed.len(), 2, "{changed:?}");
+    for probe in &changed {
+        let why = probe.unavailable().expect("a reason");
+        assert!(why.contains("Too many open files"), "{why}");
+    }
+    assert_eq!(attached(), TREE);
+
+    let changed = live.kernel.want(EVERYTHING).expect("a change");
+    assert!(
+        changed.iter().all(|probe| probe.state == State::Attached),
+        "{changed:?}"
+    );
+    assert_eq!((changed.len(), attached()), (2, ALL.map(str::to_owned).to_vec()));
+}
+
+#[test]
+fn nothing_can_be_wanted_after_the_end() {
+    let Some(mut live) = nothing_wanted() else { return };
+    live.kernel.detach();
+    assert!(live.kernel.want(EVERYTHING).is_err());
+    assert_eq!(attached(), [""; 0]);
+    assert!(live.kernel.probes().iter().all(|probe| probe.state == State::NotNeeded));
+}
