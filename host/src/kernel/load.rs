@@ -135,7 +135,11 @@ pub(super) fn program_reason(error: &ProgramError) -> String {
     }
 }
 
-/// A map error as an I/O error.
+/// A map error as an I/O error of the kind that the kernel gave.
 pub(super) fn map_error(error: MapError) -> io::Error {
-    io::Error::other(error)
+    let kind = match &error {
+        MapError::SyscallError(call) => call.io_error.kind(),
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, reason(&error))
 }

@@ -84,7 +84,7 @@ impl Kernel {
     /// A connection that began while nobody wanted connections has no owner in what is reported of it later.
     ///
     /// A probe that cannot be attached is not an error: its [`State`] says why, and it is tried again next time.
-    /// The calling thread needs the same capabilities as for [`Kernel::start`].
+    /// Before Linux 5.19 the calling thread needs the same capabilities as for [`Kernel::start`].
     ///
     /// # Errors
     /// If the programs cannot be told, or after [`Kernel::detach`].

@@ -1,14 +1,16 @@
 //! Probes that come and go while everything else goes on.
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aya::programs::{loaded_links, loaded_programs};
 use serde_json::json;
+use vespid::daemon::privileges;
 use vespid::decode::kind_of;
-use vespid::kernel::{Counters, Kernel, Settings, State};
+use vespid::kernel::{Counters, Kernel, Probe, Settings, State};
 use vespid_ebpf::{ExecRaw, ExitRaw, ForkRaw, Header, Kind, Outcome};
 use zerocopy::FromBytes;
 
@@ -145,9 +147,15 @@ fn exec_storm(folder: &Path) -> Child {
 }
 
 /// Wants everything, then only what always runs, again and again.
-fn come_and_go(kernel: &mut Kernel, tally: &mut Tally, watched: u32, rounds: usize) {
+fn come_and_go(
+    kernel: &mut Kernel,
+    tally: &mut Tally,
+    watched: u32,
+    rounds: usize,
+    want: impl Fn(&mut Kernel, u32) -> io::Result<Vec<Probe>>,
+) {
     for round in 0..rounds {
-        let changed = kernel.want(EVERYTHING).expect("a change");
+        let changed = want(kernel, EVERYTHING).expect("a change");
         assert_eq!(changed.len(), 2, "{changed:?}");
         assert_eq!(attached(), ALL, "{round}");
         let before = (tally.of(Kind::Open), tally.execs);
@@ -155,7 +163,7 @@ fn come_and_go(kernel: &mut Kernel, tally: &mut Tally, watched: u32, rounds: usi
             now.of(Kind::Open) > before.0 && now.execs > before.1
         });
 
-        let changed = kernel.want(0).expect("a change");
+        let changed = want(kernel, 0).expect("a change");
         assert_eq!(changed.len(), 2, "{changed:?}");
         assert_eq!(attached(), TREE, "{round}");
         // What was under way has long ended when these are there.
@@ -174,12 +182,12 @@ fn no_exec_is_lost_while_probes_come_and_go() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut storm = exec_storm(folder.path());
     let (mut tally, watched) = (Tally::default(), storm.id());
-    come_and_go(&mut live.kernel, &mut tally, watched, 50);
+    come_and_go(&mut live.kernel, &mut tally, watched, 50, Kernel::want);
 
     fs::remove_file(folder.path().join("go")).expect("a file");
     // It may be writing no more than a number.
     storm.wait().expect("its end");
-    let said = std::io::read_to_string(storm.stdout.take().expect("its output")).expect("text");
+    let said = io::read_to_string(storm.stdout.take().expect("its output")).expect("text");
     let count: u64 = said.trim().parse().expect("a number");
     live.kernel.detach();
     assert_eq!(attached(), [""; 0]);
@@ -259,7 +267,7 @@ fn failed_execs_are_seen_only_if_execs_are_wanted() {
 /// A server's accepted connection is still its own after connections were not followed for a while.
 #[test]
 fn an_owner_is_remembered_while_nobody_asks() {
-    use std::io::{BufRead, BufReader, Read, Write};
+    use io::{BufRead, BufReader, Read, Write};
 
     let Some(mut live) = nothing_wanted() else { return };
     live.kernel.want(Kind::Connection.bit()).expect("a change");
@@ -335,4 +343,45 @@ fn nothing_can_be_wanted_after_the_end() {
     assert!(live.kernel.want(EVERYTHING).is_err());
     assert_eq!(attached(), [""; 0]);
     assert!(live.kernel.probes().iter().all(|probe| probe.state == State::NotNeeded));
+}
+
+/// In a thread of its own, with fewer capabilities.
+fn with<T: Send>(fewer: fn() -> anyhow::Result<()>, f: impl FnOnce() -> T + Send) -> T {
+    let run = || {
+        fewer().expect("fewer capabilities");
+        f()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().expect("a thread"))
+}
+
+/// The kernel lists its links only for one who has `CAP_SYS_ADMIN`, so that is looked at from outside.
+#[test]
+fn the_collectors_capabilities_are_enough() {
+    let Some(mut live) = nothing_wanted() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut storm = exec_storm(folder.path());
+    let (mut tally, watched) = (Tally::default(), storm.id());
+    let kernel = &mut live.kernel;
+    come_and_go(kernel, &mut tally, watched, 5, |kernel, kinds| {
+        with(privileges::keep_for_collector, || {
+            let held = caps::read(None, caps::CapSet::Effective).expect("a set");
+            assert!(!held.contains(&caps::Capability::CAP_SYS_ADMIN));
+            kernel.want(kinds)
+        })
+    });
+    with(privileges::keep_for_collector, || {
+        tally.take(kernel, watched);
+        assert!(kernel.counters().written() > 0);
+    });
+
+    // Since Linux 5.19 who holds the descriptors needs no capabilities.
+    match with(privileges::drop_all, || kernel.want(EVERYTHING)) {
+        Ok(_) => assert_eq!(attached(), ALL),
+        Err(error) => {
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+            assert_eq!(attached(), TREE);
+        }
+    }
+    fs::remove_file(folder.path().join("go")).expect("a file");
+    storm.wait().expect("its end");
 }
