@@ -9,6 +9,7 @@ mod load;
 mod programs;
 mod ring;
 mod survey;
+mod types;
 
 use std::io;
 use std::time::{Duration, Instant};
