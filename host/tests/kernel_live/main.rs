@@ -15,4 +15,5 @@ mod files;
 mod harness;
 mod overflow;
 mod processes;
+mod storm;
 mod wanted;
