@@ -155,6 +155,15 @@ impl Descriptor {
         })
     }
 
+    /// Whether the series of this family are also series of `new`: all but the help text is the same.
+    pub(super) fn is_continued_by(&self, new: &Descriptor) -> bool {
+        self.kind == new.kind
+            && self.stem == new.stem
+            && self.name() == new.name()
+            && self.labels == new.labels
+            && self.bounds == new.bounds
+    }
+
     /// The name of the family, which ends with its unit.
     #[must_use]
     pub fn name(&self) -> String {

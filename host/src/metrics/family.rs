@@ -39,6 +39,8 @@ struct Life {
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) descriptor: Arc<Descriptor>,
+    /// Number of the manifest that brought it.
+    pub(super) since: u64,
     index: HashMap<Labels, u32>,
     free: Vec<u32>,
     labels: Vec<Labels>,
@@ -57,9 +59,11 @@ struct Overflow {
 }
 
 impl Family {
-    pub(super) fn new(descriptor: Descriptor) -> Family {
-        Family {
+    /// One without series, except that a counter or histogram without labels starts at 0.
+    pub(super) fn new(descriptor: Descriptor, since: u64) -> Family {
+        let mut family = Family {
             descriptor: Arc::new(descriptor),
+            since,
             index: HashMap::new(),
             free: Vec::new(),
             labels: Vec::new(),
@@ -67,7 +71,11 @@ impl Family {
             values: Vec::new(),
             counts: Vec::new(),
             overflow: None,
+        };
+        if !family.has_labels() && family.descriptor.kind != MetricKind::Gauge {
+            family.insert(Vec::new(), 0);
         }
+        family
     }
 
     pub(super) fn has_labels(&self) -> bool {
@@ -127,6 +135,12 @@ impl Family {
         };
         self.index.insert(labels, at);
         Some(Slot { at, generation })
+    }
+
+    /// Labelled series that are shown.
+    pub(super) fn live(&self) -> usize {
+        let live = self.life.iter().filter(|life| life.phase == Phase::Live);
+        if self.has_labels() { live.count() } else { 0 }
     }
 
     pub(super) fn wake(&mut self, slot: Slot, now: u32) {

@@ -2,6 +2,7 @@
 //!
 //! A plugin's worker applies each report to its plugin's [`Families`]. A scrape copies the numbers out of them and out of
 //! every stage into a [`Scrape`], and only then renders, so no stage ever waits for text to be written.
+mod clash;
 mod classic;
 mod descriptor;
 mod encode;
@@ -12,6 +13,7 @@ mod scrape;
 mod series;
 mod usage;
 
+pub use clash::{clash, exported_names};
 pub use descriptor::{BadMetric, Descriptor};
 pub use encode::{Format, render};
 pub use family::FamilySnapshot;

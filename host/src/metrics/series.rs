@@ -1,7 +1,8 @@
 //! A plugin's metrics, kept by the daemon.
 //!
 //! A plugin's instance may be replaced at any time; its metrics outlive it. An instance names its series by ids that count
-//! from 0, and a new instance finds the old series by metric and label values, so a counter never goes backwards.
+//! from 0, and a new instance finds the old series by metric and label values, so a counter never goes backwards. A new
+//! version of the plugin brings a manifest of its own, which [`Families::adopt`]s what both have in common.
 //!
 //! What keeps a plugin from filling the memory, or the time-series database:
 //! - At most [`Limits::series`] labelled series are shown. Samples of series beyond go to one series of the family with the
@@ -12,12 +13,13 @@
 //!   stand samples it again on `tick`. Series without labels never go.
 //! - A series that comes back continues from its old value, unless as many as the limit went idle after it.
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::descriptor::{BadMetric, Descriptor};
 use super::family::{Family, FamilySnapshot, Phase, Slot};
 use crate::bytes::{Bytes, is_unsafe_to_show};
-use crate::interface::vespid::plugin::describe::{Metric, MetricKind};
+use crate::interface::vespid::plugin::describe::Metric;
 use crate::interface::vespid::plugin::reports::Series;
 
 /// Most bytes of a label value; the rest is cut off and marked with `…`.
@@ -27,7 +29,7 @@ const MAX_LABEL_BYTES: usize = 512;
 const MAX_IDS: usize = 1 << 20;
 
 /// How much of the exposition a plugin may have.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Labelled series, over all metrics. A histogram counts as one.
     pub series: usize,
@@ -45,14 +47,28 @@ impl Default for Limits {
 }
 
 /// The series that one instance of a plugin has registered, in the order of their ids.
+///
+/// They belong to one manifest: [`Families::ids`] binds them to the present one at once, and those made by `default` are
+/// bound by the first report. After [`Families::adopt`] they still reach the series that continued, and nothing else.
 #[derive(Debug, Default)]
-pub struct SeriesIds(Vec<Handle>);
+pub struct SeriesIds {
+    /// [`Families::manifest`] of the manifest that they belong to.
+    manifest: Option<u64>,
+    handles: Vec<Handle>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Handle {
+    /// Its place.
     family: u32,
     slot: Slot,
 }
+
+/// What is registered for a series that no family can have.
+const NO_FAMILY: Handle = Handle {
+    family: u32::MAX,
+    slot: NOWHERE,
+};
 
 /// A slot that no series has.
 const NOWHERE: Slot = Slot {
@@ -64,14 +80,19 @@ impl SeriesIds {
     /// Whether further series will be refused, so that the instance had better be replaced.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.0.len() >= MAX_IDS
+        self.handles.len() >= MAX_IDS
     }
 }
 
 /// All metrics of one plugin.
 #[derive(Debug)]
 pub struct Families {
-    families: Vec<Family>,
+    /// A family keeps its place as long as manifests have it; then another may get the place.
+    places: Vec<Option<Family>>,
+    /// The place of each metric of the present manifest.
+    metrics: Vec<usize>,
+    /// Number of the present manifest.
+    manifest: u64,
     limits: Limits,
     born: Instant,
     /// Labelled series that are shown.
@@ -89,17 +110,10 @@ impl Families {
     /// # Errors
     /// If a metric could not be exported under the plugin's name.
     pub fn new(plugin: &str, metrics: &[Metric], limits: Limits, now: Instant) -> Result<Families, BadMetric> {
-        let mut families: Vec<Family> = Descriptor::of_plugin(plugin, metrics)?
-            .into_iter()
-            .map(Family::new)
-            .collect();
-        for family in &mut families {
-            if !family.has_labels() && family.descriptor.kind != MetricKind::Gauge {
-                family.insert(Vec::new(), 0);
-            }
-        }
-        Ok(Families {
-            families,
+        let mut families = Families {
+            places: Vec::new(),
+            metrics: Vec::new(),
+            manifest: 0,
             limits,
             born: now,
             live: 0,
@@ -107,7 +121,69 @@ impl Families {
             swept: 0,
             refused_series: 0,
             refused_samples: 0,
-        })
+        };
+        families.settle(Descriptor::of_plugin(plugin, metrics)?);
+        Ok(families)
+    }
+
+    /// Ids for an instance of the present manifest.
+    #[must_use]
+    pub fn ids(&self) -> SeriesIds {
+        SeriesIds {
+            manifest: Some(self.manifest),
+            handles: Vec::new(),
+        }
+    }
+
+    /// A new version's manifest takes over. A family of the same name, kind, unit, labels and buckets continues with all
+    /// its series, under its new help text; one that is new starts; one that is gone, or changed, takes its series along.
+    ///
+    /// # Errors
+    /// If a metric could not be exported under the plugin's name. Nothing has changed then.
+    pub fn adopt(&mut self, plugin: &str, metrics: &[Metric]) -> Result<(), BadMetric> {
+        let described = Descriptor::of_plugin(plugin, metrics)?;
+        self.manifest += 1;
+        for place in &mut self.places {
+            let continues = |family: &Family| described.iter().any(|new| family.descriptor.is_continued_by(new));
+            if let Some(gone) = place.take_if(|family| !continues(family)) {
+                self.live -= gone.live();
+            }
+        }
+        let places = &self.places;
+        self.dormant.retain(|(at, _)| places[*at].is_some());
+        self.settle(described);
+        Ok(())
+    }
+
+    /// Gives every family of the present manifest its place: the one that it has, else an empty one.
+    fn settle(&mut self, described: Vec<Descriptor>) {
+        self.metrics.clear();
+        for new in described {
+            let had = |place: &Option<Family>| {
+                place
+                    .as_ref()
+                    .is_some_and(|family| family.descriptor.is_continued_by(&new))
+            };
+            let at = if let Some(at) = self.places.iter().position(had) {
+                at
+            } else if let Some(at) = self.places.iter().position(Option::is_none) {
+                at
+            } else {
+                self.places.push(None);
+                self.places.len() - 1
+            };
+            match &mut self.places[at] {
+                Some(family) => family.descriptor = Arc::new(new),
+                place @ None => *place = Some(Family::new(new, self.manifest)),
+            }
+            self.metrics.push(at);
+        }
+    }
+
+    /// What the plugin may have from now on. Series that are shown already stay until they are idle.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.forget();
     }
 
     /// Applies a report of the instance that `ids` belongs to: its new series get the next ids, and its samples go to the
@@ -115,69 +191,74 @@ impl Families {
     pub fn apply(&mut self, ids: &mut SeriesIds, report: (&[Series], &[u32], &[f64]), now: Instant) {
         let (new, sample_ids, values) = report;
         let now = self.second(now);
+        let manifest = *ids.manifest.get_or_insert(self.manifest);
         for series in new {
             if ids.is_full() {
                 self.refused_series += 1;
             } else {
-                let handle = self.register(series, now);
-                ids.0.push(handle);
+                let handle = self.register(series, manifest, now);
+                self.refused_series += u64::from(handle.slot == NOWHERE);
+                ids.handles.push(handle);
             }
         }
         for (id, value) in sample_ids.iter().zip(values) {
-            let handle = ids.0.get(*id as usize).copied();
-            if !handle.is_some_and(|handle| self.sample(handle, *value, now)) {
+            let handle = ids.handles.get(*id as usize).copied();
+            if !handle.is_some_and(|handle| self.sample(handle, manifest, *value, now)) {
                 self.refused_samples += 1;
             }
         }
     }
 
-    fn register(&mut self, series: &Series, now: u32) -> Handle {
-        let nowhere = Handle {
-            family: series.metric,
-            slot: NOWHERE,
+    fn register(&mut self, series: &Series, manifest: u64, now: u32) -> Handle {
+        // The index of a metric means something in its own manifest only.
+        let place = self
+            .metrics
+            .get(series.metric as usize)
+            .filter(|_| manifest == self.manifest);
+        let Some((at, family)) = place.and_then(|at| Some((*at, self.places.get_mut(*at)?.as_mut()?))) else {
+            return NO_FAMILY;
         };
-        let at = series.metric as usize;
-        let fits = self
-            .families
-            .get(at)
-            .is_some_and(|family| family.descriptor.labels.len() == series.labels.len());
-        if !fits {
-            self.refused_series += 1;
-            return Handle {
-                family: u32::MAX,
-                slot: NOWHERE,
-            };
+        if family.descriptor.labels.len() != series.labels.len() {
+            return NO_FAMILY;
         }
         let labels: Vec<Box<str>> = series.labels.iter().map(|value| shown(value)).collect();
-        if let Some(slot) = self.families[at].find(&labels) {
-            return Handle { slot, ..nowhere };
+        let handle = |slot| u32::try_from(at).map_or(NO_FAMILY, |family| Handle { family, slot });
+        if let Some(slot) = family.find(&labels) {
+            return handle(slot);
         }
-        let labelled = self.families[at].has_labels();
+        let labelled = family.has_labels();
         if labelled && !self.has_room(now) {
-            self.refused_series += 1;
-            return nowhere;
+            return handle(NOWHERE);
         }
-        let Some(slot) = self.families[at].insert(labels, now) else {
-            return nowhere;
-        };
-        self.live += usize::from(labelled);
-        Handle { slot, ..nowhere }
+        let inserted = self.places[at].as_mut().and_then(|family| family.insert(labels, now));
+        self.live += usize::from(labelled && inserted.is_some());
+        handle(inserted.unwrap_or(NOWHERE))
     }
 
-    fn sample(&mut self, handle: Handle, value: f64, now: u32) -> bool {
-        let at = handle.family as usize;
-        let Some(family) = self.families.get_mut(at) else {
+    fn sample(&mut self, handle: Handle, manifest: u64, value: f64, now: u32) -> bool {
+        let Some(family) = self.family(handle, manifest) else {
             return false;
         };
-        match family.phase(handle.slot) {
-            Phase::Live => family.add(handle.slot, value, now),
-            Phase::Dormant if self.has_room(now) => {
-                self.live += 1;
-                self.families[at].wake(handle.slot, now);
-                self.families[at].add(handle.slot, value, now)
-            }
-            Phase::Dormant | Phase::Free => self.families[at].add_overflow(value),
+        let phase = family.phase(handle.slot);
+        if phase == Phase::Live {
+            return family.add(handle.slot, value, now);
         }
+        let wakes = phase == Phase::Dormant && self.has_room(now);
+        self.live += usize::from(wakes);
+        self.family(handle, manifest).is_some_and(|family| {
+            if wakes {
+                family.wake(handle.slot, now);
+                family.add(handle.slot, value, now)
+            } else {
+                family.add_overflow(value)
+            }
+        })
+    }
+
+    /// The family that a handle of this manifest is about, unless it is gone: whatever has its place then is younger.
+    fn family(&mut self, handle: Handle, manifest: u64) -> Option<&mut Family> {
+        let family = self.places.get_mut(handle.family as usize)?.as_mut()?;
+        (family.since <= manifest).then_some(family)
     }
 
     /// Whether another labelled series may be shown, if need be after laying idle ones to rest.
@@ -192,20 +273,25 @@ impl Families {
         self.swept = now;
         let idle = u32::try_from(self.limits.idle.as_secs()).unwrap_or(u32::MAX);
         let Some(before) = now.checked_sub(idle) else { return };
-        for (at, family) in self
-            .families
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, family)| family.has_labels())
-        {
+        for (at, place) in self.places.iter_mut().enumerate() {
+            let Some(family) = place.as_mut().filter(|family| family.has_labels()) else {
+                continue;
+            };
             family.lay_to_rest(before, |slot| {
                 self.live -= 1;
                 self.dormant.push_back((at, slot));
             });
         }
+        self.forget();
+    }
+
+    /// Forgets the oldest of too many series that are not shown.
+    fn forget(&mut self) {
         while self.dormant.len() > self.limits.series {
-            if let Some((at, slot)) = self.dormant.pop_front() {
-                self.families[at].free(slot);
+            if let Some((at, slot)) = self.dormant.pop_front()
+                && let Some(family) = &mut self.places[at]
+            {
+                family.free(slot);
             }
         }
     }
@@ -213,8 +299,8 @@ impl Families {
     /// Copies what is to be shown. The caller holds its lock for this only, not for the rendering.
     pub fn snapshot(&mut self, now: Instant) -> Vec<FamilySnapshot> {
         self.sweep(self.second(now));
-        self.families
-            .iter()
+        let families = self.metrics.iter().filter_map(|at| self.places[*at].as_ref());
+        families
             .map(Family::snapshot)
             .filter(|family| family.series() > 0)
             .collect()
@@ -226,14 +312,14 @@ impl Families {
         self.live
     }
 
-    /// New series that were refused.
+    /// New series that were refused: beyond a limit, of no metric, or of a manifest that is no longer the present one.
     #[must_use]
     pub fn refused_series(&self) -> u64 {
         self.refused_series
     }
 
-    /// Samples that went nowhere: of a refused gauge, of an id that was never given, or of a value that the metric
-    /// cannot have.
+    /// Samples that went nowhere: of a refused gauge, of a family that is gone, of an id that was never given, or of a
+    /// value that the metric cannot have.
     #[must_use]
     pub fn refused_samples(&self) -> u64 {
         self.refused_samples
@@ -260,5 +346,9 @@ fn shown(value: &str) -> Box<str> {
     format!("{}…", &text[..end]).into()
 }
 
+#[cfg(test)]
+mod adoption;
+#[cfg(test)]
+mod property;
 #[cfg(test)]
 mod tests;

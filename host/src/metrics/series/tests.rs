@@ -1,4 +1,5 @@
 use super::*;
+use crate::interface::vespid::plugin::describe::MetricKind;
 
 /// A plugin with one metric of each kind, labelled by `pod`, and its instance.
 struct Setup {
@@ -186,7 +187,7 @@ fn churn_for_a_month_keeps_a_bounded_number_of_series() {
     for second in 0..2_000_u64 {
         setup.report(second * 61, &[(HISTOGRAM, &format!("pod-{second}"))], &[]);
     }
-    let family = &setup.families.families[HISTOGRAM as usize];
+    let family = &setup.families.places[HISTOGRAM as usize];
     assert!(
         format!("{family:?}").matches("generation").count() <= 2 * 4 + 1,
         "more than twice the limit is kept"
