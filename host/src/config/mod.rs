@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
-use crate::plugin::config::nearest;
+use crate::plugin::config::{Settings, nearest};
 
 /// The default configuration, with comments.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -23,6 +23,8 @@ pub struct Config {
     pub processes: Processes,
     pub batch: Batch,
     pub plugins: Plugins,
+    pub state: State,
+    pub control: Control,
     pub http: Http,
     pub verdicts: Verdicts,
     pub log: Log,
@@ -59,10 +61,52 @@ impl Batch {
 #[expect(missing_docs, reason = "documented where users read it, in default.toml")]
 pub struct Plugins {
     pub directory: PathBuf,
-    pub queue_batches: usize,
-    pub deadline_ms: u64,
-    pub memory_bytes: usize,
-    pub max_series: usize,
+    pub rescan_s: u64,
+    pub settle_ms: u64,
+    #[serde(deserialize_with = "unless_empty")]
+    pub cache: Option<PathBuf>,
+    #[serde(deserialize_with = "Settings::deserialize")]
+    limits: Settings,
+}
+
+impl Plugins {
+    /// `[plugins.limits]`, as the settings of a plugin whose own file says nothing.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.limits.clone()
+    }
+
+    /// `rescan_s` as a duration.
+    #[must_use]
+    pub fn rescan(&self) -> Duration {
+        Duration::from_secs(self.rescan_s)
+    }
+
+    /// `settle_ms` as a duration.
+    #[must_use]
+    pub fn settle(&self) -> Duration {
+        Duration::from_millis(self.settle_ms)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct State {
+    #[serde(deserialize_with = "unless_empty")]
+    pub directory: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Control {
+    #[serde(deserialize_with = "unless_empty")]
+    pub socket: Option<PathBuf>,
+}
+
+/// A path that may be left empty for "none".
+fn unless_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    Ok(Some(path).filter(|path| !path.as_os_str().is_empty()))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -198,16 +242,18 @@ impl Config {
         for (key, number, least) in [
             ("processes.max", self.processes.max, 64),
             ("batch.max_events", self.batch.max_events, 1),
-            ("plugins.queue_batches", self.plugins.queue_batches, 1),
-            ("plugins.memory_bytes", self.plugins.memory_bytes, 1 << 20),
-            ("plugins.max_series", self.plugins.max_series, 1),
         ] {
             if number < least {
                 return Err(format!("{key} is {number}; it must be at least {least}"));
             }
         }
-        if self.plugins.deadline_ms == 0 || self.batch.max_age_ms == 0 {
-            return Err("plugins.deadline_ms and batch.max_age_ms must be at least 1".to_owned());
+        for (key, number) in [
+            ("batch.max_age_ms", self.batch.max_age_ms),
+            ("plugins.rescan_s", self.plugins.rescan_s),
+        ] {
+            if number == 0 {
+                return Err(format!("{key} is 0; it must be at least 1"));
+            }
         }
         Ok(())
     }
@@ -241,53 +287,4 @@ fn lay_over(base: &mut Table, user: Table, prefix: &str) -> Result<(), Fault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(Path::new("vespid.toml"), text).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_defaults_are_a_valid_configuration() {
-        assert_eq!(parse(DEFAULT), Ok(Config::default()));
-        assert_eq!(parse(""), Ok(Config::default()));
-    }
-
-    #[test]
-    fn one_key_changes_one_thing() {
-        let config = parse("[http]\nlisten = \"127.0.0.1:1\"").expect("valid");
-        assert_eq!(config.http.listen.port(), 1);
-        assert_eq!(config.batch, Config::default().batch);
-    }
-
-    #[test]
-    fn a_mistyped_key_is_named_with_its_nearest() {
-        let error = parse("[http]\nlissten = \"127.0.0.1:1\"").expect_err("no such key");
-        assert!(
-            error.contains("no key `http.lissten`; did you mean `http.listen`?"),
-            "{error}"
-        );
-        let error = parse("colour = 1").expect_err("no such key");
-        assert!(error.contains("no key `colour` ("), "{error}");
-    }
-
-    #[test]
-    fn a_value_that_does_not_fit_is_named() {
-        for (text, part) in [
-            (
-                "[kernel]\nring_bytes = \"8M\"",
-                "`kernel.ring_bytes` must be of type integer, but is of type string",
-            ),
-            ("[kernel]\nring_bytes = 1000000", "must be a power of two"),
-            ("[kernel]\nring_bytes = -1", "vespid.toml: "),
-            ("[batch]\nmax_events = 0", "batch.max_events is 0"),
-            ("[http]\nlisten = \"localhost\"", "invalid socket address"),
-            ("[log]\nformat = \"xml\"", "xml"),
-            ("[http", "is not valid TOML"),
-        ] {
-            let error = parse(text).expect_err(text);
-            assert!(error.contains(part), "{text}: {error}");
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,9 @@
 //! From the plugin directory to running workers. A file that is refused is named, and the others start.
-use std::time::Duration;
-
 use vespid_ebpf::Kind;
 
 use super::reporter::{Reporter, Shared, VerdictOut};
 use crate::config::Config;
 use crate::interface::vespid::plugin::describe::Kinds;
-use crate::metrics;
 use crate::pipeline::Origin;
 use crate::plugin::{DirectoryError, Engine, Found, Limits, Refusal, StartError, Worker, scan};
 
@@ -43,12 +40,7 @@ pub fn load(engine: &Engine, config: &Config) -> Result<Loaded, DirectoryError> 
 /// What the configuration grants each plugin.
 #[must_use]
 pub fn limits(config: &Config) -> Limits {
-    Limits {
-        memory_bytes: config.plugins.memory_bytes,
-        call_time: Duration::from_millis(config.plugins.deadline_ms),
-        queue_len: config.plugins.queue_batches,
-        ..Limits::default()
-    }
+    config.plugins.settings().limits
 }
 
 impl Loaded {
@@ -91,10 +83,7 @@ impl Loaded {
             refused: self.refused,
             ..Running::default()
         };
-        let limits = metrics::Limits {
-            series: config.plugins.max_series,
-            ..metrics::Limits::default()
-        };
+        let limits = config.plugins.settings().series;
         for Found { plugin, config } in self.found {
             let name = plugin.identity.name.clone();
             let shared = match Shared::new(&plugin, limits) {

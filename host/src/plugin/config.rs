@@ -1,5 +1,10 @@
-//! Configuration keys that nobody knows, found before anything starts, with the key that was probably meant.
+//! A plugin's configuration file: what it says to the daemon, and keys that nobody knows, found before anything starts,
+//! with the key that was probably meant.
 use serde_json::{Map, Value};
+
+#[cfg(test)]
+pub(crate) use super::settings::LIMITS;
+pub use super::settings::{Mode, Settings, split};
 
 /// How unlike a known key may be and still be offered as what was meant.
 const LIKENESS: f64 = 0.7;
@@ -20,6 +25,9 @@ pub enum ConfigError {
         /// All that may stand there.
         known: Vec<String>,
     },
+    /// A value of the wrong type, or out of range.
+    #[error("{0}")]
+    Value(String),
 }
 
 /// What to tell about a key that is not known: the nearest one if there is one, else all of them.

@@ -20,6 +20,12 @@ pub struct Limits {
     pub report_bytes: usize,
     /// Most bytes of a snapshot.
     pub snapshot_bytes: usize,
+    /// How often a snapshot is taken, in case the instance or the daemon fails.
+    pub snapshot_every: Duration,
+    /// Verdicts a second of event time in the long run; ten times as many at once.
+    pub verdicts_per_second: u32,
+    /// Lines of log a second, in the long run and at once.
+    pub log_lines_per_second: u32,
     /// Batches that may wait for the plugin.
     pub queue_len: usize,
     /// Failures within [`Limits::failure_window`] after which the plugin is quarantined.
@@ -38,6 +44,9 @@ impl Default for Limits {
             start_time: Duration::from_secs(10),
             report_bytes: 16 << 20,
             snapshot_bytes: 64 << 20,
+            snapshot_every: Duration::from_secs(60),
+            verdicts_per_second: 100,
+            log_lines_per_second: 100,
             queue_len: 64,
             failures: 5,
             failure_window: Duration::from_secs(60),

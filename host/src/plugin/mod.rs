@@ -15,6 +15,7 @@ mod manifest;
 mod refusal;
 mod report;
 mod runner;
+mod settings;
 mod stats;
 mod supervisor;
 mod view;
