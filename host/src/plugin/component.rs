@@ -64,7 +64,7 @@ impl Plugin {
             let interface = inspect(&bytes)?;
             let code = Code::compile(engine, &bytes)?;
             let limits = Arc::new(limits.clone());
-            let log = Arc::new(LogGate::new(Instant::now()));
+            let log = Arc::new(LogGate::new(limits.log_lines_per_second, Instant::now()));
             let manifest = describe(&code, file, &limits, &log)?;
             let schema = manifest::check(&manifest)?;
             let identity = Identity {

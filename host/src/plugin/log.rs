@@ -8,49 +8,35 @@ use crate::interface::vespid::plugin::log::{Host, Level};
 
 use super::failure::printable;
 use super::instance::Tenant;
+use super::rate::Bucket;
 
 const LINE_BYTES: usize = 2 << 10;
-/// Lines at once, and lines a second in the long run.
-const BURST: f64 = 100.0;
 
 /// A plugin's allowance of log lines. It outlives the plugin's instances, so that a trap does not refill it.
 #[derive(Debug)]
 pub(super) struct LogGate {
+    born: Instant,
     bucket: Mutex<Bucket>,
     written: AtomicU64,
     dropped: AtomicU64,
 }
 
-#[derive(Debug)]
-struct Bucket {
-    tokens: f64,
-    filled: Instant,
-}
-
 impl LogGate {
-    pub(super) fn new(now: Instant) -> LogGate {
-        let bucket = Mutex::new(Bucket {
-            tokens: BURST,
-            filled: now,
-        });
+    /// One that admits so many lines a second, in the long run and at once.
+    pub(super) fn new(per_second: u32, now: Instant) -> LogGate {
         LogGate {
-            bucket,
+            born: now,
+            bucket: Mutex::new(Bucket::with_burst(per_second, per_second)),
             written: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         }
     }
 
     fn admit(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.born).as_nanos();
+        let now = u64::try_from(age).unwrap_or(u64::MAX);
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let earned = now.saturating_duration_since(bucket.filled).as_secs_f64() * BURST;
-        *bucket = Bucket {
-            tokens: (bucket.tokens + earned).min(BURST),
-            filled: now,
-        };
-        let is_admitted = bucket.tokens >= 1.0;
-        if is_admitted {
-            bucket.tokens -= 1.0;
-        }
+        let is_admitted = bucket.take(now, 1) == 1;
         let counter = if is_admitted { &self.written } else { &self.dropped };
         counter.fetch_add(1, Relaxed);
         is_admitted
@@ -87,7 +73,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut_to_the_rate_and_the_rest_is_counted() {
         let start = Instant::now();
-        let gate = LogGate::new(start);
+        let gate = LogGate::new(100, start);
         let admitted = |at| {
             (0..1_000)
                 .filter(|_| gate.admit(start + Duration::from_millis(at)))

@@ -12,6 +12,7 @@ mod instance;
 mod limits;
 mod log;
 mod manifest;
+mod rate;
 mod refusal;
 mod report;
 mod runner;
