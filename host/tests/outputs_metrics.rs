@@ -14,7 +14,8 @@ use vespid::bytes::Bytes;
 use vespid::interface::vespid::plugin::describe::{Metric, MetricKind};
 use vespid::interface::vespid::plugin::reports::Series;
 use vespid::metrics::{
-    Books, Build, Families, Format, Histogram, LAG_SECONDS, Limits, Plugin, Scrape, SeriesIds, StageName, Usage, render,
+    Books, Build, Compared, Families, Format, Histogram, LAG_SECONDS, Limits, Plugin, Refusals, Reloads, Restarts,
+    Scrape, SeriesIds, StageName, State, Usage, render,
 };
 use vespid_ebpf::Kind;
 
@@ -74,6 +75,10 @@ fn scrape() -> Scrape {
     }
     scrape.batch_rows.observe(95.0);
     scrape.verdicts.dropped.insert("queue_full", 2);
+    scrape.refusals = Refusals {
+        files: 2,
+        by_kind: BTreeMap::from([("duplicate", 1), ("not_wasm", 4)]),
+    };
     scrape.plugins = vec![plugin("tcp-stats"), plugin("exec-anomaly")];
     scrape
 }
@@ -92,6 +97,27 @@ fn plugin(name: &str) -> Plugin {
     plugin.calls.observe(0.000_2);
     plugin.failures.insert("trap", 1);
     plugin.verdicts.count("port-scan", "warning");
+    plugin.reloads = Reloads {
+        swapped: 3,
+        failed: 1,
+        last_seconds: 0.015,
+        total_seconds: 0.25,
+        longest_pause_seconds: 0.000_4,
+    };
+    plugin.restarts = Restarts { failure: 2, memory: 1 };
+    plugin.state = (name == "tcp-stats").then_some(State {
+        bytes: 4_096,
+        taken_seconds: 1_764_000_060.5,
+    });
+    plugin.refused_verdicts = 7;
+    let compared = Compared {
+        agreed: 5,
+        severity: 4,
+        missing: 3,
+        extra: 2,
+        undecided: 1,
+    };
+    plugin.shadow.insert("port-scan".into(), compared);
     plugin.families = families(name).snapshot(Instant::now());
     plugin
 }
@@ -259,6 +285,113 @@ fn openmetrics_and_prometheus_text_hold_the_same_samples_with_every_label_byte()
     );
     let plain = openmetrics.get(&("exec_anomaly_events_total".to_owned(), BTreeMap::new()));
     assert_eq!(plain, Some(&0.0), "a counter without labels starts at 0");
+}
+
+/// The lines of the page that begin with one of `starts`, without descriptions.
+fn lines<'p>(page: &'p str, starts: &[&str]) -> Vec<&'p str> {
+    let wanted = |line: &&str| starts.iter().any(|start| line.starts_with(start));
+    page.lines().filter(wanted).collect()
+}
+
+#[test]
+fn the_bill_of_a_plugin_names_its_reloads_restarts_state_and_shadow() {
+    let page = render(scrape(), Format::Prometheus);
+    let of_tcp = lines(
+        &page,
+        &[
+            "vespid_plugin_info{plugin=\"tcp-stats\"",
+            "vespid_plugin_reloads_total{plugin=\"tcp-stats\"",
+            "vespid_plugin_last_reload_seconds{plugin=\"tcp-stats\"",
+            "vespid_plugin_reload_seconds_total{plugin=\"tcp-stats\"",
+            "vespid_plugin_longest_pause_seconds{plugin=\"tcp-stats\"",
+            "vespid_plugin_restarts_total{plugin=\"tcp-stats\"",
+            "vespid_plugin_state_",
+            "vespid_plugin_refused_verdicts_total{plugin=\"tcp-stats\"",
+            "vespid_shadow_verdicts_total{plugin=\"tcp-stats\"",
+            "vespid_plugin_files_refused",
+            "vespid_plugin_refusals_total",
+        ],
+    );
+    let digest = "d".repeat(64);
+    let info =
+        format!("vespid_plugin_info{{plugin=\"tcp-stats\",version=\"0.1.0\",digest=\"{digest}\",mode=\"active\"}} 1");
+    let shadow = |outcome, count| {
+        format!("vespid_shadow_verdicts_total{{plugin=\"tcp-stats\",rule=\"port-scan\",outcome=\"{outcome}\"}} {count}")
+    };
+    let expected = [
+        info.as_str(),
+        "vespid_plugin_refused_verdicts_total{plugin=\"tcp-stats\"} 7",
+        "vespid_plugin_reloads_total{plugin=\"tcp-stats\",outcome=\"swapped\"} 3",
+        "vespid_plugin_reloads_total{plugin=\"tcp-stats\",outcome=\"failed\"} 1",
+        "vespid_plugin_last_reload_seconds{plugin=\"tcp-stats\"} 0.015",
+        "vespid_plugin_reload_seconds_total{plugin=\"tcp-stats\"} 0.25",
+        "vespid_plugin_longest_pause_seconds{plugin=\"tcp-stats\"} 0.0004",
+        "vespid_plugin_restarts_total{plugin=\"tcp-stats\",reason=\"failure\"} 2",
+        "vespid_plugin_restarts_total{plugin=\"tcp-stats\",reason=\"memory\"} 1",
+        "vespid_plugin_state_bytes{plugin=\"tcp-stats\"} 4096",
+        "vespid_plugin_state_timestamp_seconds{plugin=\"tcp-stats\"} 1764000060.5",
+        &shadow("agreed", 5),
+        &shadow("severity", 4),
+        &shadow("missing", 3),
+        &shadow("extra", 2),
+        &shadow("undecided", 1),
+        "vespid_plugin_files_refused 2",
+        "vespid_plugin_refusals_total{kind=\"duplicate\"} 1",
+        "vespid_plugin_refusals_total{kind=\"not_wasm\"} 4",
+    ];
+    assert_eq!(of_tcp, expected);
+}
+
+#[test]
+fn a_swap_is_seen_on_the_page_as_counters_that_go_on() {
+    let metric = |name: &str, help: &str| Metric {
+        name: name.into(),
+        help: help.into(),
+        kind: MetricKind::Counter,
+        unit: String::new(),
+        labels: Vec::new(),
+        buckets: Vec::new(),
+    };
+    let page = |families: &mut Families| {
+        let plugin = Plugin {
+            name: "p".into(),
+            families: families.snapshot(Instant::now()),
+            ..Plugin::default()
+        };
+        let scrape = Scrape {
+            plugins: vec![plugin],
+            ..Scrape::default()
+        };
+        render(scrape, Format::Prometheus)
+    };
+    let old = [metric("hits", "Old."), metric("gone", "Gone.")];
+    let mut families = Families::new("p", &old, Limits::default(), Instant::now()).expect("sound metrics");
+    let series = |metric| Series {
+        metric,
+        labels: Vec::new(),
+    };
+    let mut before = families.ids();
+    families.apply(
+        &mut before,
+        (&[series(0), series(1)], &[0, 1], &[5.0, 6.0]),
+        Instant::now(),
+    );
+    assert_eq!(
+        lines(&page(&mut families), &["p_"]),
+        ["p_hits_total 5.0", "p_gone_total 6.0"]
+    );
+
+    let new = [metric("fresh", "Fresh."), metric("hits", "New.")];
+    families.adopt("p", &new).expect("sound metrics");
+    let mut after = families.ids();
+    families.apply(
+        &mut after,
+        (&[series(1), series(0)], &[0, 1], &[2.0, 1.0]),
+        Instant::now(),
+    );
+    let page = page(&mut families);
+    assert_eq!(lines(&page, &["p_"]), ["p_fresh_total 1.0", "p_hits_total 7.0"]);
+    assert!(page.contains("# HELP p_hits_total New.\n"), "{page}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::plugins::Running;
 use super::reporter::Shared;
 use crate::clock;
 use crate::http::Source;
-use crate::metrics::{Books, Build, Histogram, Plugin, Scrape, StageName, Usage};
+use crate::metrics::{Books, Build, Histogram, Plugin, Refusals, Scrape, StageName, Usage};
 use crate::plugin::{CALL_TIME_BOUNDS, Identity, PluginStats, Refusal, Worker};
 use crate::summary::Summary;
 use crate::verdict;
@@ -126,7 +126,7 @@ impl Status {
             refused_samples: reported.families.refused_samples(),
             verdicts: reported.verdicts.clone(),
             families: reported.families.snapshot(Instant::now()),
-            hidden_families: 0,
+            ..Plugin::default()
         }
     }
 }
@@ -168,6 +168,10 @@ impl Source for Status {
             processes: progress.processes,
             containers: progress.containers,
             verdicts: self.verdicts.verdicts(),
+            refusals: Refusals {
+                files: self.refused.len() as u64,
+                ..Refusals::default()
+            },
             plugins: self
                 .workers
                 .iter()

@@ -9,14 +9,16 @@
 //! ```
 //!
 //! What is lost, where and why: `sum by (stage, plugin, reason) (rate(vespid_events_dropped_total[5m])) > 0`. What a plugin
-//! costs: `rate(vespid_plugin_cpu_seconds_total[5m])`.
+//! costs is in the families of `bill.rs`: `rate(vespid_plugin_cpu_seconds_total[5m])`, and by event
+//! `rate(vespid_plugin_call_seconds_sum[5m]) / on (plugin) sum by (plugin) (rate(vespid_events_out_total{stage="plugin"}[5m]))`.
 use std::fmt;
 
 use prometheus_client::registry::Unit;
 use vespid_ebpf::Kind;
 
+use super::bill;
 use super::encode::{Page, Pairs};
-use super::scrape::{Plugin, Scrape, StageName};
+use super::scrape::{Scrape, StageName};
 use crate::ledger::{self, ROWS};
 
 /// Names outside `vespid_` that the daemon uses, as all Prometheus clients do.
@@ -34,7 +36,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 pub(super) fn write(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
     daemon(scrape, page)?;
     events(scrape, page)?;
-    plugins(&scrape.plugins, page)?;
+    bill::write(scrape, page)?;
     verdicts(scrape, page)
 }
 
@@ -77,7 +79,8 @@ fn daemon(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
     page.histograms(("vespid_batch_rows", None, "Events by batch."), one(&scrape.batch_rows))
 }
 
-fn one<V>(value: V) -> [(Pairs<'static>, V); 1] {
+/// A family's only row.
+pub(super) fn one<V>(value: V) -> [(Pairs<'static>, V); 1] {
     [(Vec::new(), value)]
 }
 
@@ -136,93 +139,6 @@ fn by_kind<'a>(labels: &Pairs<'a>, counts: &[u64; ROWS]) -> impl Iterator<Item =
         .map(|(kind, count)| (with(labels, ("kind", kind)), count))
         .collect::<Vec<_>>()
         .into_iter()
-}
-
-/// One row a plugin.
-fn each<'a, V>(plugins: &'a [Plugin], value: impl Fn(&'a Plugin) -> V) -> impl Iterator<Item = (Pairs<'a>, V)> {
-    plugins
-        .iter()
-        .map(move |plugin| (vec![("plugin", plugin.name.as_str())], value(plugin)))
-}
-
-fn plugins(plugins: &[Plugin], page: &mut Page<'_>) -> fmt::Result {
-    let info = plugins.iter().map(|plugin| {
-        let labels = vec![
-            ("plugin", &*plugin.name),
-            ("version", &*plugin.version),
-            ("digest", &*plugin.digest),
-        ];
-        (labels, 1_u64)
-    });
-    page.gauges(("vespid_plugin_info", None, "Loaded plugins; always 1."), info)?;
-    let help = "Whether a plugin failed too often and is no longer called.";
-    page.gauges(
-        ("vespid_plugin_quarantined", None, help),
-        each(plugins, |plugin| u32::from(plugin.quarantined)),
-    )?;
-    let help = "Events that wait for a plugin.";
-    page.gauges(
-        ("vespid_queue_events", None, help),
-        each(plugins, |plugin| plugin.queue_events),
-    )?;
-    let help = "Time from an event in the kernel to the call that handed it to a plugin.";
-    page.histograms(
-        ("vespid_lag", Some(Unit::Seconds), help),
-        each(plugins, |plugin| &plugin.lag),
-    )?;
-    let help = "Time of a call into a plugin.";
-    page.histograms(
-        ("vespid_plugin_call", Some(Unit::Seconds), help),
-        each(plugins, |plugin| &plugin.calls),
-    )?;
-    let help = "CPU time of a plugin's thread.";
-    page.counters(
-        ("vespid_plugin_cpu", Some(Unit::Seconds), help),
-        each(plugins, |plugin| plugin.cpu_seconds),
-    )?;
-    let help = "Linear memory of a plugin.";
-    page.gauges(
-        ("vespid_plugin_memory", Some(Unit::Bytes), help),
-        each(plugins, |plugin| plugin.memory_bytes),
-    )?;
-    let help = "The most linear memory that an instance of a plugin had.";
-    let high_water = each(plugins, |plugin| plugin.memory_high_water_bytes);
-    page.gauges(("vespid_plugin_memory_high_water", Some(Unit::Bytes), help), high_water)?;
-    let failures = plugins.iter().flat_map(|plugin| {
-        let labels = |reason| vec![("plugin", plugin.name.as_str()), ("reason", reason)];
-        plugin
-            .failures
-            .iter()
-            .map(move |(reason, count)| (labels(*reason), *count))
-    });
-    page.counters(
-        (
-            "vespid_plugin_failures",
-            None,
-            "Calls into a plugin that failed, by reason.",
-        ),
-        failures,
-    )?;
-    let help = "Labelled series of a plugin that are shown.";
-    page.gauges(
-        ("vespid_plugin_series", None, help),
-        each(plugins, |plugin| plugin.series),
-    )?;
-    let help = "Series of a plugin that were refused because it has too many.";
-    page.counters(
-        ("vespid_plugin_refused_series", None, help),
-        each(plugins, |plugin| plugin.refused_series),
-    )?;
-    let help = "Samples of a plugin that no series could take.";
-    page.counters(
-        ("vespid_plugin_refused_samples", None, help),
-        each(plugins, |plugin| plugin.refused_samples),
-    )?;
-    let help = "Metrics of a plugin that are not shown because another plugin has the name.";
-    page.gauges(
-        ("vespid_plugin_hidden_metrics", None, help),
-        each(plugins, |plugin| plugin.hidden_families),
-    )
 }
 
 fn verdicts(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {

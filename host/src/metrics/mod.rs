@@ -2,6 +2,7 @@
 //!
 //! A plugin's worker applies each report to its plugin's [`Families`]. A scrape copies the numbers out of them and out of
 //! every stage into a [`Scrape`], and only then renders, so no stage ever waits for text to be written.
+mod bill;
 mod clash;
 mod classic;
 mod descriptor;
@@ -18,6 +19,9 @@ pub use descriptor::{BadMetric, Descriptor};
 pub use encode::{Format, render};
 pub use family::FamilySnapshot;
 pub use histogram::{BATCH_ROWS, CALL_SECONDS, Histogram, LAG_SECONDS};
-pub use scrape::{Books, Build, Plugin, Processes, Scrape, StageName, Verdicts, VerdictsBy};
+pub use scrape::{
+    Books, Build, Compared, Plugin, Processes, Refusals, Reloads, Restarts, Scrape, StageName, State, Verdicts,
+    VerdictsBy,
+};
 pub use series::{Families, Limits, SeriesIds};
 pub use usage::Usage;

@@ -25,6 +25,8 @@ pub struct Scrape {
     pub containers: u64,
     /// What became of the verdicts.
     pub verdicts: Verdicts,
+    /// Files that did not become a plugin.
+    pub refusals: Refusals,
     /// Every plugin, in the order in which names are given away.
     pub plugins: Vec<Plugin>,
 }
@@ -40,6 +42,7 @@ impl Default for Scrape {
             processes: Processes::default(),
             containers: 0,
             verdicts: Verdicts::default(),
+            refusals: Refusals::default(),
             plugins: Vec::new(),
         }
     }
@@ -114,15 +117,74 @@ pub struct Verdicts {
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
+/// Files of the plugin directory that did not become a plugin, or not another version of one.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals {
+    /// How many there are now.
+    pub files: u64,
+    /// How often it happened, by kind of reason.
+    pub by_kind: BTreeMap<&'static str, u64>,
+}
+
+/// Exchanges of a running plugin for another version or configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reloads {
+    /// The new one serves.
+    pub swapped: u64,
+    /// The old one serves on.
+    pub failed: u64,
+    /// Time of the last one.
+    pub last_seconds: f64,
+    /// Time of all.
+    pub total_seconds: f64,
+    /// Longest time between two batches that an exchange took.
+    pub longest_pause_seconds: f64,
+}
+
+/// Instances of a plugin made in place of another, by reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Restarts {
+    /// It had failed.
+    pub failure: u64,
+    /// It had come near its limit of memory.
+    pub memory: u64,
+}
+
+/// A plugin's last good state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State {
+    /// Its size.
+    pub bytes: u64,
+    /// When it was taken, in Unix seconds.
+    pub taken_seconds: f64,
+}
+
+/// The verdicts of a plugin and its shadow, compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Compared {
+    /// Both gave it.
+    pub agreed: u64,
+    /// Both gave it, with different severities.
+    pub severity: u64,
+    /// The shadow did not give it.
+    pub missing: u64,
+    /// Only the shadow gave it.
+    pub extra: u64,
+    /// It cannot be told whether both would have given it.
+    pub undecided: u64,
+}
+
 /// One plugin.
 #[derive(Clone, Debug)]
 pub struct Plugin {
-    /// Its name.
+    /// Its name, which no other has.
     pub name: String,
     /// Its version.
     pub version: String,
     /// SHA-256 of its component, in hexadecimal.
     pub digest: String,
+    /// `active`, unless it is one whose reports do not count.
+    pub mode: &'static str,
     /// Its ledger: what entered its queue, what it took, what was dropped on the way.
     pub books: ledger::Stage,
     /// Events that wait in its queue.
@@ -141,6 +203,12 @@ pub struct Plugin {
     pub failures: BTreeMap<&'static str, u64>,
     /// Whether it is no longer called.
     pub quarantined: bool,
+    /// Its exchanges.
+    pub reloads: Reloads,
+    /// Its instances after the first, those of exchanges aside.
+    pub restarts: Restarts,
+    /// Its last good state, if there is one.
+    pub state: Option<State>,
     /// Labelled series shown, [`super::Families::series`].
     pub series: usize,
     /// [`super::Families::refused_series`].
@@ -149,6 +217,10 @@ pub struct Plugin {
     pub refused_samples: u64,
     /// Its verdicts.
     pub verdicts: VerdictsBy,
+    /// Verdicts over its rate.
+    pub refused_verdicts: u64,
+    /// How its shadow's verdicts compare with its own, by rule.
+    pub shadow: BTreeMap<String, Compared>,
     /// Its metrics, [`super::Families::snapshot`].
     pub families: Vec<FamilySnapshot>,
     /// Families left out for a name that another plugin has; filled in by [`super::render`].
@@ -161,6 +233,7 @@ impl Default for Plugin {
             name: String::new(),
             version: String::new(),
             digest: String::new(),
+            mode: "active",
             books: ledger::Stage::default(),
             queue_events: 0,
             lag: Histogram::new(LAG_SECONDS),
@@ -170,10 +243,15 @@ impl Default for Plugin {
             memory_high_water_bytes: 0,
             failures: BTreeMap::new(),
             quarantined: false,
+            reloads: Reloads::default(),
+            restarts: Restarts::default(),
+            state: None,
             series: 0,
             refused_series: 0,
             refused_samples: 0,
             verdicts: VerdictsBy::default(),
+            refused_verdicts: 0,
+            shadow: BTreeMap::new(),
             families: Vec::new(),
             hidden_families: 0,
         }

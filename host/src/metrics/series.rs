@@ -12,6 +12,8 @@
 //!   does not repeat is a statement about the past, most often about a container that is gone. A plugin that means it to
 //!   stand samples it again on `tick`. Series without labels never go.
 //! - A series that comes back continues from its old value, unless as many as the limit went idle after it.
+mod ids;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,12 +23,12 @@ use super::family::{Family, FamilySnapshot, Phase, Slot};
 use crate::bytes::{Bytes, is_unsafe_to_show};
 use crate::interface::vespid::plugin::describe::Metric;
 use crate::interface::vespid::plugin::reports::Series;
+use ids::{Handle, NO_FAMILY, NOWHERE};
+
+pub use ids::SeriesIds;
 
 /// Most bytes of a label value; the rest is cut off and marked with `…`.
 const MAX_LABEL_BYTES: usize = 512;
-
-/// Most ids that an instance may have: 12 MiB. An instance that registers more has its samples refused.
-const MAX_IDS: usize = 1 << 20;
 
 /// How much of the exposition a plugin may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,44 +45,6 @@ impl Default for Limits {
             series: 10_000,
             idle: Duration::from_secs(3_600),
         }
-    }
-}
-
-/// The series that one instance of a plugin has registered, in the order of their ids.
-///
-/// They belong to one manifest: [`Families::ids`] binds them to the present one at once, and those made by `default` are
-/// bound by the first report. After [`Families::adopt`] they still reach the series that continued, and nothing else.
-#[derive(Debug, Default)]
-pub struct SeriesIds {
-    /// [`Families::manifest`] of the manifest that they belong to.
-    manifest: Option<u64>,
-    handles: Vec<Handle>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Handle {
-    /// Its place.
-    family: u32,
-    slot: Slot,
-}
-
-/// What is registered for a series that no family can have.
-const NO_FAMILY: Handle = Handle {
-    family: u32::MAX,
-    slot: NOWHERE,
-};
-
-/// A slot that no series has.
-const NOWHERE: Slot = Slot {
-    at: u32::MAX,
-    generation: 0,
-};
-
-impl SeriesIds {
-    /// Whether further series will be refused, so that the instance had better be replaced.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.handles.len() >= MAX_IDS
     }
 }
 
@@ -129,10 +93,7 @@ impl Families {
     /// Ids for an instance of the present manifest.
     #[must_use]
     pub fn ids(&self) -> SeriesIds {
-        SeriesIds {
-            manifest: Some(self.manifest),
-            handles: Vec::new(),
-        }
+        SeriesIds::of_manifest(self.manifest)
     }
 
     /// A new version's manifest takes over. A family of the same name, kind, unit, labels and buckets continues with all
