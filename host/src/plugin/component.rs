@@ -59,33 +59,49 @@ impl Plugin {
     /// # Errors
     /// Why the file does not become a plugin.
     pub fn load(engine: &Engine, file: &Path, limits: &Limits) -> Result<Plugin, Refusal> {
-        let load = || -> Result<Plugin, Why> {
-            let bytes = read(file, limits.file_bytes)?;
-            let interface = inspect(&bytes)?;
-            let code = Code::compile(engine, &bytes)?;
-            let limits = Arc::new(limits.clone());
-            let log = Arc::new(LogGate::new(limits.log_lines_per_second, Instant::now()));
-            let manifest = describe(&code, file, &limits, &log)?;
-            let schema = manifest::check(&manifest)?;
-            let identity = Identity {
-                name: manifest.name.clone(),
-                version: manifest.version.clone(),
-                digest: hex(&Sha256::digest(&bytes)),
-                file: file.to_owned(),
-                interface,
-            };
-            Ok(Plugin {
-                identity: Arc::new(identity),
-                manifest: Arc::new(manifest),
-                schema: Arc::new(schema),
-                code,
-                limits,
-                log,
-            })
-        };
-        load().map_err(|why| Refusal {
+        let bytes = read(file, limits.file_bytes).map_err(|why| Refusal {
             file: file.to_owned(),
             why,
+        })?;
+        Plugin::from_bytes(engine, file, &bytes, limits)
+    }
+
+    /// Like [`Plugin::load`], for whoever has read `file` already.
+    ///
+    /// # Errors
+    /// Why the file does not become a plugin.
+    pub fn from_bytes(engine: &Engine, file: &Path, bytes: &[u8], limits: &Limits) -> Result<Plugin, Refusal> {
+        Plugin::new(engine, file, bytes, limits).map_err(|why| Refusal {
+            file: file.to_owned(),
+            why,
+        })
+    }
+
+    fn new(engine: &Engine, file: &Path, bytes: &[u8], limits: &Limits) -> Result<Plugin, Why> {
+        let max = limits.file_bytes;
+        if bytes.len() as u64 > max {
+            return Err(Why::TooLarge { max });
+        }
+        let interface = inspect(bytes)?;
+        let code = Code::compile(engine, bytes)?;
+        let limits = Arc::new(limits.clone());
+        let log = Arc::new(LogGate::new(Instant::now()));
+        let manifest = describe(&code, file, &limits, &log)?;
+        let schema = manifest::check(&manifest)?;
+        let identity = Identity {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            digest: hex(&Sha256::digest(bytes)),
+            file: file.to_owned(),
+            interface,
+        };
+        Ok(Plugin {
+            identity: Arc::new(identity),
+            manifest: Arc::new(manifest),
+            schema: Arc::new(schema),
+            code,
+            limits,
+            log,
         })
     }
 
