@@ -9,6 +9,7 @@ use vespid_ebpf::Kind;
 use crate::config::{Config, LogFormat};
 
 mod checks;
+mod compile;
 mod completions;
 mod doctor;
 mod record;
@@ -56,6 +57,9 @@ enum Command {
     Config(ConfigCommand),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+    /// Compile a component from standard input to standard output, for the daemon that starts this.
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -185,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::Config(ConfigCommand::Check(args)) => checks::config(&args),
         Command::Config(ConfigCommand::Default) => checks::default_config(),
         Command::Completions(args) => completions::main(&args),
+        Command::Compile(args) => compile::main(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

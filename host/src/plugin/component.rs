@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmtime::Store;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 
 use crate::interface;
 use crate::interface::vespid::plugin::describe::{Kinds, Manifest};
@@ -83,7 +83,8 @@ impl Plugin {
             return Err(Why::TooLarge { max });
         }
         let interface = inspect(bytes)?;
-        let code = Code::compile(engine, bytes)?;
+        let digest = Sha256::digest(bytes).into();
+        let code = Code::new(engine, bytes, &digest)?;
         let limits = Arc::new(limits.clone());
         let log = Arc::new(LogGate::new(Instant::now()));
         let manifest = describe(&code, file, &limits, &log)?;
@@ -91,7 +92,7 @@ impl Plugin {
         let identity = Identity {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
-            digest: hex(&Sha256::digest(bytes)),
+            digest: hex(&digest),
             file: file.to_owned(),
             interface,
         };
@@ -168,9 +169,10 @@ fn describe(code: &Code, file: &Path, limits: &Arc<Limits>, log: &Arc<LogGate>) 
 pub(super) struct Code(interface::PluginPre<Tenant>);
 
 impl Code {
-    fn compile(engine: &Engine, bytes: &[u8]) -> Result<Code, Why> {
+    fn new(engine: &Engine, bytes: &[u8], digest: &[u8; 32]) -> Result<Code, Why> {
+        let compilation = &engine.compilation;
         let engine = engine.wasmtime();
-        let component = Component::from_binary(engine, bytes).map_err(|error| Why::Invalid(format!("{error:#}")))?;
+        let component = compilation.component(engine, bytes, digest)?;
         let mismatch = |error: wasmtime::Error| Why::Interface(format!("{error:#}"));
         let mut linker = Linker::new(engine);
         log::add_to_linker::<_, HasSelf<_>>(&mut linker, |tenant: &mut Tenant| tenant).map_err(mismatch)?;

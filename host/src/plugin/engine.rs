@@ -4,10 +4,13 @@
 //! microseconds a restart and cost a fixed budget of instances, tables and memory sizes that the components of every
 //! language would have to fit.
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::tick;
 use wasmtime::{Config, EngineWeak, OptLevel, WasmBacktraceDetails};
+
+use super::compile::{Cache, Compilation, Compiler};
 
 /// How fine a deadline is.
 const EPOCH: Duration = Duration::from_millis(5);
@@ -19,7 +22,10 @@ pub(super) const THREAD_STACK_BYTES: usize = 2 << 20;
 
 /// Compiles and runs plugins. Cheap to clone; the ticker ends when the last clone and the last instance are gone.
 #[derive(Clone)]
-pub struct Engine(wasmtime::Engine);
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+    pub(super) compilation: Arc<Compilation>,
+}
 
 /// Why no engine could be made.
 #[derive(Debug, thiserror::Error)]
@@ -33,28 +39,40 @@ pub enum EngineError {
 }
 
 impl Engine {
+    /// An engine that compiles in this process, every time.
+    ///
+    /// # Errors
+    /// As of [`Engine::with`].
+    pub fn new() -> Result<Engine, EngineError> {
+        Engine::with(Compiler::InProcess, None)
+    }
+
     /// Makes an engine and starts its ticker.
     ///
     /// # Errors
     /// If wasmtime does not support this machine, or no thread can be had.
-    pub fn new() -> Result<Engine, EngineError> {
+    pub fn with(compiler: Compiler, cache: Option<Cache>) -> Result<Engine, EngineError> {
         let engine = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
         let weak = engine.weak();
         std::thread::Builder::new()
             .name("epoch".into())
             .spawn(move || keep_time(&weak))
             .map_err(EngineError::Ticker)?;
-        Ok(Engine(engine))
+        Ok(Engine {
+            compilation: Arc::new(Compilation::new(&engine, compiler, cache)),
+            wasmtime: engine,
+        })
     }
 
     /// The engine itself.
     #[must_use]
     pub fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.0
+        &self.wasmtime
     }
 }
 
-fn config() -> Config {
+/// What code is compiled for, here and in a compiler process alike.
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)

@@ -2,6 +2,7 @@
 //!
 //! A plugin harms only itself. Its file is inspected before it is compiled, its calls have deadlines, its memory and
 //! its reports have limits, its queue is bounded; and whatever it does becomes a number in [`PluginStats`].
+mod compile;
 mod component;
 pub mod config;
 mod directory;
@@ -22,6 +23,9 @@ mod supervisor;
 mod view;
 mod worker;
 
+pub use compile::{
+    Allowance, Cache, CacheError, CacheLimits, Child, ChildLimits, CompileError, Compiler, ServeError, serve,
+};
 pub use component::{Identity, Plugin};
 pub use directory::{DirectoryError, Found, load, scan};
 pub use engine::{Engine, EngineError};

@@ -1,6 +1,7 @@
 //! Why a file does not become a plugin, said so that its owner knows what to do.
 use std::path::PathBuf;
 
+use super::compile::CompileError;
 use super::config::ConfigError;
 use super::failure::Failure;
 use super::inspect::ACCEPTED;
@@ -42,6 +43,9 @@ pub enum Why {
     /// Broken, or of a future WebAssembly.
     #[error("it is not valid WebAssembly: {0}; build it again, and compare its checksum if it was copied")]
     Invalid(String),
+    /// Valid as far as that is known, but the compiler did not come to an end with it.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// Some other component.
     #[error(
         "it is a component but no plugin: it does not export `vespid:plugin/guest`; build it for the world \

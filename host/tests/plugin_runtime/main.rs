@@ -5,6 +5,7 @@
 )]
 
 mod calls;
+mod compile;
 mod cost;
 mod directory;
 mod refusals;
