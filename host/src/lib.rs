@@ -14,6 +14,7 @@ pub mod decode;
 pub mod enrich;
 pub mod kernel;
 pub mod metrics;
+pub mod nest;
 pub mod pipeline;
 pub mod plugin;
 pub mod recording;
