@@ -18,11 +18,13 @@ pub mod nest;
 pub mod pipeline;
 pub mod plugin;
 pub mod recording;
+pub mod shadow;
 pub mod verdict;
 
 // What puts it together, and what a user meets.
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod http;
 pub mod logging;

@@ -11,10 +11,12 @@ use crate::config::{Config, LogFormat};
 mod checks;
 mod compile;
 mod completions;
+mod ctl;
 mod doctor;
 mod record;
 mod replay;
 mod run;
+mod top;
 
 /// A WebAssembly-scriptable monitoring host for Linux nodes.
 ///
@@ -26,7 +28,8 @@ mod run;
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 this kernel or these privileges \
-                  cannot do it; 4 a plugin was refused; 5 an output cannot be opened; 6 a recording is damaged."
+                  cannot do it; 4 a plugin was refused; 5 an output cannot be opened; 6 a recording is damaged; \
+                  7 no daemon answers."
 )]
 pub struct Cli {
     /// How much to log: error, warn, info, debug, trace, or directives such as `info,vespid::plugin=debug`.
@@ -49,6 +52,10 @@ enum Command {
     Replay(replay::Args),
     /// Say what this kernel and these privileges can do, and what is lost without the rest.
     Doctor(doctor::Args),
+    /// Ask a running daemon: list, reload, resume, compare and promote plugins.
+    Ctl(ctl::Args),
+    /// Watch a running daemon: its plugins and events, live.
+    Top(top::Args),
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -158,6 +165,10 @@ impl Failure {
         Failure { code: 5, error }
     }
 
+    fn absent(error: anyhow::Error) -> Self {
+        Failure { code: 7, error }
+    }
+
     fn recording(error: anyhow::Error) -> Self {
         Failure { code: 6, error }
     }
@@ -185,6 +196,8 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::main(&args, log),
         Command::Replay(args) => replay::main(&args, log),
         Command::Doctor(args) => doctor::main(&args),
+        Command::Ctl(args) => ctl::main(&args),
+        Command::Top(args) => top::main(&args),
         Command::Plugin(PluginCommand::Check(args)) => checks::plugin(&args, log),
         Command::Config(ConfigCommand::Check(args)) => checks::config(&args),
         Command::Config(ConfigCommand::Default) => checks::default_config(),

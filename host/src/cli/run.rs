@@ -56,7 +56,7 @@ fn wait(daemon: &Daemon, stop: &Receiver<&'static str>) {
 }
 
 fn show(daemon: &Daemon, config: &Config, stop: &Receiver<&'static str>, tail: &Tail) -> anyhow::Result<()> {
-    let mut live = live::Live::new(daemon.status().clone(), config, daemon.address(), tail.clone());
+    let live = live::Live::new(daemon.status().clone(), config, daemon.address(), tail.clone());
     screen::show(|| (stop.is_empty() && !daemon.has_failed()).then(|| live.view()))?;
     Ok(())
 }

@@ -5,7 +5,9 @@ use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table};
 
-use super::view::View;
+use super::View;
+use super::plain::uptime;
+use super::text::harmless;
 
 /// What a newcomer can type in another terminal, and the rule it trips.
 const TRY: [(&str, &str); 3] = [
@@ -45,11 +47,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
         })
         .collect();
     frame.render_widget(Paragraph::new(lines).block(block("Try in another terminal")), attempts);
-    let lines: Vec<Line<'_>> = view.log.iter().map(|line| Line::from(line.as_str()).dim()).collect();
+    let lines: Vec<Line<'_>> = view.log.iter().map(|line| Line::from(harmless(line)).dim()).collect();
     frame.render_widget(Paragraph::new(lines).block(block("Log")), log);
 }
 
-fn block(title: &str) -> Block<'_> {
+pub(super) fn block(title: &str) -> Block<'_> {
     Block::new()
         .borders(Borders::TOP)
         .border_style(Style::new().dim())
@@ -57,20 +59,15 @@ fn block(title: &str) -> Block<'_> {
 }
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let up = view.up.as_secs();
+    let since = format!(
+        "   up {}   {} processes known",
+        uptime(view.up.as_secs()),
+        view.processes
+    );
+    let urls = view.urls.join("   ");
     let lines = vec![
-        Line::from(vec![
-            view.title.as_str().bold(),
-            format!(
-                "   up {}:{:02}:{:02}   {} processes known",
-                up / 3600,
-                up / 60 % 60,
-                up % 60,
-                view.processes
-            )
-            .into(),
-        ]),
-        Line::from(vec![view.urls.join("   ").cyan(), "   q quits".dim()]),
+        Line::from(vec![harmless(&view.title).bold(), since.into()]),
+        Line::from(vec![harmless(&urls).cyan(), "   q quits".dim()]),
     ];
     frame.render_widget(Paragraph::new(lines), area);
 }
@@ -78,10 +75,10 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, view: &View) {
 fn draw_rates(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let rows = view.rates.iter().map(|line| {
         Row::new(vec![
-            Cell::from(line.kind.as_str()),
+            Cell::from(harmless(&line.kind)),
             Cell::from(format!("{:>12.0}", line.per_second)),
             Cell::from(format!("{:>14}", line.total)),
-            lost(line.dropped),
+            lost(line.dropped.total()),
         ])
     });
     let widths = [
@@ -100,16 +97,17 @@ fn lost(count: u64) -> Cell<'static> {
     if count == 0 { cell } else { cell.fg(Color::Red) }
 }
 
+/// A plugin that runs is well.
+pub(super) fn state_colour(state: &str) -> Color {
+    if state == "running" { Color::Green } else { Color::Red }
+}
+
 fn draw_plugins(frame: &mut Frame<'_>, area: Rect, view: &View) {
     #[expect(clippy::cast_precision_loss, reason = "megabytes for people")]
     let rows = view.plugins.iter().map(|plugin| {
         Row::new(vec![
-            Cell::from(format!("{} {}", plugin.name, plugin.version)),
-            Cell::from(plugin.state.as_str()).fg(if plugin.state == "running" {
-                Color::Green
-            } else {
-                Color::Red
-            }),
+            Cell::from(format!("{} {}", harmless(&plugin.name), harmless(&plugin.version))),
+            Cell::from(harmless(&plugin.state)).fg(state_colour(&plugin.state)),
             Cell::from(format!("{:>12.0}", plugin.per_second)),
             Cell::from(format!("{:>9.0}", plugin.ns_per_event)),
             Cell::from(format!("{:>6.2}", plugin.cpu_percent)),
@@ -145,10 +143,10 @@ fn draw_verdicts(frame: &mut Frame<'_>, area: Rect, view: &View) {
             _ => Color::Reset,
         };
         Row::new(vec![
-            Cell::from(verdict.time.as_str()).dim(),
-            Cell::from(verdict.severity.as_str()).fg(colour),
-            Cell::from(verdict.rule.as_str()),
-            Cell::from(verdict.message.as_str()),
+            Cell::from(harmless(&verdict.time)).dim(),
+            Cell::from(harmless(&verdict.severity)).fg(colour),
+            Cell::from(harmless(&verdict.rule)),
+            Cell::from(harmless(&verdict.message)),
         ])
     });
     let widths = [
@@ -157,7 +155,7 @@ fn draw_verdicts(frame: &mut Frame<'_>, area: Rect, view: &View) {
         Constraint::Length(36),
         Constraint::Fill(1),
     ];
-    let title = format!("Verdicts (all in {})", view.verdict_file);
+    let title = format!("Verdicts (all in {})", harmless(&view.verdict_file));
     let table = Table::new(rows, widths).block(block(&title));
     if view.verdicts.is_empty() {
         frame.render_widget(Paragraph::new("  none yet".dim()).block(block(&title)), area);
@@ -173,20 +171,25 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::super::{PluginLine, RateLine, VerdictLine};
+    use super::super::{Losses, PluginLine, RateLine, VerdictLine};
     use super::*;
 
     #[test]
     fn a_newcomer_sees_rates_costs_verdicts_and_what_to_try() {
         let view = View {
             title: "Vespid 0.1.0 on node-1, Linux 6.18".to_owned(),
+            started: 1,
             up: Duration::from_secs(3725),
             urls: vec!["http://127.0.0.1:9843/metrics".to_owned()],
             rates: vec![RateLine {
                 kind: "open".to_owned(),
                 per_second: 1234.0,
                 total: 99,
-                dropped: 7,
+                dropped: Losses {
+                    kernel: 5,
+                    decode: 2,
+                    enrich: 0,
+                },
             }],
             plugins: vec![PluginLine {
                 name: "file-audit".to_owned(),

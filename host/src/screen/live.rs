@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use vespid_ebpf::Kind;
 
-use super::{PluginLine, RateLine, Rates, VerdictLine, View};
+use super::{Losses, PluginLine, RateLine, VerdictLine, View};
 use crate::bytes::Bytes;
 use crate::clock;
 use crate::config::Config;
 use crate::daemon::node;
 use crate::daemon::status::Status;
+use crate::ledger::Stage;
 use crate::logging::Tail;
 use crate::plugin::{self, PluginStats};
 use crate::verdict::{severity_name, time_of_day};
 
-/// Makes views of one daemon; rates are between one view and the next.
+/// Makes views of one daemon.
 pub struct Live {
     status: Arc<Status>,
     title: String,
     urls: Vec<String>,
     verdict_file: String,
     tail: Tail,
-    rates: Rates,
 }
 
 impl Live {
@@ -45,35 +45,38 @@ impl Live {
                 file
             },
             tail,
-            rates: Rates::default(),
         }
     }
 
-    /// The daemon now.
-    pub fn view(&mut self) -> View {
-        let up = Duration::from_nanos(clock::now().saturating_sub(self.status.started()));
+    /// The daemon now, in totals.
+    #[must_use]
+    pub fn view(&self) -> View {
         let progress = self.status.progress();
-        let rates = Kind::ALL
-            .into_iter()
-            .map(|kind| {
-                let total = progress.kernel.entered[kind.index()];
-                let stages = [&progress.kernel, &progress.decode];
-                let dropped = stages
-                    .iter()
-                    .flat_map(|stage| stage.dropped.values())
-                    .map(|by_kind| by_kind[kind.index()]);
-                RateLine {
-                    kind: kind.name().to_owned(),
-                    per_second: self.rates.per_second(kind.name(), up, total),
-                    total,
-                    dropped: dropped.sum(),
-                }
+        let kinds = Kind::ALL.into_iter().map(|kind| {
+            let lost = |stage: &Stage| stage.dropped.values().map(|by_kind| by_kind[kind.index()]).sum();
+            RateLine {
+                kind: kind.name().to_owned(),
+                total: progress.kernel.entered[kind.index()],
+                dropped: Losses {
+                    kernel: lost(&progress.kernel),
+                    decode: lost(&progress.decode),
+                    enrich: lost(&progress.enrich),
+                },
+                ..RateLine::default()
+            }
+        });
+        let plugins = self.status.each().zip(self.status.workers().iter());
+        let plugins: Vec<PluginLine> = plugins
+            .map(|((identity, stats, cpu_seconds), worker)| PluginLine {
+                queue_events: worker.queue_events(),
+                // With nothing to do, a plugin is behind nothing.
+                lag_seconds: if worker.queue_events() == 0 || stats.last_event == 0 {
+                    0.0
+                } else {
+                    clock::seconds(clock::now().saturating_sub(stats.last_event))
+                },
+                ..plugin_line(identity, &stats, cpu_seconds)
             })
-            .collect();
-        let plugins = self
-            .status
-            .each()
-            .map(|(identity, stats, cpu_seconds)| plugin_line(&mut self.rates, up, identity, &stats, cpu_seconds))
             .collect();
         let recent = self.status.verdicts().recent();
         let verdicts = recent.iter().rev().take(20).map(|summary| VerdictLine {
@@ -84,9 +87,10 @@ impl Live {
         });
         View {
             title: self.title.clone(),
-            up,
+            started: self.status.started(),
+            up: Duration::from_nanos(clock::now().saturating_sub(self.status.started())),
             urls: self.urls.clone(),
-            rates,
+            rates: kinds.collect(),
             plugins,
             verdicts: verdicts.collect(),
             processes: usize::try_from(progress.processes.entries).unwrap_or(usize::MAX),
@@ -96,24 +100,9 @@ impl Live {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "figures for people"
-)]
-fn plugin_line(
-    rates: &mut Rates,
-    up: Duration,
-    identity: &plugin::Identity,
-    stats: &PluginStats,
-    cpu_seconds: f64,
-) -> PluginLine {
-    let delivered: u64 = stats.stage.left.iter().sum();
-    let cpu_ns = (cpu_seconds * 1e9) as u64;
-    let name = &identity.name;
+fn plugin_line(identity: &plugin::Identity, stats: &PluginStats, cpu_seconds: f64) -> PluginLine {
     PluginLine {
-        name: name.clone(),
+        name: identity.name.clone(),
         version: identity.version.clone(),
         state: match stats.status {
             plugin::Status::Running => "running",
@@ -121,11 +110,15 @@ fn plugin_line(
             plugin::Status::Quarantined => "quarantined",
         }
         .to_owned(),
-        per_second: rates.per_second(&format!("events of {name}"), up, delivered),
-        ns_per_event: stats.on_batch.total_ns as f64 / delivered.max(1) as f64,
-        cpu_percent: rates.per_second(&format!("cpu of {name}"), up, cpu_ns) / 1e7,
-        memory_bytes: usize::try_from(stats.memory_bytes).unwrap_or(usize::MAX),
-        verdicts: stats.verdicts,
+        events: stats.stage.left.iter().sum(),
+        guest_ns: stats.on_batch.total_ns,
+        cpu_seconds,
+        memory_bytes: stats.memory_bytes,
+        memory_peak_bytes: stats.memory_peak_bytes,
         dropped: stats.stage.total_dropped(),
+        verdicts: stats.verdicts,
+        restarts: stats.restarts,
+        last_failure: stats.last_failure.clone(),
+        ..PluginLine::default()
     }
 }

@@ -1,68 +1,80 @@
-//! The first screen: what a newcomer sees when the daemon runs on a terminal.
-use std::collections::BTreeMap;
+//! What people watch in a terminal: the first screen of `vespid run`, and `vespid top`.
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ratatui::crossterm::event::{Event, KeyCode, KeyModifiers, poll, read};
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, poll, read};
 
+mod columns;
 mod draw;
 pub mod live;
-mod view;
+mod plain;
+mod rates;
+pub mod text;
+mod top;
 
-pub use view::{PluginLine, RateLine, VerdictLine, View};
+pub use crate::control::view::{Losses, PluginLine, RateLine, VerdictLine, View};
+pub use columns::Sort;
+pub use plain::{plugins_table, table};
+pub use rates::Rates;
+pub use top::{News, watch};
+
+/// How often the first screen looks at what it shows.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// A terminal that is its old self again whatever happens, a panic included.
+struct Screen(DefaultTerminal);
+
+impl Screen {
+    fn open() -> io::Result<Screen> {
+        ratatui::try_init().map(Screen).inspect_err(|_| ratatui::restore())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
 
 /// Shows `view()` about twice a second until it says so or the user presses `q` or Ctrl-C.
 ///
 /// # Errors
 /// If the terminal cannot be drawn to. It is restored in any case.
 pub fn show(mut view: impl FnMut() -> Option<View>) -> io::Result<()> {
-    let mut terminal = ratatui::try_init()?;
-    let done = (|| {
-        while let Some(view) = view() {
-            terminal.draw(|frame| draw::draw(frame, &view))?;
-            if poll(Duration::from_millis(500))? && is_quit(&read()?) {
-                break;
+    let mut screen = Screen::open()?;
+    let mut rates = Rates::default();
+    while let Some(mut view) = view() {
+        rates.fill(&mut view);
+        let next = Instant::now() + INTERVAL;
+        loop {
+            screen.0.draw(|frame| draw::draw(frame, &view))?;
+            match next_event(next.saturating_duration_since(Instant::now()))? {
+                Some(event) if is_quit(&event) => return Ok(()),
+                // A key changes nothing here: a view so soon would show the rates of a few events.
+                Some(_) => {}
+                None => break,
             }
         }
-        Ok(())
-    })();
-    ratatui::restore();
-    done
+    }
+    Ok(())
+}
+
+fn next_event(patience: Duration) -> io::Result<Option<Event>> {
+    Ok(if poll(patience)? { Some(read()?) } else { None })
+}
+
+/// The key that was pressed, if one was.
+fn pressed(event: &Event) -> Option<&KeyEvent> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Some(key),
+        _ => None,
+    }
 }
 
 fn is_quit(event: &Event) -> bool {
-    let Event::Key(key) = event else { return false };
-    key.code == KeyCode::Char('q') || (key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL))
-}
-
-/// Turns totals into rates per second, by name, between one call and the next.
-#[derive(Debug, Default)]
-pub struct Rates(BTreeMap<String, (Duration, u64)>);
-
-impl Rates {
-    /// The rate of `name` since the call before, which is 0 at the first.
-    pub fn per_second(&mut self, name: &str, now: Duration, total: u64) -> f64 {
-        let Some((then, before)) = self.0.insert(name.to_owned(), (now, total)) else {
-            return 0.0;
-        };
-        let seconds = now.saturating_sub(then).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        if seconds > 0.0 {
-            total.saturating_sub(before) as f64 / seconds
-        } else {
-            0.0
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_what_was_added_by_the_time_that_passed() {
-        let mut rates = Rates::default();
-        assert!(rates.per_second("open", Duration::from_secs(1), 100).abs() < f64::EPSILON);
-        assert!((rates.per_second("open", Duration::from_secs(3), 300) - 100.0).abs() < 1e-9);
-    }
+    pressed(event).is_some_and(|key| {
+        let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+        key.code == KeyCode::Char('q') || is_interrupt
+    })
 }

@@ -1,0 +1,228 @@
+//! What an operator reads, with a daemon that is not one behind the socket.
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::super::{Cli, Command};
+use super::*;
+use crate::control::view::PluginLine;
+use crate::control::{Control, Refused, RefusedFile, Server};
+use crate::shadow::{Counts, Sample, SideSummary, Summary};
+
+struct Fake;
+
+fn change_of(plugin: &str, before: Option<&str>, note: Option<&str>) -> Change {
+    Change {
+        plugin: plugin.to_owned(),
+        version: "0.2.0".to_owned(),
+        before: before.map(str::to_owned),
+        note: note.map(str::to_owned),
+        ..Change::default()
+    }
+}
+
+fn only_file_audit(plugin: &str) -> Result<(), Refused> {
+    if plugin == "file-audit" {
+        return Ok(());
+    }
+    Err(Refused::unknown_plugin(plugin, ["file-audit"]))
+}
+
+impl Control for Fake {
+    fn plugins(&self) -> Value {
+        json!({ "running": [{ "plugin": { "name": "file-audit" } }], "refused": [] })
+    }
+
+    fn reload(&self) -> Result<Reloaded, Refused> {
+        Ok(Reloaded {
+            started: vec![change_of("tcp-stats", None, None)],
+            swapped: vec![change_of("file-audit", Some("0.1.0"), Some("state carried over"))],
+            refused: vec![RefusedFile {
+                file: "/etc/vespid/plugins/\u{1b}[31mbad.wasm".to_owned(),
+                reason: "it is not WebAssembly".to_owned(),
+            }],
+            unchanged: 1,
+            ..Reloaded::default()
+        })
+    }
+
+    fn resume(&self, plugin: &str) -> Result<Change, Refused> {
+        only_file_audit(plugin)?;
+        Err(Refused::conflict("`file-audit` is not in quarantine"))
+    }
+
+    fn shadow(&self, plugin: &str) -> Result<Summary, Refused> {
+        only_file_audit(plugin)?;
+        let counts = |agreed, missing, extra| Counts {
+            agreed,
+            missing,
+            extra,
+            ..Counts::default()
+        };
+        let rules = [("passwd", counts(400, 3, 0)), ("shadow", counts(12, 0, 9))];
+        let sample = |number: u64| Sample {
+            rule: "shadow".to_owned(),
+            severity: "warning".to_owned(),
+            time: 3_661_000_000_000 + number,
+            message: format!("cat read /etc/shadow\u{1b}]0;x\u{7} {}", "x".repeat(300)),
+            ..Sample::default()
+        };
+        Ok(Summary {
+            active: SideSummary {
+                events: 1_200_000,
+                ..SideSummary::default()
+            },
+            shadow: SideSummary {
+                events: 1_190_000,
+                dropped: 10_000,
+                undecided: 2,
+                ..SideSummary::default()
+            },
+            rules: rules.map(|(rule, counts)| (rule.to_owned(), counts)).into(),
+            extra: (0..9).map(sample).collect(),
+            ..Summary::default()
+        })
+    }
+
+    fn promote(&self, plugin: &str) -> Result<Change, Refused> {
+        only_file_audit(plugin)?;
+        Ok(change_of(plugin, Some("0.1.0"), None))
+    }
+
+    fn view(&self) -> View {
+        let line = PluginLine {
+            name: "file-audit".to_owned(),
+            version: "0.1.0".to_owned(),
+            state: "quarantined".to_owned(),
+            dropped: 77,
+            series: 12,
+            reloads: 3,
+            last_failure: Some("trapped: \u{1b}[1munreachable".to_owned()),
+            ..PluginLine::default()
+        };
+        View {
+            plugins: vec![line],
+            ..View::default()
+        }
+    }
+}
+
+fn daemon() -> (TempDir, Server) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::start(&directory.path().join("s"), Arc::new(Fake)).expect("a free socket");
+    (directory, server)
+}
+
+/// What `vespid ctl …` writes, and the code and words of its failure.
+fn ctl_at(socket: &Path, words: &[&str]) -> (String, Option<(u8, String)>) {
+    let socket = socket.display().to_string();
+    let line = ["vespid", "ctl", "--socket", &socket]
+        .into_iter()
+        .chain(words.iter().copied());
+    let Command::Ctl(args) = Cli::try_parse_from(line).expect("a command").command else {
+        panic!("not a ctl command");
+    };
+    let mut out = Vec::new();
+    let client = Client::new(&args.socket);
+    let done = run(&args.command, &client, args.json, Duration::from_millis(1), &mut out);
+    let failed = done.err().map(|failure| (failure.code, format!("{:#}", failure.error)));
+    (String::from_utf8(out).expect("text"), failed)
+}
+
+fn ctl(words: &[&str]) -> (String, Option<(u8, String)>) {
+    let (directory, server) = daemon();
+    let done = ctl_at(&directory.path().join("s"), words);
+    server.stop();
+    done
+}
+
+#[track_caller]
+fn check_code(failed: Option<(u8, String)>, code: u8, part: &str) {
+    let (found, message) = failed.expect("it fails");
+    assert_eq!(found, code, "{message}");
+    assert!(message.contains(part), "{message}");
+}
+
+#[test]
+fn plugins_are_a_table_for_people_and_json_for_scripts() {
+    let (text, failed) = ctl(&["plugins"]);
+    assert_eq!(failed, None);
+    for part in [
+        "ns/event",
+        "file-audit",
+        "quarantined",
+        "77",
+        "last failure: trapped: \\x1b[1munreachable",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+    for words in [["plugins", "--json"], ["--json", "plugins"]] {
+        let (text, failed) = ctl(&words);
+        assert_eq!(failed, None);
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(value["running"][0]["plugin"]["name"], "file-audit");
+    }
+}
+
+#[test]
+fn a_reload_says_what_came_of_it_and_fails_if_a_plugin_was_refused() {
+    let (text, failed) = ctl(&["reload"]);
+    assert_eq!(
+        text,
+        "started tcp-stats 0.2.0\nswapped file-audit 0.1.0 -> 0.2.0: state carried over\n\
+         refused /etc/vespid/plugins/\\x1b[31mbad.wasm: it is not WebAssembly\n1 plugin runs as before\n"
+    );
+    check_code(failed, 4, "a plugin was refused");
+    assert_eq!(reload_text(&Reloaded::default()), "nothing has changed");
+}
+
+#[test]
+fn a_shadow_is_told_in_one_sentence_then_by_rule_then_by_example() {
+    let (text, failed) = ctl(&["shadow", "file-audit"]);
+    assert_eq!(failed, None);
+    let first = "412 verdicts agree, 3 only the active version gave, 9 only the shadow gave, over 1.2M events.";
+    assert_eq!(text.lines().next(), Some(first), "{text}");
+    for part in [
+        "The shadow did not get 10.0k events, and saw 1.2M.",
+        "(2 undecided)",
+        "Only the shadow gave (and 4 more with --json)",
+        "01:01:01 warning shadow: cat read /etc/shadow\\x1b]0;x\\x07 xxx",
+    ] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+    let (text, _) = ctl(&["shadow", "file-audit", "--json"]);
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (
+            &value["rules"]["passwd"]["agreed"],
+            value["extra"].as_array().map(Vec::len)
+        ),
+        (&json!(400), Some(9))
+    );
+}
+
+#[test]
+fn a_change_is_confirmed_and_a_refusal_explained() {
+    let (text, failed) = ctl(&["promote", "file-audit"]);
+    assert_eq!((&*text, failed), ("promoted file-audit 0.1.0 -> 0.2.0\n", None));
+    check_code(ctl(&["plugin", "resume", "file-audit"]).1, 1, "not in quarantine");
+    check_code(ctl(&["promote", "fileaudit"]).1, 2, "did you mean `file-audit`?");
+}
+
+#[test]
+fn without_a_daemon_the_socket_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("control.sock");
+    check_code(
+        ctl_at(&path, &["plugins"]).1,
+        7,
+        &format!("no control socket {}", path.display()),
+    );
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
+    check_code(ctl_at(&path, &["reload"]).1, 7, "nobody answers");
+    let denied = CallError::Denied { path };
+    check_code(Some((failure(denied).code, "run this as root".to_owned())), 3, "root");
+}
