@@ -4,17 +4,30 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use exports::vespid::plugin::guest::{Guest, Restored};
 use serde_json::Value;
-use vespid::plugin::describe::{Kinds, Manifest, Metric, MetricKind};
-use vespid::plugin::events::Batch;
-use vespid::plugin::log::{Level, log};
-use vespid::plugin::reports::{Report, Row, Series, Severity, Verdict};
-
-wit_bindgen::generate!({ path: "../../../../wit", world: "plugin" });
+use vespid_plugin::bindings::exports::vespid::plugin::guest::{Guest, Restored};
+use vespid_plugin::bindings::vespid::plugin::describe::{Kinds, Manifest, Metric, MetricKind};
+use vespid_plugin::bindings::vespid::plugin::events::Batch;
+use vespid_plugin::bindings::vespid::plugin::log::{Level, log};
+use vespid_plugin::bindings::vespid::plugin::reports::{Report, Row, Series, Severity, Verdict};
+use vespid_plugin::bindings::{self, export_guest};
 
 struct Zoo;
-export!(Zoo);
+export_guest!(Zoo with_types_in bindings);
+
+/// `describe` gets no configuration: a test that wants it to misbehave puts another word of this length in its place, in
+/// the component's bytes. So it makes another version, too.
+static DESCRIBE: [u8; 24] = *b"describe:as-it-should-be";
+static VERSION: [u8; 13] = *b"version:1.2.3";
+
+/// What a test may have put into a static, which the compiler must not take for granted.
+fn word(bytes: &'static [u8], prefix: &str) -> &'static str {
+    let bytes = std::hint::black_box(bytes);
+    std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|word| word.strip_prefix(prefix))
+        .unwrap_or_default()
+}
 
 /// `batch` names what to do with a batch, `at` (if there) the first sequence number of the only batch to do it with.
 #[derive(Default)]
@@ -23,6 +36,8 @@ struct State {
     events: u64,
     ticks: u64,
     series: BTreeMap<(u32, &'static str), u32>,
+    /// Series so far.
+    made: u32,
 }
 
 thread_local! {
@@ -34,6 +49,7 @@ const TICKS: u32 = 1;
 const NOW: u32 = 2;
 const LOST: u32 = 3;
 const SIZES: u32 = 4;
+const TOTAL: u32 = 5;
 
 impl Guest for Zoo {
     fn describe() -> Manifest {
@@ -45,9 +61,9 @@ impl Guest for Zoo {
             labels: labels.iter().map(ToString::to_string).collect(),
             buckets: buckets.to_vec(),
         };
-        Manifest {
+        let mut manifest = Manifest {
             name: "zoo".into(),
-            version: "1.2.3".into(),
+            version: word(&VERSION, "version:").into(),
             description: "Misbehaves as its configuration says.".into(),
             subscription: Kinds::EXECS | Kinds::OPENS,
             metrics: vec![
@@ -56,16 +72,36 @@ impl Guest for Zoo {
                 metric("now", MetricKind::Gauge, &[], &[]),
                 metric("lost", MetricKind::Gauge, &["stage"], &[]),
                 metric("batch_events", MetricKind::Histogram, &[], &[1.0, 100.0, 10_000.0]),
+                // Kept in the guest's memory alone.
+                metric("remembered_events", MetricKind::Gauge, &[], &[]),
             ],
             config_schema: r#"{"type": "object", "additionalProperties": false, "properties": {
-                "init": {"enum": ["error", "trap"]},
+                "init": {"enum": ["error", "trap", "spin"]},
                 "batch": {"type": "string"},
                 "tick": {"type": "string"},
+                "snapshot": {"enum": ["trap", "spin", "giant"]},
+                "restore": {"enum": ["trap", "spin", "cold"]},
                 "at": {"type": "integer"}
             }}"#
             .into(),
             state_version: 1,
+        };
+        match word(&DESCRIBE, "describe:") {
+            "with-trap-in-it" => panic!("describe was told to trap"),
+            "without-any-end" => spin(),
+            "other-tables-on" => manifest.subscription = Kinds::EXECS | Kinds::EXITS,
+            "the-hosts-names" => manifest.metrics[0].name = "events total".into(),
+            "unsorted-bounds" => manifest.metrics[4].buckets = vec![3.0, 2.0, 1.0],
+            "too-many-things" => {
+                manifest.metrics = (0..100_000)
+                    .map(|at| metric(&format!("m{at}"), MetricKind::Counter, &[], &[]))
+                    .collect();
+            }
+            "broken-schema-a" => manifest.config_schema = "{".into(),
+            "changed-metrics" => manifest.metrics[0] = metric("events", MetricKind::Gauge, &["kind"], &[]),
+            _ => {}
         }
+        manifest
     }
 
     fn init(config: String) -> Result<(), String> {
@@ -73,6 +109,7 @@ impl Guest for Zoo {
         match config["init"].as_str() {
             Some("error") => return Err("the keeper said no".into()),
             Some("trap") => panic!("init was told to trap"),
+            Some("spin") => spin(),
             _ => {}
         }
         STATE.with_borrow_mut(|state| state.config = config);
@@ -106,10 +143,24 @@ impl Guest for Zoo {
     }
 
     fn snapshot() -> Vec<u8> {
-        STATE.with_borrow(|state| state.events.to_le_bytes().to_vec())
+        STATE.with_borrow(|state| match state.config["snapshot"].as_str() {
+            Some("trap") => panic!("snapshot was told to trap"),
+            Some("spin") => spin(),
+            Some("giant") => vec![7; 1 << 30],
+            _ => state.events.to_le_bytes().to_vec(),
+        })
     }
 
     fn restore(version: u32, bytes: Vec<u8>) -> Restored {
+        match STATE
+            .with_borrow(|state| state.config["restore"].as_str().map(str::to_owned))
+            .as_deref()
+        {
+            Some("trap") => panic!("restore was told to trap"),
+            Some("spin") => spin(),
+            Some("cold") => return Restored::Cold,
+            _ => {}
+        }
         match (version, <[u8; 8]>::try_from(bytes)) {
             (1, Ok(bytes)) => {
                 STATE.with_borrow_mut(|state| state.events = u64::from_le_bytes(bytes));
@@ -122,8 +173,10 @@ impl Guest for Zoo {
 
 impl State {
     fn sample(&mut self, report: &mut Report, metric: u32, label: &'static str, value: f64) {
-        let next = self.series.len() as u32;
+        let made = &mut self.made;
         let id = *self.series.entry((metric, label)).or_insert_with(|| {
+            let next = *made;
+            *made += 1;
             let labels = if label.is_empty() {
                 vec![]
             } else {
@@ -146,6 +199,8 @@ impl State {
         self.sample(&mut report, LOST, "kernel", batch.header.lost.kernel as f64);
         self.sample(&mut report, LOST, "queue", batch.header.lost.queue as f64);
         self.sample(&mut report, SIZES, "", (execs + opens) as f64);
+        let total = self.events as f64;
+        self.sample(&mut report, TOTAL, "", total);
         report
     }
 }
@@ -155,9 +210,7 @@ fn misbehave(act: &str, batch: &Batch, state: &mut State) -> Result<Report, Stri
     let mut report = empty();
     match act {
         "trap" => dig_a_hole(batch.header.first),
-        "spin" => loop {
-            std::hint::black_box(());
-        },
+        "spin" => spin(),
         "recurse" => report.values.push(recurse(1) as f64),
         "allocate" => {
             let mut hoard = Vec::new();
@@ -166,6 +219,36 @@ fn misbehave(act: &str, batch: &Batch, state: &mut State) -> Result<Report, Stri
                 std::hint::black_box(&hoard);
             }
         }
+        "leak" => {
+            std::mem::forget(std::hint::black_box(vec![1_u8; 1 << 20]));
+            report = state.count(batch);
+        }
+        "million-series" => {
+            for at in 0..10_000_u64 {
+                let id = state.made;
+                state.made += 1;
+                let labels = vec![format!("{}-{at}", batch.header.first)];
+                report.series.push(Series { metric: EVENTS, labels });
+                report.ids.push(id);
+                report.values.push(1.0);
+            }
+        }
+        "not-utf-8" => {
+            // SAFETY: it is not valid, which is what the daemon is to find out.
+            #[allow(unsafe_code, reason = "a hostile guest")]
+            let label = unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) };
+            report.series.push(Series {
+                metric: EVENTS,
+                labels: vec![label],
+            });
+        }
+        "hostile-labels" => {
+            let labels = vec!["a\"} 1\nforged_total{x=\"\u{1b}[31m\\".to_owned()];
+            report.series.push(Series { metric: EVENTS, labels });
+            (report.ids, report.values) = (vec![state.made], vec![1.0]);
+            state.made += 1;
+        }
+        "infinite" => state.sample(&mut report, TICKS, "", f64::INFINITY),
         "error" => return Err("not today\u{1b}[31m".into()),
         "idle" => {}
         "flood" => (0..10_000).for_each(|line| log(Level::Info, &format!("line {line}\n\u{1b}[31mforged"))),
@@ -203,6 +286,12 @@ fn misbehave(act: &str, batch: &Batch, state: &mut State) -> Result<Report, Stri
         _ => report = state.count(batch),
     }
     Ok(report)
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::black_box(());
+    }
 }
 
 #[inline(never)]
