@@ -80,7 +80,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// `NAME.toml`, which exists if there is a configuration text.
+    /// `NAME.toml`. A shadow without one has the active plugin's.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.file.with_extension("toml")

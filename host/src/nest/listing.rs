@@ -186,16 +186,21 @@ impl Scanner {
             Outcome::Absent => return Outcome::Absent,
             Outcome::Faulty(reason) => return Outcome::Faulty(reason),
         };
-        let config_file = file.with_extension("toml");
-        let config = match self.configs.get(&config_file, now, text) {
-            Outcome::Complete { value, .. } => Some(value),
-            Outcome::Absent => None,
-            Outcome::Unsettled => return Outcome::Unsettled,
-            Outcome::Faulty(Reason { kind, text }) => {
-                let text = format!("{}: {text}", config_file.display());
-                return Outcome::Faulty(Reason { kind, text });
+        let mut config = None;
+        for config_file in config_files(file) {
+            match self.configs.get(&config_file, now, text) {
+                Outcome::Complete { value, .. } => {
+                    config = Some(value);
+                    break;
+                }
+                Outcome::Absent => {}
+                Outcome::Unsettled => return Outcome::Unsettled,
+                Outcome::Faulty(Reason { kind, text }) => {
+                    let text = format!("{}: {text}", config_file.display());
+                    return Outcome::Faulty(Reason { kind, text });
+                }
             }
-        };
+        }
         let role = Role::by_file_name(file);
         let value = Candidate {
             file: file.to_owned(),
@@ -207,10 +212,18 @@ impl Scanner {
 
     fn forget_others(&mut self, names: &Names) {
         let files: HashSet<PathBuf> = names.components.iter().map(|name| self.directory.join(name)).collect();
-        let configs: HashSet<PathBuf> = files.iter().map(|file| file.with_extension("toml")).collect();
+        let configs: HashSet<PathBuf> = files.iter().flat_map(|file| config_files(file)).collect();
         self.components.retain(|file| files.contains(file));
         self.configs.retain(|file| configs.contains(file));
     }
+}
+
+/// The configuration files of a component, of which the first that is there counts. A shadow without one of its own has
+/// that of the plugin that it is compared with.
+fn config_files(file: &Path) -> impl Iterator<Item = PathBuf> {
+    let own = file.with_extension("toml");
+    let actives = (Role::by_file_name(file) == Role::Shadow).then(|| own.with_extension("").with_extension("toml"));
+    std::iter::once(own).chain(actives)
 }
 
 /// Hidden files are other programs' half-made ones, and Kubernetes' own.

@@ -7,7 +7,7 @@
 //! # What a user may expect
 //!
 //! - `NAME.wasm` is a plugin, and `NAME.toml` beside it its configuration. `NAME.shadow.wasm` is a shadow, and so is a plugin
-//!   whose configuration says so. Hidden files and directories are skipped; links are followed.
+//!   whose configuration says so; a shadow without a configuration file has that of `NAME.wasm`. Hidden files and directories are skipped; links are followed.
 //! - A new file is started. One with other contents, or with another configuration, is swapped: the new version takes over the
 //!   old one's state. A file that was only touched is left alone.
 //! - A file that is being written is left alone until its writer is done; what ran from it before goes on meanwhile.

@@ -62,6 +62,20 @@ impl Desk {
         std::mem::take(&mut self.runtime.calls)
     }
 
+    /// What a look does when nobody writes any more. A test that starts a process has it hold, for a moment, copies of all
+    /// descriptors, those that another test writes through included.
+    pub(super) fn look_when_settled(&mut self) -> Vec<String> {
+        loop {
+            let look = self.scanner.look();
+            if look.as_ref().is_ok_and(|listing| !listing.unsettled.is_empty()) {
+                std::thread::yield_now();
+                continue;
+            }
+            self.nest.reconcile(&look, &mut self.runtime, false);
+            return std::mem::take(&mut self.runtime.calls);
+        }
+    }
+
     /// What a look by request does.
     pub(super) fn retry(&mut self) -> Vec<String> {
         self.reconcile(true);
