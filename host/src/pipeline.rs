@@ -14,10 +14,14 @@ use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram};
 use crate::plugin::{Delivery, Rows};
 
+/// A plugin's place at the pipeline. No two plugins of a daemon's life have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seat(pub u64);
+
 /// Where batches go.
 pub trait Outlet {
-    /// Takes a batch for a plugin (by its position among the subscriptions).
-    fn deliver(&mut self, plugin: usize, delivery: &Delivery);
+    /// Takes a batch for the plugin at a seat.
+    fn deliver(&mut self, seat: Seat, delivery: &Delivery);
 }
 
 /// Names what all batches of a run have in common.
@@ -33,7 +37,7 @@ pub struct Origin {
 struct Group {
     kinds: Kinds,
     builder: Builder,
-    members: Vec<usize>,
+    members: Vec<Seat>,
     rows: Rows,
     lost: Lost,
 }
@@ -41,6 +45,7 @@ struct Group {
 /// The process table and the batches being built.
 pub struct Pipeline {
     table: ProcessTable,
+    origin: Origin,
     groups: Vec<Group>,
     next_seq: u64,
     max_events: usize,
@@ -50,31 +55,66 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline for plugins with these subscriptions.
+    /// A pipeline at which nobody sits yet.
     #[must_use]
-    pub fn new(config: &config::Batch, origin: &Origin, table: ProcessTable, subscriptions: &[Kinds]) -> Pipeline {
-        let mut groups: Vec<Group> = Vec::new();
-        for (plugin, kinds) in subscriptions.iter().enumerate() {
-            match groups.iter_mut().find(|group| group.kinds == *kinds) {
-                Some(group) => group.members.push(plugin),
-                None => groups.push(Group {
-                    kinds: *kinds,
-                    builder: Builder::new(*kinds, &origin.node, &origin.boot_id),
-                    members: vec![plugin],
-                    rows: Rows::default(),
-                    lost: Lost::NONE,
-                }),
-            }
-        }
+    pub fn new(config: &config::Batch, origin: &Origin, table: ProcessTable) -> Pipeline {
         Pipeline {
             table,
-            groups,
+            origin: origin.clone(),
+            groups: Vec::new(),
             next_seq: 1,
             max_events: config.max_events,
             max_age_ns: config.max_age_ms.saturating_mul(1_000_000),
             stage: Stage::default(),
             batch_rows: Histogram::new(BATCH_ROWS),
         }
+    }
+
+    /// From now on the plugin at `seat` gets these tables: it sits down, or wants others than before. It first gets what
+    /// had been gathered for it by then, so that it sees every event once.
+    pub fn subscribe(&mut self, seat: Seat, kinds: Kinds, outlet: &mut impl Outlet) {
+        let unsaid = self.unsubscribe(seat, outlet);
+        let group = match self.groups.iter_mut().find(|group| group.kinds == kinds) {
+            Some(group) => group,
+            None => {
+                let Origin { node, boot_id } = &self.origin;
+                self.groups.push_mut(Group {
+                    kinds,
+                    builder: Builder::new(kinds, node, boot_id),
+                    members: Vec::new(),
+                    rows: Rows::default(),
+                    lost: Lost::NONE,
+                })
+            }
+        };
+        // Who sits down now is not owed what was gathered for the others.
+        group.flush(&mut self.batch_rows, outlet);
+        group.lose(unsaid);
+        group.members.push(seat);
+        group.members.sort_unstable();
+    }
+
+    /// The plugin at `seat` gets what had been gathered for it, and then nothing more. Returns the losses that it has
+    /// not been told of, for want of a batch.
+    pub fn unsubscribe(&mut self, seat: Seat, outlet: &mut impl Outlet) -> Lost {
+        let mut unsaid = Lost::NONE;
+        for group in &mut self.groups {
+            if group.members.contains(&seat) {
+                group.flush(&mut self.batch_rows, outlet);
+                group.members.retain(|member| *member != seat);
+                unsaid = group.lost;
+            }
+        }
+        self.groups.retain(|group| !group.members.is_empty());
+        unsaid
+    }
+
+    /// The tables that anybody wants.
+    #[must_use]
+    pub fn wanted(&self) -> Kinds {
+        self.groups
+            .iter()
+            .fold(Kinds::empty(), |wanted, group| wanted | group.kinds)
     }
 
     /// Takes in an event.
@@ -100,10 +140,7 @@ impl Pipeline {
 
     /// Notes events that were lost before they could be taken in.
     pub fn lose(&mut self, lost: Lost) {
-        for group in &mut self.groups {
-            group.lost.kernel += lost.kernel;
-            group.lost.decode += lost.decode;
-        }
+        self.groups.iter_mut().for_each(|group| group.lose(lost));
     }
 
     /// Sends batches whose oldest event is too old at `now` (Unix nanoseconds).
@@ -157,6 +194,11 @@ impl Pipeline {
 }
 
 impl Group {
+    fn lose(&mut self, lost: Lost) {
+        self.lost.kernel += lost.kernel;
+        self.lost.decode += lost.decode;
+    }
+
     fn flush(&mut self, batch_rows: &mut Histogram, outlet: &mut impl Outlet) {
         let (Some(first_time), Some(last_time)) = (self.builder.oldest_time(), self.builder.newest_time()) else {
             return;
@@ -171,8 +213,8 @@ impl Group {
             first_time,
             last_time,
         };
-        for &plugin in &self.members {
-            outlet.deliver(plugin, &delivery);
+        for &seat in &self.members {
+            outlet.deliver(seat, &delivery);
         }
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker};
 
+use crate::bytes::hex;
 use crate::interface;
 use crate::interface::vespid::plugin::describe::{Kinds, Manifest};
 use crate::interface::vespid::plugin::log;
@@ -86,7 +87,7 @@ impl Plugin {
         let digest = Sha256::digest(bytes).into();
         let code = Code::new(engine, bytes, &digest)?;
         let limits = Arc::new(limits.clone());
-        let log = Arc::new(LogGate::new(Instant::now()));
+        let log = Arc::new(LogGate::new(limits.log_lines_per_second, Instant::now()));
         let manifest = describe(&code, file, &limits, &log)?;
         let schema = manifest::check(&manifest)?;
         let identity = Identity {
@@ -135,7 +136,7 @@ impl Plugin {
     }
 }
 
-fn read(file: &Path, max: u64) -> Result<Vec<u8>, Why> {
+pub(super) fn read(file: &Path, max: u64) -> Result<Vec<u8>, Why> {
     let mut bytes = Vec::new();
     let file = File::open(file).map_err(Why::Unreadable)?;
     file.take(max.saturating_add(1))
@@ -187,15 +188,4 @@ impl Code {
     pub(super) fn instantiate(&self, store: &mut Store<Tenant>) -> wasmtime::Result<interface::Plugin> {
         self.0.instantiate(store)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                text.extend(char::from_digit(u32::from(nibble), 16));
-            }
-            text
-        })
 }

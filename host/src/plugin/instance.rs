@@ -91,11 +91,16 @@ impl Instance {
         self.accept(answer)
     }
 
-    pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<Restored, Failure> {
+    /// Offers it the state of another instance. Whether it took it; an instance that did not starts cold.
+    ///
+    /// # Errors
+    /// If the guest fails.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<bool, Failure> {
         let Snapshot { version, state } = snapshot;
-        self.call(self.limits.start_time, |exports, store| {
+        let restored = self.call(self.limits.call_time, |exports, store| {
             exports.vespid_plugin_guest().call_restore(store, *version, state)
-        })
+        })?;
+        Ok(restored == Restored::Warm)
     }
 
     /// Hands over a batch, before which `lost` was lost for this plugin.
@@ -103,12 +108,12 @@ impl Instance {
     /// # Errors
     /// If the guest fails or its report is bad; nothing of such a report is to be used.
     pub fn on_batch(&mut self, batch: &Batch, lost: Lost) -> Result<Report, Failure> {
-        let on_batch = self.on_batch;
+        let (on_batch, subscription) = (self.on_batch, self.manifest.subscription);
         let answer = self.call(self.limits.call_time, |_, store| {
             // Checking its type takes a third of a microsecond. Doing so only once would take unsafe code, since the
             // type has the lifetime of the batch in it.
             let on_batch = on_batch.typed::<(BatchView<'_>,), (Result<Report, String>,)>(&*store)?;
-            Ok(on_batch.call(store, (BatchView::new(batch, lost),))?.0)
+            Ok(on_batch.call(store, (BatchView::new(batch, subscription, lost),))?.0)
         })?;
         self.checked(answer, Some(batch))
     }
@@ -130,7 +135,7 @@ impl Instance {
     /// If the guest fails.
     pub fn snapshot(&mut self) -> Result<Snapshot, Failure> {
         self.store.set_hostcall_fuel(self.limits.snapshot_bytes);
-        let state = self.call(self.limits.start_time, |exports, store| {
+        let state = self.call(self.limits.call_time, |exports, store| {
             exports.vespid_plugin_guest().call_snapshot(store)
         });
         self.store.set_hostcall_fuel(self.limits.report_bytes);

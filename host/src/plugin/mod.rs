@@ -5,13 +5,14 @@
 mod compile;
 mod component;
 pub mod config;
-mod directory;
 mod engine;
 mod failure;
 mod inspect;
 mod instance;
 mod limits;
+mod load;
 mod log;
+mod lost;
 mod manifest;
 mod rate;
 mod refusal;
@@ -19,7 +20,9 @@ mod report;
 mod runner;
 mod settings;
 mod stats;
+mod subscription;
 mod supervisor;
+mod swap;
 mod view;
 mod worker;
 
@@ -27,14 +30,17 @@ pub use compile::{
     Allowance, Cache, CacheError, CacheLimits, Child, ChildLimits, CompileError, Compiler, ServeError, serve,
 };
 pub use component::{Identity, Plugin};
-pub use directory::{DirectoryError, Found, load, scan};
 pub use engine::{Engine, EngineError};
 pub use failure::Failure;
 pub use inspect::{ACCEPTED, inspect};
 pub use instance::{Instance, Snapshot};
 pub use limits::Limits;
+pub use load::{Found, load, make};
 pub use manifest::{ManifestError, kind_names};
 pub use refusal::{Refusal, Why};
 pub use report::BadReport;
+pub use settings::{Mode, Settings, split};
 pub use stats::{CALL_TIME_BOUNDS, CallTimes, PluginStats, Status};
+pub use subscription::record_kinds;
+pub use swap::{Carried, Successor, SwapError, Swapped};
 pub use worker::{Delivery, Rows, Sink, StartError, Worker};

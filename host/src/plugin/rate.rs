@@ -17,7 +17,6 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// So many a second, and ten times that at once.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the worker does not bound verdicts yet"))]
     pub(super) fn new(per_second: u32) -> Bucket {
         Bucket::with_burst(per_second, per_second.saturating_mul(10))
     }

@@ -7,6 +7,7 @@ use vespid_ebpf::Kind;
 
 use crate::ledger::Stage;
 
+use super::swap::Carried;
 use super::worker::Rows;
 
 /// Upper bounds of [`CallTimes::buckets`], in seconds; the last bucket has none.
@@ -27,6 +28,8 @@ pub struct PluginStats {
     pub tick: CallTimes,
     /// Verdicts in accepted reports.
     pub verdicts: u64,
+    /// Verdicts over the plugin's rate, which were dropped.
+    pub verdicts_dropped: u64,
     /// Linear memory of the present instance, in bytes.
     pub memory_bytes: u64,
     /// The most that any of its instances had.
@@ -37,6 +40,16 @@ pub struct PluginStats {
     pub last_failure: Option<String>,
     /// Instances made after a failure.
     pub restarts: u64,
+    /// Instances made because the one before used most of its memory.
+    pub renewals: u64,
+    /// The longest that it took no batch while one instance took over from another, in nanoseconds.
+    pub longest_pause_ns: u64,
+    /// What became of its state at the last such exchange.
+    pub carried: Carried,
+    /// Size of its last good state.
+    pub state_bytes: u64,
+    /// Event time of its last good state, in Unix nanoseconds; 0 before the first.
+    pub state_time: u64,
     /// Lines it wrote to the log.
     pub log_lines: u64,
     /// Lines over the limit of rate, which were dropped.

@@ -4,6 +4,7 @@
 //! and shared; so they are lent to the call, and only the header is made anew.
 use wasmtime::component::{ComponentType, Lower};
 
+use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::{
     Batch, Connections, Containers, Execs, Exits, Lost, Opens, Processes, Strings,
 };
@@ -35,9 +36,11 @@ pub(super) struct BatchView<'a> {
 }
 
 impl<'a> BatchView<'a> {
-    /// `batch`, before which `lost` was lost.
-    pub(super) fn new(batch: &'a Batch, lost: Lost) -> BatchView<'a> {
+    /// The tables of `batch` that were subscribed to, before which `lost` was lost. While one version of a plugin
+    /// replaces another, batches carry what either of them wants.
+    pub(super) fn new(batch: &'a Batch, subscription: Kinds, lost: Lost) -> BatchView<'a> {
         let header = &batch.header;
+        let wants = |kind| subscription.contains(kind);
         BatchView {
             header: HeaderView {
                 node: &header.node,
@@ -49,10 +52,10 @@ impl<'a> BatchView<'a> {
             strings: &batch.strings,
             processes: &batch.processes,
             containers: &batch.containers,
-            execs: batch.execs.as_ref(),
-            exits: batch.exits.as_ref(),
-            connections: batch.connections.as_ref(),
-            opens: batch.opens.as_ref(),
+            execs: batch.execs.as_ref().filter(|_| wants(Kinds::EXECS)),
+            exits: batch.exits.as_ref().filter(|_| wants(Kinds::EXITS)),
+            connections: batch.connections.as_ref().filter(|_| wants(Kinds::CONNECTIONS)),
+            opens: batch.opens.as_ref().filter(|_| wants(Kinds::OPENS)),
         }
     }
 }

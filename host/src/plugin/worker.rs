@@ -2,11 +2,12 @@
 //!
 //! The collector offers batches and never waits: what does not fit is counted, and reported to the plugin with the next
 //! batch that does. A replay sends batches instead, and waits.
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select_biased};
 use serde_json::Value;
 use vespid_ebpf::Kind;
 
@@ -18,8 +19,11 @@ use crate::verdict::Cause;
 use super::component::{Identity, Plugin};
 use super::engine::THREAD_STACK_BYTES;
 use super::failure::Failure;
+use super::instance::Snapshot;
 use super::runner::Runner;
 use super::stats::PluginStats;
+use super::subscription::rows_of;
+use super::swap::{Successor, SwapError, Swapped};
 
 /// How many rows there are of each kind, in the order of [`Kind::ALL`].
 pub type Rows = [u64; Kind::ALL.len()];
@@ -47,11 +51,23 @@ impl Delivery {
 ///
 /// All calls come from the plugin's thread, save for the first `started`, which comes from [`Worker::spawn`].
 pub trait Sink: Send {
+    /// Another version takes over; if it is accepted, `started` follows.
+    ///
+    /// # Errors
+    /// Why what it declares cannot be exported. Nothing has changed then.
+    fn adopt(&mut self, plugin: &Plugin) -> Result<(), String>;
+
     /// A new instance begins: its series ids count from 0 again.
     fn started(&mut self, plugin: &Identity, manifest: &Manifest);
 
-    /// Applies a report.
-    fn apply(&mut self, plugin: &Identity, cause: Cause<'_>, report: Report);
+    /// Applies a report that came at event time `now`.
+    fn apply(&mut self, plugin: &Identity, now: u64, cause: Cause<'_>, report: Report);
+
+    /// The plugin did not get this many events between these two event times.
+    fn missed(&mut self, events: u64, from: u64, to: u64);
+
+    /// The plugin failed for the last time, and gets no batches any more.
+    fn quarantined(&mut self, plugin: &Identity, now: u64, failure: &Failure);
 }
 
 /// Why a plugin did not start.
@@ -75,16 +91,25 @@ pub enum StartError {
     },
 }
 
-/// A running plugin, seen from the collector.
+/// A running plugin, seen from outside its thread.
 pub struct Worker {
-    plugin: Plugin,
     queue: Sender<Job>,
+    orders: Sender<Order>,
     /// What the next accepted batch has to report as lost.
     owed: Mutex<Lost>,
-    stats: Arc<Mutex<PluginStats>>,
+    desk: Arc<Desk>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What a plugin's thread and the others both look at.
+pub(super) struct Desk {
+    /// The version that serves.
+    pub(super) plugin: Mutex<Plugin>,
+    pub(super) stats: Mutex<PluginStats>,
+    /// The last good state.
+    pub(super) snapshot: Mutex<Option<Arc<Snapshot>>>,
     /// Events in the queue.
-    waiting: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
+    waiting: AtomicU64,
 }
 
 pub(super) enum Job {
@@ -95,52 +120,116 @@ pub(super) enum Job {
     Advance(u64),
     /// Dropped when everything before it is done.
     Settle(Sender<Never>),
+    /// The last one.
+    End,
+}
+
+/// What is done between two batches, before those that wait.
+enum Order {
+    Swap(Box<Successor>, Sender<Result<Swapped, SwapError>>),
+    Snapshot(Sender<Option<Arc<Snapshot>>>),
+    Resume(Sender<bool>),
 }
 
 /// Nothing is ever sent; only the end of the channel matters.
 pub(super) enum Never {}
 
 impl Worker {
-    /// Starts an instance, then a thread that serves it.
+    /// Starts an instance, from a state if there is one, then a thread that serves it.
     ///
     /// # Errors
     /// If the instance does not start; nothing is left running then.
-    pub fn spawn(plugin: Plugin, config: Value, sink: Box<dyn Sink>) -> Result<Worker, StartError> {
+    pub fn spawn(
+        plugin: Plugin,
+        config: Value,
+        state: Option<Snapshot>,
+        sink: Box<dyn Sink>,
+    ) -> Result<Worker, StartError> {
         let name = plugin.identity.name.clone();
-        let instance = plugin.start(&config, None).map_err(|failure| StartError::Plugin {
+        let successor = Successor::start(plugin, config).map_err(|failure| StartError::Plugin {
             plugin: name.clone(),
             failure,
         })?;
-        let (queue, jobs) = bounded(plugin.limits.queue_len);
-        let stats = Arc::new(Mutex::new(PluginStats::default()));
-        let waiting = Arc::new(AtomicU64::new(0));
-        let taken = waiting.clone();
-        let mut runner = Runner::new(plugin.clone(), config, instance, sink, stats.clone());
+        let (queue, jobs) = bounded(successor.plugin.limits.queue_len);
+        let (orders, ordered) = bounded(1);
+        let desk = Arc::new(Desk {
+            plugin: Mutex::new(successor.plugin.clone()),
+            stats: Mutex::default(),
+            snapshot: Mutex::default(),
+            waiting: AtomicU64::new(0),
+        });
+        let mut runner = Runner::new(successor, state, sink, desk.clone());
+        let shared = desk.clone();
         let thread = std::thread::Builder::new()
             .name(format!("plugin-{name}"))
             .stack_size(THREAD_STACK_BYTES)
-            .spawn(move || serve(&mut runner, &jobs, &taken))
+            .spawn(move || serve(&mut runner, &jobs, ordered, &shared.waiting))
             .map_err(|source| StartError::Thread { plugin: name, source })?;
         Ok(Worker {
-            waiting,
-            plugin,
             queue,
+            orders,
             owed: Mutex::new(Lost::NONE),
-            stats,
-            thread,
+            desk,
+            thread: Mutex::new(Some(thread)),
         })
     }
 
-    /// The plugin.
+    /// The version that serves now.
     #[must_use]
-    pub fn plugin(&self) -> &Plugin {
-        &self.plugin
+    pub fn plugin(&self) -> Plugin {
+        lock(&self.desk.plugin).clone()
+    }
+
+    /// Exchanges the instance between two batches; what waits in the queue goes to the new one. Returns when that is
+    /// done.
+    ///
+    /// # Errors
+    /// Why it was not; the old instance serves on then.
+    pub fn swap(&self, successor: Successor) -> Result<Swapped, SwapError> {
+        let mut swapped = self
+            .ask(|reply| Order::Swap(Box::new(successor), reply))
+            .unwrap_or(Err(SwapError::Stopped))?;
+        drop(swapped.retired.take());
+        Ok(swapped)
+    }
+
+    /// The plugin's file has another name now.
+    pub fn moved(&self, file: &Path) {
+        let mut plugin = lock(&self.desk.plugin);
+        let identity = Identity {
+            file: file.to_owned(),
+            ..(*plugin.identity).clone()
+        };
+        plugin.identity = Arc::new(identity);
+    }
+
+    /// The plugin's state after what it has been called with so far; the last good one if it cannot say.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.ask(Order::Snapshot).flatten()
+    }
+
+    /// The last good state, without asking for a new one.
+    #[must_use]
+    pub fn last_snapshot(&self) -> Option<Arc<Snapshot>> {
+        lock(&self.desk.snapshot).clone()
+    }
+
+    /// Ends a quarantine, or the wait for the next instance. Whether one could be started; it may fail again at once.
+    pub fn resume(&self) -> bool {
+        self.ask(Order::Resume).unwrap_or(false)
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = bounded(1);
+        self.orders.send(order(reply)).ok()?;
+        answer.recv().ok()
     }
 
     /// Offers a batch without waiting. Whether it was accepted; if not, its rows are counted as dropped.
     pub fn offer(&self, delivery: Delivery) -> bool {
         let events = delivery.len();
-        self.waiting.fetch_add(events, Ordering::Relaxed);
+        self.desk.waiting.fetch_add(events, Ordering::Relaxed);
         let mut owed = lock(&self.owed);
         let lost = owed.and(delivery.batch.header.lost);
         let (reason, rows) = match self.queue.try_send(Job::Batch { delivery, lost }) {
@@ -151,18 +240,19 @@ impl Worker {
             Err(TrySendError::Full(job)) => ("queue_full", job.rows()),
             Err(TrySendError::Disconnected(job)) => ("worker_gone", job.rows()),
         };
-        self.waiting.fetch_sub(events, Ordering::Relaxed);
+        self.desk.waiting.fetch_sub(events, Ordering::Relaxed);
+        let rows = rows_of(lock(&self.desk.plugin).subscription(), &rows);
         *owed = lost.and_rows(&rows);
-        lock(&self.stats).drop_rows(reason, &rows);
+        lock(&self.desk.stats).drop_rows(reason, &rows);
         false
     }
 
     /// Hands over a batch, waiting for room in the queue.
     pub fn send(&self, delivery: Delivery) {
-        self.waiting.fetch_add(delivery.len(), Ordering::Relaxed);
+        self.desk.waiting.fetch_add(delivery.len(), Ordering::Relaxed);
         let lost = std::mem::replace(&mut *lock(&self.owed), Lost::NONE).and(delivery.batch.header.lost);
         if let Err(error) = self.queue.send(Job::Batch { delivery, lost }) {
-            lock(&self.stats).drop_rows("worker_gone", &error.0.rows());
+            lock(&self.desk.stats).drop_rows("worker_gone", &error.0.rows());
         }
     }
 
@@ -183,7 +273,9 @@ impl Worker {
     /// How the plugin is doing.
     #[must_use]
     pub fn stats(&self) -> PluginStats {
-        snapshot(&self.stats, &self.plugin)
+        let mut stats = lock(&self.desk.stats).clone();
+        (stats.log_lines, stats.log_lines_dropped) = lock(&self.desk.plugin).log.counts();
+        stats
     }
 
     /// Batches that wait in the queue.
@@ -195,42 +287,57 @@ impl Worker {
     /// Events that wait in the queue.
     #[must_use]
     pub fn queue_events(&self) -> u64 {
-        self.waiting.load(Ordering::Relaxed)
+        self.desk.waiting.load(Ordering::Relaxed)
     }
 
-    /// Lets the plugin work off its queue, then reach event time `end` if there is one, and ends it.
-    pub fn finish(self, end: Option<u64>) -> PluginStats {
-        let Worker {
-            plugin,
-            queue,
-            stats,
-            thread,
-            ..
-        } = self;
-        if let Some(end) = end {
-            queue.send(Job::Advance(end)).unwrap_or_default();
-        }
-        drop(queue);
+    /// Lets the plugin work off its queue, takes its last state, and ends it. What is offered afterwards is counted as
+    /// dropped.
+    pub fn finish(&self) {
+        let Some(thread) = lock(&self.thread).take() else {
+            return;
+        };
+        self.queue.send(Job::End).unwrap_or_default();
         if thread.join().is_err() {
-            tracing::error!(
-                plugin = plugin.identity.name,
-                "the plugin's thread panicked; this is a bug in the daemon"
-            );
+            let plugin = &lock(&self.desk.plugin).identity.name.clone();
+            tracing::error!(plugin, "the plugin's thread panicked; this is a bug in the daemon");
         }
-        snapshot(&stats, &plugin)
     }
 }
 
-fn serve(runner: &mut Runner, jobs: &Receiver<Job>, waiting: &AtomicU64) {
-    for job in jobs {
-        match job {
-            Job::Batch { delivery, lost } => {
-                waiting.fetch_sub(delivery.len(), Ordering::Relaxed);
-                runner.batch(&delivery, lost);
-            }
-            Job::Advance(now) => runner.advance(now),
-            Job::Settle(pending) => drop(pending),
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Orders come first, so a swap does not wait for what is queued.
+fn serve(runner: &mut Runner, jobs: &Receiver<Job>, mut orders: Receiver<Order>, waiting: &AtomicU64) {
+    loop {
+        select_biased! {
+            recv(orders) -> order => match order {
+                Ok(order) => obey(runner, order),
+                Err(_) => orders = never(),
+            },
+            recv(jobs) -> job => match job {
+                Ok(Job::Batch { delivery, lost }) => {
+                    waiting.fetch_sub(delivery.len(), Ordering::Relaxed);
+                    runner.batch(&delivery, lost);
+                }
+                Ok(Job::Advance(now)) => runner.advance(now),
+                Ok(Job::Settle(pending)) => drop(pending),
+                Ok(Job::End) | Err(_) => break,
+            },
         }
+    }
+    runner.snapshot();
+}
+
+/// Whoever asked may have gone; then nobody needs the answer.
+fn obey(runner: &mut Runner, order: Order) {
+    match order {
+        Order::Swap(successor, reply) => reply.send(runner.swap(*successor)).unwrap_or_default(),
+        Order::Snapshot(reply) => reply.send(runner.snapshot()).unwrap_or_default(),
+        Order::Resume(reply) => reply.send(runner.resume()).unwrap_or_default(),
     }
 }
 
@@ -238,15 +345,9 @@ impl Job {
     fn rows(&self) -> Rows {
         match self {
             Job::Batch { delivery, .. } => delivery.rows,
-            Job::Advance(_) | Job::Settle(_) => Rows::default(),
+            Job::Advance(_) | Job::Settle(_) | Job::End => Rows::default(),
         }
     }
-}
-
-fn snapshot(stats: &Mutex<PluginStats>, plugin: &Plugin) -> PluginStats {
-    let mut stats = lock(stats).clone();
-    (stats.log_lines, stats.log_lines_dropped) = plugin.log.counts();
-    stats
 }
 
 /// The books stay usable if a thread died while it held them: each entry is a plain number.

@@ -86,6 +86,7 @@ pub(super) struct Container<'a> {
 
 /// The event that a verdict is about.
 pub(super) struct Subject<'a> {
+    pub(super) seq: u64,
     pub(super) time: u64,
     pub(super) event: Event<'a>,
     /// Row of its process.
@@ -94,7 +95,7 @@ pub(super) struct Subject<'a> {
 
 /// Resolves the row that a verdict is about; `None` if there is no such row.
 pub(super) fn subject(batch: &Batch, row: Row) -> Option<Subject<'_>> {
-    let (time, process, event) = match row {
+    let (seq, time, process, event) = match row {
         Row::Exec(row) => {
             let table: &Execs = batch.execs.as_ref()?;
             let event = Event::Exec {
@@ -103,7 +104,7 @@ pub(super) fn subject(batch: &Batch, row: Row) -> Option<Subject<'_>> {
                 errno: at(&table.errno, row),
                 previous: process(batch, reference(&table.previous, row)),
             };
-            (&table.time, reference(&table.process, row), event)
+            (&table.seq, &table.time, reference(&table.process, row), event)
         }
         Row::Exit(row) => {
             let table: &Exits = batch.exits.as_ref()?;
@@ -113,11 +114,12 @@ pub(super) fn subject(batch: &Batch, row: Row) -> Option<Subject<'_>> {
                 signal: at(&table.signal, row),
                 lifetime: at(&table.lifetime, row),
             };
-            (&table.time, reference(&table.process, row), event)
+            (&table.seq, &table.time, reference(&table.process, row), event)
         }
         Row::Connection(row) => {
             let table: &Connections = batch.connections.as_ref()?;
-            (&table.time, reference(&table.process, row), connection(table, row)?)
+            let event = connection(table, row)?;
+            (&table.seq, &table.time, reference(&table.process, row), event)
         }
         Row::Open(row) => {
             let table: &Opens = batch.opens.as_ref()?;
@@ -133,11 +135,12 @@ pub(super) fn subject(batch: &Batch, row: Row) -> Option<Subject<'_>> {
                     &["resolved", "typed", "outside_root", "incomplete", "detached"],
                 ),
             };
-            (&table.time, reference(&table.process, row), event)
+            (&table.seq, &table.time, reference(&table.process, row), event)
         }
     };
     let (Row::Exec(row) | Row::Exit(row) | Row::Connection(row) | Row::Open(row)) = row;
     Some(Subject {
+        seq: at(seq, row),
         time: at(time, row),
         event,
         process,

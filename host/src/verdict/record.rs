@@ -55,6 +55,10 @@ pub struct Summary {
     pub severity: Severity,
     /// One sentence.
     pub message: String,
+    /// Groups verdicts of one cause.
+    pub key: String,
+    /// Sequence number of the event that it is about, if it is about one.
+    pub subject: Option<u64>,
     /// Process id and executable (escaped), if it is about a process.
     pub process: Option<(u32, String)>,
 }
@@ -75,6 +79,7 @@ impl Record {
         let row = batch.zip(subject.as_ref().map(|subject| subject.process));
         let time = subject.as_ref().map_or(now, |subject| subject.time);
         let process = row.and_then(|(batch, row)| columns::process(batch, row));
+        let seq = subject.as_ref().map(|subject| subject.seq);
         let seen = process.as_ref().map(|process| (process.pid, process.exe.to_string()));
         let line = to_line(&Line {
             time: Utc(time),
@@ -107,6 +112,8 @@ impl Record {
             rule: verdict.rule,
             severity: verdict.severity,
             message: verdict.message,
+            key: verdict.key,
+            subject: seq,
             process: seen,
         };
         Ok(Record {

@@ -71,6 +71,15 @@ pub enum CompileError {
 }
 
 impl CompileError {
+    /// Whether it is no fault of the component's, so that trying again may help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            CompileError::Start { .. } | CompileError::Pipe(_) | CompileError::Killed
+        )
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(super) fn unusable(error: wasmtime::Error) -> CompileError {
         CompileError::Unusable(format!("{error:#}"))

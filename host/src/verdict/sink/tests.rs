@@ -14,6 +14,8 @@ fn record(number: usize) -> Record {
         rule: format!("rule-{number}"),
         severity: Severity::Info,
         message: String::new(),
+        key: String::new(),
+        subject: None,
         process: None,
     };
     Record {
