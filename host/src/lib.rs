@@ -14,12 +14,15 @@ pub mod decode;
 pub mod enrich;
 pub mod kernel;
 pub mod metrics;
-pub mod nest;
 pub mod pipeline;
 pub mod plugin;
 pub mod recording;
 pub mod shadow;
 pub mod verdict;
+
+// The plugins' files, and what they remember.
+pub mod nest;
+pub mod state;
 
 // What puts it together, and what a user meets.
 pub mod cli;

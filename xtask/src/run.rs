@@ -1,6 +1,7 @@
 //! `cargo xtask run`: from a fresh clone to metrics.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -37,8 +38,27 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<ExitCode> {
         eprintln!("Replaying {RECORDING} instead.\n");
         command.arg("replay").arg(recording);
     }
+    // What the daemon keeps stays below the target folder, unless its user has other plans.
+    if std::env::var_os("VESPID_CONFIG").is_none() {
+        command.env("VESPID_CONFIG", own_config()?);
+    }
     let failed = command.arg("--plugins").arg(plugins).args(args).exec();
     Err(failed).with_context(|| format!("cannot start {}", daemon.display()))
+}
+
+/// A configuration file that keeps compiled code and states below the target folder.
+fn own_config() -> anyhow::Result<PathBuf> {
+    let folder = workspace::target_dir().join("run");
+    let file = folder.join("vespid.toml");
+    let text = format!(
+        "[plugins]\ncache = {:?}\n\n[state]\ndirectory = {:?}\n",
+        folder.join("code"),
+        folder.join("state")
+    );
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&file, text))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// Whether the effective capabilities in the text of `/proc/self/status` allow loading and attaching BPF programs.

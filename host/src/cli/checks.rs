@@ -3,7 +3,6 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::config::{Config, DEFAULT};
-use crate::daemon::plugins::limits;
 use crate::logging::{self, Choice};
 use crate::plugin::{Engine, kind_names, load};
 
@@ -28,7 +27,7 @@ pub(super) fn plugin(args: &PluginArgs, log: Choice) -> Result<(), Failure> {
     logging::start(&log, &config.log, None).map_err(Failure::usage)?;
     let refused = |error: anyhow::Error| Failure::plugin(error);
     let engine = Engine::new().map_err(anyhow::Error::from)?;
-    let found = load(&engine, &args.file, &limits(&config)).map_err(|error| refused(error.into()))?;
+    let found = load(&engine, &args.file, &config.plugins.settings()).map_err(|error| refused(error.into()))?;
     found
         .plugin
         .start(&found.config, None)

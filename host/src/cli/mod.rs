@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use vespid_ebpf::Kind;
 
 use crate::config::{Config, LogFormat};
+use crate::daemon::CannotStart;
 
 mod checks;
 mod compile;
@@ -139,6 +140,17 @@ impl KindName {
             KindName::Open => Kind::Open.bit(),
         }
     }
+}
+
+/// The code of what kept the stages from starting.
+fn cannot_start(error: CannotStart) -> Failure {
+    let make = match &error {
+        CannotStart::Kernel(_) => Failure::kernel,
+        CannotStart::Directory(_) => Failure::plugin,
+        CannotStart::Verdicts(_) | CannotStart::Http(_) | CannotStart::Control(_) => Failure::output,
+        CannotStart::Other(_) => Failure::from,
+    };
+    make(error.into())
 }
 
 /// Why a command ends, and with which code.

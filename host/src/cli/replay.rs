@@ -3,12 +3,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Common, Failure};
+use super::{Common, Failure, cannot_start};
 use crate::daemon::replay::{Replay, Speed};
-use crate::daemon::{plugins, signals, target};
+use crate::daemon::{signals, target};
 use crate::logging::{self, Choice};
 use crate::metrics::{Format, render};
-use crate::plugin::Engine;
 use crate::recording::{Reader, RecordingError};
 
 #[derive(Debug, clap::Args)]
@@ -37,10 +36,7 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
     logging::start(&log, &config.log, None).map_err(Failure::usage)?;
     let stop = signals::stop_requests()?;
     let reader = Reader::open(&args.file).map_err(damaged)?;
-    let engine = Engine::new().map_err(anyhow::Error::from)?;
-    let loaded = plugins::load(&engine, &config).map_err(|error| Failure::plugin(error.into()))?;
-    let mut replay =
-        Replay::start(&config, loaded, reader.header(), target(&config.verdicts.file)).map_err(Failure::output)?;
+    let mut replay = Replay::start(&config, reader.header(), target(&config.verdicts.file)).map_err(cannot_start)?;
     let server = match args.listen {
         Some(listen) => Some(replay.serve(listen).map_err(|error| Failure::output(error.into()))?),
         None => None,

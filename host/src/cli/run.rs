@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::{Common, Failure};
+use super::{Common, Failure, cannot_start};
 use crate::config::Config;
-use crate::daemon::{CannotStart, Daemon, signals, target};
+use crate::daemon::view::Live;
+use crate::daemon::{Daemon, signals, target};
 use crate::logging::{self, Choice, Tail};
-use crate::screen::{self, live};
+use crate::screen;
 use crate::verdict::Target;
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         Target::Stdout if has_screen => Target::File("/dev/null".into()),
         target => target,
     };
-    let daemon = Daemon::start(&config, target).map_err(why)?;
+    let daemon = Daemon::start(&config, target).map_err(cannot_start)?;
     match tail {
         Some(tail) => show(&daemon, &config, &stop, &tail)?,
         None => wait(&daemon, &stop),
@@ -56,7 +57,7 @@ fn wait(daemon: &Daemon, stop: &Receiver<&'static str>) {
 }
 
 fn show(daemon: &Daemon, config: &Config, stop: &Receiver<&'static str>, tail: &Tail) -> anyhow::Result<()> {
-    let live = live::Live::new(daemon.status().clone(), config, daemon.address(), tail.clone());
+    let live = Live::new(daemon.status().clone(), config, daemon.address(), tail.clone());
     screen::show(|| (stop.is_empty() && !daemon.has_failed()).then(|| live.view()))?;
     Ok(())
 }
@@ -68,14 +69,4 @@ fn show(daemon: &Daemon, config: &Config, stop: &Receiver<&'static str>, tail: &
 )]
 fn report(table: &str) {
     eprintln!("{table}");
-}
-
-fn why(error: CannotStart) -> Failure {
-    let make = match &error {
-        CannotStart::Kernel(_) => Failure::kernel,
-        CannotStart::Directory(_) => Failure::plugin,
-        CannotStart::Verdicts(_) | CannotStart::Http(_) => Failure::output,
-        CannotStart::Other(_) => Failure::from,
-    };
-    make(error.into())
 }

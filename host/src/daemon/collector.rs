@@ -4,16 +4,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use vespid_ebpf::{Kind, Outcome};
+
+use super::plugins;
+use super::roster::Running;
 
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode};
+use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
-use crate::kernel::{Counters, Kernel};
+use crate::kernel::{Counters, Kernel, Probe, State};
 use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram, Processes};
-use crate::pipeline::{Outlet, Pipeline};
-use crate::plugin::{Delivery, Worker};
+use crate::pipeline::{Outlet, Pipeline, Seat};
+use crate::plugin::{Delivery, record_kinds};
 
 /// How long to sleep when there is nothing to do. The kernel wakes the collector earlier when there is much.
 const NAP: Duration = Duration::from_millis(10);
@@ -75,13 +80,60 @@ impl Published {
 }
 
 /// Offers batches to the workers, which count what they have no room for.
-impl Outlet for &[Worker] {
-    fn deliver(&mut self, plugin: usize, delivery: &Delivery) {
-        if let Some(worker) = self.get(plugin) {
-            worker.offer(delivery.clone());
+impl Outlet for &[Arc<Running>] {
+    fn deliver(&mut self, seat: Seat, delivery: &Delivery) {
+        if let Some(running) = self.iter().find(|running| running.seat == seat) {
+            running.worker.offer(delivery.clone());
         }
     }
 }
+
+/// Has the collector seat plugins, between two of its rounds.
+#[derive(Clone)]
+pub struct Seating(Sender<(Change, Sender<Done>)>);
+
+enum Change {
+    Sit(Arc<Running>),
+    Want(Seat, Kinds),
+    Leave(Seat),
+}
+
+/// Nothing is ever sent; the collector drops its end when a change has been made.
+enum Done {}
+
+impl Seating {
+    /// The way to a collector, for both of its ends.
+    #[must_use]
+    pub fn new() -> (Seating, Changes) {
+        let (sender, receiver) = bounded(1);
+        (Seating(sender), Changes(receiver))
+    }
+
+    fn tell(&self, change: Change) {
+        let (done, end) = bounded(1);
+        if self.0.send((change, done)).is_ok() {
+            end.into_iter().for_each(drop);
+        }
+    }
+}
+
+impl plugins::Seating for Seating {
+    fn sit(&self, running: &Arc<Running>) -> u64 {
+        self.tell(Change::Sit(running.clone()));
+        clock::now()
+    }
+
+    fn want(&self, seat: Seat, kinds: Kinds) {
+        self.tell(Change::Want(seat, kinds));
+    }
+
+    fn leave(&self, seat: Seat) {
+        self.tell(Change::Leave(seat));
+    }
+}
+
+/// The collector's end of a [`Seating`].
+pub struct Changes(Receiver<(Change, Sender<Done>)>);
 
 /// Everything that the loop owns.
 pub struct Collector {
@@ -91,6 +143,8 @@ pub struct Collector {
     scratch: Scratch,
     progress: Progress,
     published: Published,
+    changes: Changes,
+    seated: Vec<Arc<Running>>,
     /// When the kernel side's counters were read.
     counted: Instant,
     /// The last second that the plugins were told of.
@@ -100,7 +154,7 @@ pub struct Collector {
 impl Collector {
     /// A collector that publishes to `published`.
     #[must_use]
-    pub fn new(kernel: Kernel, pipeline: Pipeline, clock: Clock, published: Published) -> Collector {
+    pub fn new(kernel: Kernel, pipeline: Pipeline, clock: Clock, published: Published, changes: Changes) -> Collector {
         let (scratch, progress) = (Scratch::default(), Progress::default());
         Collector {
             kernel,
@@ -109,6 +163,8 @@ impl Collector {
             scratch,
             progress,
             published,
+            changes,
+            seated: Vec::new(),
             counted: Instant::now(),
             told: 0,
         }
@@ -118,27 +174,58 @@ impl Collector {
     ///
     /// # Errors
     /// If the ring buffer can no longer be waited for.
-    pub fn run(mut self, workers: &[Worker], stop: &AtomicBool) -> anyhow::Result<()> {
+    pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
                 .context("cannot wait for the kernel's ring buffer")?;
             let began = clock::now();
-            if self.round(workers, false) < SWEEP {
+            if self.round(false) < SWEEP {
                 // All that happened before `began` has been taken in.
-                self.pipeline.flush_older(began, &mut &*workers);
-                self.tell_time(began, workers);
+                self.pipeline.flush_older(began, &mut &*self.seated);
+                self.tell_time(began);
             }
+            self.make_changes();
         }
         self.kernel.detach();
-        while self.round(workers, true) > 0 {}
-        self.pipeline.flush(&mut &*workers);
+        while self.round(true) > 0 {}
+        self.pipeline.flush(&mut &*self.seated);
         self.publish();
         Ok(())
     }
 
+    /// Probes come before whom they serve, and go after.
+    fn make_changes(&mut self) {
+        while let Ok((change, done)) = self.changes.0.try_recv() {
+            let Collector {
+                kernel,
+                pipeline,
+                seated,
+                ..
+            } = self;
+            match change {
+                Change::Sit(running) => {
+                    let (seat, kinds) = (running.seat, running.worker.plugin().subscription());
+                    want(kernel, pipeline.wanted() | kinds);
+                    seated.push(running);
+                    pipeline.subscribe(seat, kinds, &mut &**seated);
+                }
+                Change::Want(seat, kinds) => {
+                    want(kernel, pipeline.wanted() | kinds);
+                    pipeline.subscribe(seat, kinds, &mut &**seated);
+                }
+                Change::Leave(seat) => {
+                    pipeline.unsubscribe(seat, &mut &**seated);
+                    seated.retain(|running| running.seat != seat);
+                }
+            }
+            want(kernel, pipeline.wanted());
+            drop(done);
+        }
+    }
+
     /// Tells the plugins of every second of event time that is over, so that their windows close without traffic.
-    fn tell_time(&mut self, now: u64, workers: &[Worker]) {
+    fn tell_time(&mut self, now: u64) {
         let over = self
             .pipeline
             .oldest_time()
@@ -147,18 +234,19 @@ impl Collector {
             .saturating_sub(REORDERING);
         if over / SECOND > self.told {
             self.told = over / SECOND;
-            workers.iter().for_each(|worker| worker.advance(over));
+            self.seated.iter().for_each(|running| running.worker.advance(over));
         }
     }
 
     /// Takes what is in the ring now, up to a bound, and books it.
-    fn round(&mut self, workers: &[Worker], is_last: bool) -> usize {
+    fn round(&mut self, is_last: bool) -> usize {
         let Collector {
             kernel,
             pipeline,
             clock,
             scratch,
             progress,
+            seated,
             ..
         } = self;
         let mut malformed = 0;
@@ -168,7 +256,7 @@ impl Collector {
             match decode(record, clock, scratch) {
                 Ok(event) => {
                     progress.decode.pass(kind, 1);
-                    pipeline.take(&event, &mut &*workers);
+                    pipeline.take(&event, &mut &**seated);
                 }
                 Err(error) => {
                     progress.decode.drop(kind, error.reason(), 1);
@@ -224,5 +312,29 @@ impl Collector {
             evicted: table.evictions().for_room(),
         };
         self.published.write(self.progress.clone());
+    }
+}
+
+/// Has just those probes run that these tables need.
+fn want(kernel: &mut Kernel, tables: Kinds) {
+    match kernel.want(record_kinds(tables)) {
+        Ok(changed) => changed.iter().for_each(say),
+        Err(error) => tracing::error!("the kernel cannot be told what is wanted: {error}"),
+    }
+}
+
+fn say(probe: &Probe) {
+    let (name, hook) = (probe.name, probe.hook.as_str());
+    match &probe.state {
+        State::Attached => tracing::debug!(probe = name, hook, "attached"),
+        State::NotNeeded => tracing::debug!(probe = name, hook, "detached"),
+        State::Unavailable(why) => {
+            let loses = probe.loses;
+            tracing::warn!(
+                probe = name,
+                hook,
+                "the probe cannot run because {why}; lost without it: {loses}"
+            );
+        }
     }
 }

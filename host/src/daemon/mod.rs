@@ -1,13 +1,21 @@
 //! The daemon: puts the stages together on a live kernel, keeps them running, and takes them down again in order.
+mod bill;
 pub mod collector;
+pub mod comparing;
+mod control;
+pub mod keeper;
 pub mod node;
 pub mod plugins;
 pub mod privileges;
+mod promote;
 pub mod recorder;
+pub mod reload;
 pub mod replay;
 pub mod reporter;
+pub mod roster;
 pub mod signals;
 pub mod status;
+pub mod view;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,18 +24,27 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use crossbeam_channel::Receiver;
 
 use crate::config::Config;
+use crate::control::{Server, ServerError};
 use crate::decode::Clock;
 use crate::enrich::procfs::Procfs;
 use crate::enrich::{Options, ProcessTable};
 use crate::http::{self, Http};
 use crate::kernel::{Kernel, Settings};
+use crate::logging::Tail;
+use crate::nest::{LookError, LookSettings, WatchSettings};
 use crate::pipeline::{Origin, Pipeline};
-use crate::plugin::{DirectoryError, Engine};
+use crate::plugin::{Cache, CacheLimits, Child, Compiler, Engine};
+use crate::state::States;
 use crate::verdict::{self, Target};
-use collector::{Collector, Published};
+use collector::{Collector, Published, Seating};
+use keeper::{Keeper, Keeping, Seen};
+use plugins::Plugins;
+use roster::Roster;
 use status::Status;
+use view::Live;
 
 /// How long verdicts may take to be written at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,13 +57,16 @@ pub enum CannotStart {
     Kernel(#[from] crate::kernel::StartError),
     /// The plugin directory.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Directory(#[from] LookError),
     /// The file for verdicts.
     #[error(transparent)]
     Verdicts(#[from] verdict::Unwritable),
     /// The address for HTTP.
     #[error(transparent)]
     Http(#[from] http::BindError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ServerError),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -54,11 +74,18 @@ pub enum CannotStart {
 
 /// A running daemon.
 pub struct Daemon {
-    status: Arc<Status>,
     stop: Arc<AtomicBool>,
     collector: JoinHandle<anyhow::Result<()>>,
-    server: Http,
+    rest: Rest,
     delivery: verdict::Delivery,
+}
+
+/// What needs no privileges.
+struct Rest {
+    status: Arc<Status>,
+    keeper: Keeper,
+    server: Http,
+    control: Option<Server>,
 }
 
 /// Where verdicts go, by the configuration's word for it.
@@ -72,74 +99,60 @@ pub fn target(file: &Path) -> Target {
 }
 
 impl Daemon {
-    /// Starts everything. Threads that run plugins or talk to others are started only after the privileges that load
-    /// probes are given up.
+    /// Starts everything. The collector's thread comes first and keeps the privileges that probes need; they are given up
+    /// before anything is started that runs plugins or talks to others.
     ///
     /// # Errors
     /// [`CannotStart`]; nothing is left running then.
     pub fn start(config: &Config, target: Target) -> Result<Daemon, CannotStart> {
-        let engine = Engine::new().context("cannot start the WebAssembly engine")?;
-        let loaded = plugins::load(&engine, config)?;
+        let hangups = signals::hangups()?;
+        let engine = engine(config)?;
         let (verdicts, delivery) = verdict::Sink::start(target)?;
         let kernel = Kernel::start(&Settings {
-            kinds: loaded.kinds(),
+            kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
         })?;
-        for probe in kernel.probes() {
-            if let Some(why) = probe.unavailable() {
-                let (name, loses) = (probe.name, probe.loses);
-                tracing::warn!(
-                    probe = name,
-                    "the probe cannot run because {why}; lost without it: {loses}"
-                );
-            }
-        }
-        privileges::drop_unneeded().context("cannot give up capabilities")?;
-
+        let clock = Clock::now();
         let origin = Origin {
             node: config.node.clone(),
             boot_id: node::boot_id(),
         };
-        let running = loaded
-            .start(config, &origin, || verdicts.clone())
-            .map_err(anyhow::Error::from)?;
-        let subscriptions = running.subscriptions();
-        let published = Published::default();
-        let status = Arc::new(Status::new(published.clone(), running, verdicts));
-        let server = Http::start(config.http.listen, status.clone())?;
-
-        let clock = Clock::now();
+        // The probes run already: a process that starts while /proc is read is seen by one of the two, or by both.
+        let known = procfs(&clock).processes().context("cannot read /proc")?;
         let options = Options {
             capacity: config.processes.max,
             ..Options::default()
         };
-        // The probes run already: a process that starts while /proc is read is seen by one of the two, or by both.
-        let known = procfs(&clock).processes().context("cannot read /proc")?;
         let mut table = ProcessTable::new(options, Box::new(procfs(&clock)));
         known.iter().for_each(|process| table.learn(process));
-        let pipeline = Pipeline::new(&config.batch, &origin, table, &subscriptions);
-        let collector = Collector::new(kernel, pipeline, clock, published);
+        let (seating, changes) = Seating::new();
+        let published = Published::default();
+        let pipeline = Pipeline::new(&config.batch, &origin, table);
+        let collector = Collector::new(kernel, pipeline, clock, published.clone(), changes);
         let stop = Arc::new(AtomicBool::new(false));
-        let collector = {
-            let (workers, stop) = (status.workers().clone(), stop.clone());
-            let run = move || collector.run(&workers, &stop);
-            std::thread::Builder::new()
-                .name("collector".into())
-                .spawn(run)
-                .context("cannot start the collector")?
+        let collector = spawn(collector, stop.clone())?;
+        let rest = privileges::drop_all()
+            .map_err(CannotStart::from)
+            .and_then(|()| Rest::start(config, engine, &origin, published, seating, verdicts, hangups));
+        let rest = match rest {
+            Ok(rest) => rest,
+            Err(error) => {
+                stop.store(true, Ordering::Relaxed);
+                collector.join().unwrap_or_else(|_| Ok(()))?;
+                return Err(error);
+            }
         };
-        status.set_ready();
+        rest.status.set_ready();
         tracing::info!(
-            plugins = status.workers().len(),
+            plugins = rest.status.roster().all().len(),
             processes = known.len(),
             "ready: metrics at http://{}/metrics",
-            server.address(),
+            rest.server.address(),
         );
         Ok(Daemon {
-            status,
+            rest,
             stop,
             collector,
-            server,
             delivery,
         })
     }
@@ -147,13 +160,13 @@ impl Daemon {
     /// What can be seen of it.
     #[must_use]
     pub fn status(&self) -> &Arc<Status> {
-        &self.status
+        &self.rest.status
     }
 
     /// Where it serves HTTP.
     #[must_use]
     pub fn address(&self) -> std::net::SocketAddr {
-        self.server.address()
+        self.rest.server.address()
     }
 
     /// Whether the collector has given up.
@@ -168,20 +181,131 @@ impl Daemon {
     /// If the collector failed.
     pub fn stop(self) -> anyhow::Result<Arc<Status>> {
         let Daemon {
-            status,
             stop,
             collector,
-            server,
+            rest,
             delivery,
         } = self;
+        let Rest {
+            status,
+            keeper,
+            server,
+            control,
+        } = rest;
+        if let Some(control) = control {
+            control.stop();
+        }
+        let kept = keeper.stop();
         stop.store(true, Ordering::Relaxed);
         let collected = collector
             .join()
             .unwrap_or_else(|_| Err(anyhow::anyhow!("the collector panicked")));
-        status.workers().iter().for_each(|worker| worker.settle());
+        if let Some(mut kept) = kept {
+            kept.finish();
+        }
         delivery.finish(PATIENCE);
         server.stop();
         collected.map(|()| status)
+    }
+}
+
+impl Rest {
+    fn start(
+        config: &Config,
+        engine: Engine,
+        origin: &Origin,
+        published: Published,
+        seating: Seating,
+        verdicts: verdict::Sink,
+        hangups: Receiver<()>,
+    ) -> Result<Rest, CannotStart> {
+        let (roster, seen) = (Roster::default(), Seen::default());
+        let status = Status::new(published, roster.clone(), seen.clone(), verdicts.clone());
+        let status = Arc::new(status);
+        let server = Http::start(config.http.listen, status.clone())?;
+        let outs: plugins::Outs = Box::new(move || Box::new(verdicts.clone()));
+        let plugins = Plugins::new(engine, config, origin, roster, Box::new(seating), outs, states(config));
+        let directory = &config.plugins.directory;
+        let mut keeping = Keeping::new(directory, &look_settings(config), plugins, seen);
+        keeping.look(false)?;
+        if status.roster().all().is_empty() {
+            tracing::warn!(directory = %directory.display(), "no plugin to run: nothing is detected until there is one");
+        }
+        let watching = WatchSettings {
+            rescan: config.plugins.rescan(),
+            ..WatchSettings::default()
+        };
+        // Twice as often as states are taken, since the two keep different time.
+        let write_every = config.plugins.settings().limits.snapshot_every / 2;
+        let keeper = Keeper::start(keeping, directory, watching, write_every, hangups)
+            .context("cannot watch the plugin directory")?;
+        let control = match &config.control.socket {
+            None => None,
+            Some(socket) => {
+                let desk = control::Desk {
+                    live: Live::new(status.clone(), config, server.address(), Tail::default()),
+                    status: status.clone(),
+                    orders: keeper.orders(),
+                };
+                Some(Server::start(socket, Arc::new(desk))?)
+            }
+        };
+        Ok(Rest {
+            status,
+            keeper,
+            server,
+            control,
+        })
+    }
+}
+
+/// Starts the collector's thread, which keeps the privileges that it needs and no others.
+fn spawn(collector: Collector, stop: Arc<AtomicBool>) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    let run = move || {
+        privileges::keep_for_collector()?;
+        collector.run(&stop)
+    };
+    std::thread::Builder::new()
+        .name("collector".into())
+        .spawn(run)
+        .context("cannot start the collector")
+}
+
+/// An engine that compiles in a process of its own, and keeps the code where the configuration says. Without that place
+/// plugins take longer to start, which is no reason not to.
+///
+/// # Errors
+/// If this machine cannot run WebAssembly.
+pub fn engine(config: &Config) -> anyhow::Result<Engine> {
+    let open = |directory| match Cache::open(directory, CacheLimits::default()) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            tracing::warn!("{error}; plugins are compiled at every start");
+            None
+        }
+    };
+    let cache = config.plugins.cache.as_deref().and_then(open);
+    Engine::with(Compiler::Child(Child::this_program()), cache).context("cannot start the WebAssembly engine")
+}
+
+/// How the plugin directory is looked at.
+#[must_use]
+pub fn look_settings(config: &Config) -> LookSettings {
+    LookSettings {
+        settle: config.plugins.settle(),
+        ..LookSettings::default()
+    }
+}
+
+/// Where states are kept. Without it plugins start without one, which is no reason not to start.
+fn states(config: &Config) -> Option<States> {
+    let directory = config.state.directory.as_deref()?;
+    match States::open(directory, config.plugins.settings().limits.snapshot_bytes) {
+        Ok(states) => Some(states),
+        Err(error) => {
+            tracing::error!("{error}; what plugins learn is lost when the daemon ends");
+            None
+        }
     }
 }
 

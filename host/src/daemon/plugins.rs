@@ -1,130 +1,345 @@
-//! From the plugin directory to running workers. A file that is refused is named, and the others start.
-use vespid_ebpf::Kind;
+//! Runs what the plugin directory has: makes plugins of files, gives each a worker, and lets one version take over from
+//! another.
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
+use serde_json::Value;
+
+use super::comparing::Comparing;
+use super::reload::Reloads;
 use super::reporter::{Reporter, Shared, VerdictOut};
+use super::roster::{Roster, Running};
+use crate::clock;
 use crate::config::Config;
 use crate::interface::vespid::plugin::describe::Kinds;
-use crate::pipeline::Origin;
-use crate::plugin::{DirectoryError, Engine, Found, Limits, Refusal, StartError, Worker, scan};
+use crate::metrics;
+use crate::nest::{Candidate, Kind, LoadError, Reason, Role, Runtime};
+use crate::pipeline::{Origin, Seat};
+use crate::plugin::{Engine, Mode, Plugin, Refusal, Snapshot, Successor, Why, Worker, make};
+use crate::state::{States, Unread};
 
-/// What the directory had.
-pub struct Loaded {
-    found: Vec<Found>,
-    refused: Vec<Refusal>,
+/// Seats plugins at the pipeline. Each call returns when it is done.
+pub trait Seating: Send {
+    /// A plugin gets batches from now on; says from which event time.
+    fn sit(&self, running: &Arc<Running>) -> u64;
+
+    /// It gets these tables from now on.
+    fn want(&self, seat: Seat, tables: Kinds);
+
+    /// It gets none any more.
+    fn leave(&self, seat: Seat);
 }
 
-/// Loads the directory that the configuration names.
-///
-/// # Errors
-/// If the directory cannot be read.
-pub fn load(engine: &Engine, config: &Config) -> Result<Loaded, DirectoryError> {
-    let mut loaded = Loaded {
-        found: Vec::new(),
-        refused: Vec::new(),
-    };
-    for result in scan(engine, &config.plugins.directory, &limits(config))? {
-        match result {
-            Ok(found) => loaded.found.push(found),
-            Err(refusal) => {
-                tracing::error!("{refusal}");
-                loaded.refused.push(refusal);
+/// Makes the way out for the verdicts of one more plugin.
+pub type Outs = Box<dyn FnMut() -> Box<dyn VerdictOut> + Send>;
+
+/// Everything that it takes to run plugins.
+pub struct Plugins {
+    engine: Engine,
+    config: Config,
+    origin: Origin,
+    roster: Roster,
+    seating: Box<dyn Seating>,
+    outs: Outs,
+    states: Option<States>,
+    /// What was written last of each plugin's state.
+    written: Vec<(Seat, Arc<Snapshot>)>,
+    next_seat: u64,
+}
+
+/// A plugin that could be started.
+pub struct Loaded {
+    plugin: Plugin,
+    config: Value,
+    role: Role,
+    series: metrics::Limits,
+    began: Instant,
+}
+
+impl Plugins {
+    /// Nothing runs yet.
+    #[must_use]
+    pub fn new(
+        engine: Engine,
+        config: &Config,
+        origin: &Origin,
+        roster: Roster,
+        seating: Box<dyn Seating>,
+        outs: Outs,
+        states: Option<States>,
+    ) -> Plugins {
+        Plugins {
+            engine,
+            config: config.clone(),
+            origin: origin.clone(),
+            roster,
+            seating,
+            outs,
+            states,
+            written: Vec::new(),
+            next_seat: 0,
+        }
+    }
+
+    /// Who runs.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Writes those states that have changed.
+    pub fn write_states(&mut self) {
+        for running in self.roster.active() {
+            self.write_state(&running);
+        }
+    }
+
+    /// Ends all plugins, each after what waits for it, and writes their states.
+    pub fn finish(&mut self) {
+        for running in self.roster.all() {
+            running.worker.finish();
+            self.write_state(&running);
+        }
+    }
+
+    fn write_state(&mut self, running: &Running) {
+        let (Some(states), Role::Active) = (&self.states, running.role) else {
+            return;
+        };
+        let Some(snapshot) = running.worker.last_snapshot() else {
+            return;
+        };
+        let last = self.written.iter().position(|(seat, _)| *seat == running.seat);
+        if last.is_some_and(|at| Arc::ptr_eq(&self.written[at].1, &snapshot)) {
+            return;
+        }
+        match states.write(&running.name, &snapshot) {
+            Ok(()) => {
+                last.map(|at| self.written.swap_remove(at));
+                self.written.push((running.seat, snapshot));
+            }
+            Err(error) => tracing::error!(
+                plugin = running.name,
+                "the plugin's state could not be written, and the one before is kept: {error}"
+            ),
+        }
+    }
+
+    fn read_state(&self, name: &str) -> Option<Snapshot> {
+        match self.states.as_ref()?.read(name) {
+            Ok(state) => state,
+            Err(error @ Unread::Damaged(_)) => {
+                tracing::error!(
+                    plugin = name,
+                    "the plugin's saved state is not used, since {error}; it is put aside as {name}.state.damaged, and \
+                     the plugin starts without"
+                );
+                None
+            }
+            Err(error) => {
+                tracing::error!(
+                    plugin = name,
+                    "the plugin's saved state is not used, since {error}; the plugin starts without"
+                );
+                None
             }
         }
     }
-    if loaded.found.is_empty() {
-        tracing::warn!(directory = %config.plugins.directory.display(), "no plugin to run: nothing will be detected");
-    }
-    Ok(loaded)
-}
 
-/// What the configuration grants each plugin.
-#[must_use]
-pub fn limits(config: &Config) -> Limits {
-    config.plugins.settings().limits
-}
-
-impl Loaded {
-    /// Each plugin's subscription, in their order.
-    #[must_use]
-    pub fn subscriptions(&self) -> Vec<Kinds> {
-        self.found.iter().map(|found| found.plugin.subscription()).collect()
+    /// The comparison of `name`'s two versions, if the other one runs already.
+    fn comparing(&self, role: Role, name: &str) -> Comparing {
+        let other = match role {
+            Role::Active => Role::Shadow,
+            Role::Shadow => Role::Active,
+        };
+        self.roster
+            .find(other, name)
+            .map_or_else(Comparing::default, |running| running.reported.comparing().clone())
     }
 
-    /// The kinds of record that are needed: what plugins subscribed to, and what processes are known by.
-    #[must_use]
-    pub fn kinds(&self) -> u32 {
-        self.subscriptions().iter().fold(Kind::TREE, |mask, kinds| {
-            let connection = if kinds.contains(Kinds::CONNECTIONS) {
-                Kind::Connection.bit()
-            } else {
-                0
-            };
-            let open = if kinds.contains(Kinds::OPENS) {
-                Kind::Open.bit()
-            } else {
-                0
-            };
-            mask | connection | open
+    fn clash(&self, loaded: &Loaded) -> Option<String> {
+        let others = self.roster.active();
+        let names: Vec<(String, Vec<String>)> = others
+            .iter()
+            .filter(|running| running.name != loaded.plugin.identity.name)
+            .map(|running| {
+                let plugin = running.worker.plugin();
+                let metrics = plugin.manifest.metrics.iter();
+                (
+                    running.name.clone(),
+                    metrics.map(|metric| metric.name.clone()).collect(),
+                )
+            })
+            .collect();
+        metrics::clash(&loaded.plugin.identity.name, &loaded.plugin.manifest.metrics, &names)
+    }
+
+    fn check(&self, loaded: &Loaded) -> Result<(), Reason> {
+        if loaded.role == Role::Shadow {
+            return Ok(());
+        }
+        match self.clash(loaded) {
+            Some(clash) => Err(Reason::new(Kind::Component, clash)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Runtime for Plugins {
+    type Loaded = Loaded;
+
+    fn load(&mut self, candidate: &Candidate) -> Result<Loaded, LoadError> {
+        let began = Instant::now();
+        let bytes = candidate.bytes()?;
+        let defaults = self.config.plugins.settings();
+        let text = candidate.contents.config.as_deref().unwrap_or_default();
+        let found = make(&self.engine, &candidate.file, &bytes, text, &defaults).map_err(|refusal| reason(&refusal))?;
+        let role = match found.settings.mode {
+            Some(Mode::Shadow) => Role::Shadow,
+            // A file whose name says so is a shadow, since it has the active version's configuration if it has none of its
+            // own.
+            Some(Mode::Active) | None => candidate.contents.role,
+        };
+        Ok(Loaded {
+            plugin: found.plugin,
+            config: found.config,
+            role,
+            series: found.settings.series,
+            began,
         })
     }
 
-    /// Starts a worker for each plugin. One that does not start is named and left out, so the subscriptions have to be
-    /// asked for again afterwards.
-    ///
-    /// # Errors
-    /// If no thread can be had.
-    pub fn start<V: VerdictOut + 'static>(
-        self,
-        config: &Config,
-        origin: &Origin,
-        mut out: impl FnMut() -> V,
-    ) -> Result<Running, StartError> {
-        let mut running = Running {
-            refused: self.refused,
-            ..Running::default()
+    fn name(loaded: &Loaded) -> &str {
+        &loaded.plugin.identity.name
+    }
+
+    fn role(loaded: &Loaded) -> Role {
+        loaded.role
+    }
+
+    fn start(&mut self, loaded: Loaded) -> Result<(), Reason> {
+        self.check(&loaded)?;
+        let failed = |error: &dyn std::error::Error| Reason::new(Kind::Start, error);
+        let name = loaded.plugin.identity.name.clone();
+        let role = loaded.role;
+        let state = match role {
+            Role::Active => self.read_state(&name),
+            // It is compared with the active version, so it starts from what that one knows.
+            Role::Shadow => self
+                .roster
+                .find(Role::Active, &name)
+                .and_then(|active| active.worker.snapshot())
+                .map(|snapshot| (*snapshot).clone()),
         };
-        let limits = config.plugins.settings().series;
-        for Found { plugin, config } in self.found {
-            let name = plugin.identity.name.clone();
-            let shared = match Shared::new(&plugin, limits) {
-                Ok(shared) => shared,
-                Err(error) => {
-                    tracing::error!(plugin = name, "plugin `{name}` does not start: {error}");
-                    continue;
-                }
-            };
-            let reporter = Reporter::new(&plugin.identity, origin, shared.clone(), out());
-            match Worker::spawn(plugin, config, Box::new(reporter)) {
-                Ok(worker) => {
-                    running.workers.push(worker);
-                    running.reported.push(shared);
-                }
-                Err(error @ StartError::Thread { .. }) => return Err(error),
-                Err(error) => tracing::error!(plugin = name, "{error}"),
-            }
+        let shared =
+            Shared::new(&loaded.plugin, loaded.series, self.comparing(role, &name)).map_err(|error| failed(&error))?;
+        let out = (self.outs)();
+        let reporter = Reporter::new(&loaded.plugin.identity, &self.origin, role, shared.clone(), out);
+        let worker =
+            Worker::spawn(loaded.plugin, loaded.config, state, Box::new(reporter)).map_err(|error| failed(&error))?;
+        let running = Arc::new(Running {
+            seat: Seat(self.next_seat),
+            role,
+            name,
+            worker,
+            reported: shared,
+            reloads: Reloads::default(),
+        });
+        self.next_seat += 1;
+        self.roster.add(running.clone());
+        let since = self.seating.sit(&running);
+        if role == Role::Shadow {
+            running.reported.comparing().begin(since);
         }
-        Ok(running)
+        Ok(())
+    }
+
+    fn swap(&mut self, loaded: Loaded) -> Result<(), Reason> {
+        self.check(&loaded)?;
+        let began = loaded.began;
+        let name = &loaded.plugin.identity.name;
+        let Some(running) = self.roster.find(loaded.role, name) else {
+            return Err(Reason::new(Kind::Start, "the plugin has just been stopped"));
+        };
+        let failed = |error: &dyn std::fmt::Display| {
+            running.reloads.failed(&error.to_string());
+            Reason::new(Kind::Start, error)
+        };
+        let (before, version) = (
+            running.worker.plugin().identity.version.clone(),
+            loaded.plugin.identity.version.clone(),
+        );
+        let (old, new) = (running.worker.plugin().subscription(), loaded.plugin.subscription());
+        let successor = Successor::start(loaded.plugin, loaded.config)
+            .map_err(|failure| failed(&format!("the new version does not start: it {failure}")))?;
+        // Until it is settled which of the two serves, batches have what either of them wants.
+        if old != new {
+            self.seating.want(running.seat, old | new);
+        }
+        let outcome = running.worker.swap(successor);
+        if old != new {
+            self.seating.want(running.seat, if outcome.is_ok() { new } else { old });
+        }
+        let swapped = outcome.map_err(|error| failed(&error))?;
+        running.reported.lock().families.limit(loaded.series);
+        let took = began.elapsed();
+        running.reloads.swapped(&before, &swapped, took);
+        running.reported.comparing().begin_again(clock::now());
+        tracing::info!(
+            plugin = running.name,
+            version,
+            state = swapped.state.as_str(),
+            state_bytes = swapped.state_bytes,
+            took_ms = took.as_millis(),
+            pause_us = swapped.pause.as_micros(),
+            "a new version took over"
+        );
+        Ok(())
+    }
+
+    fn moved(&mut self, role: Role, name: &str, file: &Path) {
+        if let Some(running) = self.roster.find(role, name) {
+            running.worker.moved(file);
+        }
+    }
+
+    fn stop(&mut self, role: Role, name: &str) {
+        let Some(running) = self.roster.find(role, name) else {
+            return;
+        };
+        self.seating.leave(running.seat);
+        running.worker.finish();
+        self.roster.remove(running.seat);
+        self.write_state(&running);
+        self.written.retain(|(seat, _)| *seat != running.seat);
+        if role == Role::Shadow {
+            running.reported.comparing().end();
+        }
     }
 }
 
-/// Plugins that run, each with what it has reported.
-#[derive(Default)]
-pub struct Running {
-    /// The workers.
-    pub workers: Vec<Worker>,
-    /// What each has reported.
-    pub reported: Vec<Shared>,
-    /// Files that were refused, and why.
-    pub refused: Vec<Refusal>,
+/// By who has to do something about it.
+fn reason(refusal: &Refusal) -> Reason {
+    let kind = match &refusal.why {
+        Why::Unreadable(_) => Kind::Unreadable,
+        Why::TooLarge { .. } => Kind::TooLarge,
+        Why::Config { .. } => Kind::Config,
+        Why::Compile(error) if error.is_passing() => Kind::Passing,
+        _ => Kind::Component,
+    };
+    Reason::new(kind, &refusal.why)
 }
 
-impl Running {
-    /// Each running plugin's subscription, in their order.
-    #[must_use]
-    pub fn subscriptions(&self) -> Vec<Kinds> {
-        self.workers
-            .iter()
-            .map(|worker| worker.plugin().subscription())
-            .collect()
+/// Plugins that sit nowhere yet: a replay seats them itself, before its first event.
+pub struct Standing;
+
+impl Seating for Standing {
+    fn sit(&self, _: &Arc<Running>) -> u64 {
+        0
     }
+
+    fn want(&self, _: Seat, _: Kinds) {}
+
+    fn leave(&self, _: Seat) {}
 }

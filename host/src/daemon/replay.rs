@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{after, select};
 use vespid_ebpf::Kind;
 
+use super::CannotStart;
 use super::collector::{Progress, Published};
-use super::plugins::Loaded;
+use super::keeper::{Keeping, Seen};
+use super::plugins::{Plugins, Standing};
 use super::reporter::VerdictOut;
+use super::roster::{Roster, Running};
 use super::status::Status;
 use crate::config::Config;
 use crate::enrich::{Nothing, Options, ProcessTable};
 use crate::http::{BindError, Http};
 use crate::interface::vespid::plugin::events::Lost;
 use crate::metrics::Processes;
-use crate::pipeline::{Origin, Outlet, Pipeline};
-use crate::plugin::{Delivery, Worker};
+use crate::pipeline::{Origin, Outlet, Pipeline, Seat};
+use crate::plugin::Delivery;
 use crate::progress;
 use crate::recording::{Header, Line, Reader, RecordingError};
 use crate::verdict::{self, Record, Sink, Target};
@@ -61,14 +64,23 @@ impl VerdictOut for Kept {
 
 /// Hands batches to the workers, and waits for room.
 struct Sending<'a> {
-    workers: &'a [Worker],
+    plugins: &'a [Arc<Running>],
     has_sent: bool,
 }
 
+impl<'a> Sending<'a> {
+    fn to(plugins: &'a [Arc<Running>]) -> Sending<'a> {
+        Sending {
+            plugins,
+            has_sent: false,
+        }
+    }
+}
+
 impl Outlet for Sending<'_> {
-    fn deliver(&mut self, plugin: usize, delivery: &Delivery) {
-        if let Some(worker) = self.workers.get(plugin) {
-            worker.send(delivery.clone());
+    fn deliver(&mut self, seat: Seat, delivery: &Delivery) {
+        if let Some(running) = self.plugins.iter().find(|running| running.seat == seat) {
+            running.worker.send(delivery.clone());
             self.has_sent = true;
         }
     }
@@ -80,6 +92,7 @@ pub struct Replay {
     status: Arc<Status>,
     published: Published,
     progress: Progress,
+    plugins: Vec<Arc<Running>>,
     kept: Vec<Kept>,
     delivery: verdict::Delivery,
     last_time: u64,
@@ -89,32 +102,55 @@ impl Replay {
     /// Starts the plugins for a recording with this header.
     ///
     /// # Errors
-    /// If the verdicts' destination cannot be written, or no thread be had.
-    pub fn start(config: &Config, loaded: Loaded, header: &Header, target: Target) -> anyhow::Result<Replay> {
+    /// [`CannotStart`].
+    pub fn start(config: &Config, header: &Header, target: Target) -> Result<Replay, CannotStart> {
         let origin = Origin {
             node: header.node.clone(),
             boot_id: header.boot_id.clone(),
         };
+        let engine = super::engine(config)?;
         let (verdicts, delivery) = Sink::start(target)?;
-        let mut kept = Vec::new();
-        let running = loaded.start(config, &origin, || {
-            let one = Kept::default();
-            kept.push(one.clone());
-            one
-        })?;
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let outs = {
+            let kept = kept.clone();
+            Box::new(move || {
+                let one = Kept::default();
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
+                Box::new(one) as Box<dyn VerdictOut>
+            })
+        };
+        let (roster, seen) = (Roster::default(), Seen::default());
+        let plugins = Plugins::new(engine, config, &origin, roster.clone(), Box::new(Standing), outs, None);
+        Keeping::new(
+            &config.plugins.directory,
+            &super::look_settings(config),
+            plugins,
+            seen.clone(),
+        )
+        .look(false)?;
+        let plugins = roster.all();
+        if plugins.is_empty() {
+            tracing::warn!(directory = %config.plugins.directory.display(), "no plugin to run: nothing will be detected");
+        }
         let options = Options {
             capacity: config.processes.max,
             ..Options::default()
         };
         let table = ProcessTable::new(options, Box::new(Nothing));
-        let pipeline = Pipeline::new(&config.batch, &origin, table, &running.subscriptions());
+        let mut pipeline = Pipeline::new(&config.batch, &origin, table);
+        for running in &plugins {
+            let tables = running.worker.plugin().subscription();
+            pipeline.subscribe(running.seat, tables, &mut Sending::to(&plugins));
+        }
+        let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
         let published = Published::default();
-        let status = Arc::new(Status::new(published.clone(), running, verdicts));
+        let status = Arc::new(Status::new(published.clone(), roster, seen, verdicts));
         Ok(Replay {
             pipeline,
             status,
             published,
             progress: Progress::default(),
+            plugins,
             kept,
             delivery,
             last_time: 0,
@@ -186,10 +222,7 @@ impl Replay {
                 self.progress.kernel.pass(event.body.kind(), 1);
                 self.progress.decode.pass(event.body.kind(), 1);
                 self.last_time = self.last_time.max(event.time);
-                let mut sending = Sending {
-                    workers: self.status.workers(),
-                    has_sent: false,
-                };
+                let mut sending = Sending::to(&self.plugins);
                 self.pipeline.take(event, &mut sending);
                 if sending.has_sent {
                     self.settle();
@@ -203,7 +236,7 @@ impl Replay {
 
     /// Waits for the plugins, and writes their verdicts.
     fn settle(&mut self) {
-        self.status.workers().iter().for_each(Worker::settle);
+        self.plugins.iter().for_each(|running| running.worker.settle());
         for kept in &self.kept {
             for record in kept.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
                 self.status.verdicts().send(record);
@@ -222,14 +255,10 @@ impl Replay {
     /// Delivers what is left, lets windows close, and writes the last verdicts.
     #[must_use]
     pub fn finish(mut self) -> Arc<Status> {
-        let mut sending = Sending {
-            workers: self.status.workers(),
-            has_sent: false,
-        };
-        self.pipeline.flush(&mut sending);
+        self.pipeline.flush(&mut Sending::to(&self.plugins));
         self.settle();
-        for worker in self.status.workers().iter() {
-            worker.advance(self.last_time.saturating_add(WINDOWS));
+        for running in &self.plugins {
+            running.worker.advance(self.last_time.saturating_add(WINDOWS));
         }
         self.settle();
         self.delivery.finish(PATIENCE);

@@ -1,6 +1,6 @@
-//! SIGTERM and SIGINT as a message.
+//! SIGTERM, SIGINT and SIGHUP as messages.
 use anyhow::Context;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, TrySendError, bounded};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// From now on the two signals no longer end the process; the first one arrives in the channel instead. A second one ends
@@ -37,5 +37,33 @@ pub fn stop_requests() -> anyhow::Result<Receiver<&'static str>> {
         .name("signals".into())
         .spawn(wait)
         .context("cannot start a thread for signals")?;
+    Ok(receive)
+}
+
+/// From now on SIGHUP no longer ends the process, and arrives in the channel instead.
+///
+/// # Errors
+/// If the signal cannot be caught.
+pub fn hangups() -> anyhow::Result<Receiver<()>> {
+    let (send, receive) = bounded(1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut hangup = {
+        let _inside = runtime.enter();
+        signal(SignalKind::hangup())?
+    };
+    let wait = move || {
+        runtime.block_on(async move {
+            while hangup.recv().await.is_some() {
+                // One that waits already says the same.
+                if let Err(TrySendError::Disconnected(())) = send.try_send(()) {
+                    return;
+                }
+            }
+        });
+    };
+    std::thread::Builder::new()
+        .name("hangups".into())
+        .spawn(wait)
+        .context("cannot start a thread for SIGHUP")?;
     Ok(receive)
 }

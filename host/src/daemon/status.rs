@@ -1,26 +1,23 @@
 //! What can be seen of a running daemon: the numbers of /metrics, the answer to /plugins, the screen.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::bill::{bill, refusals};
 use super::collector::{Progress, Published};
-use super::plugins::Running;
-use super::reporter::Shared;
+use super::keeper::Seen;
+use super::roster::{Roster, Running, mode};
 use crate::clock;
 use crate::http::Source;
-use crate::metrics::{Books, Build, Histogram, Plugin, Refusals, Scrape, StageName, Usage};
-use crate::plugin::{CALL_TIME_BOUNDS, Identity, PluginStats, Refusal, Worker};
+use crate::metrics::{Books, Build, Scrape, StageName, Usage};
 use crate::summary::Summary;
 use crate::verdict;
 
 /// Everything that is shown, or the way to it.
 pub struct Status {
     published: Published,
-    workers: Arc<Vec<Worker>>,
-    reported: Vec<Shared>,
-    refused: Vec<Refusal>,
+    roster: Roster,
+    seen: Seen,
     verdicts: verdict::Sink,
     started: u64,
     is_ready: AtomicBool,
@@ -29,28 +26,21 @@ pub struct Status {
 impl Status {
     /// The status of a daemon that is being started.
     #[must_use]
-    pub fn new(published: Published, running: Running, verdicts: verdict::Sink) -> Status {
-        let Running {
-            workers,
-            reported,
-            refused,
-        } = running;
-        let (started, is_ready) = (clock::now(), AtomicBool::new(false));
+    pub fn new(published: Published, roster: Roster, seen: Seen, verdicts: verdict::Sink) -> Status {
         Status {
             published,
-            workers: Arc::new(workers),
-            reported,
-            refused,
+            roster,
+            seen,
             verdicts,
-            started,
-            is_ready,
+            started: clock::now(),
+            is_ready: AtomicBool::new(false),
         }
     }
 
     /// The plugins.
     #[must_use]
-    pub fn workers(&self) -> &Arc<Vec<Worker>> {
-        &self.workers
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// The verdicts' way out.
@@ -71,15 +61,6 @@ impl Status {
         self.published.read()
     }
 
-    /// Each plugin, how it is doing, and the CPU time of its thread in seconds.
-    pub fn each(&self) -> impl Iterator<Item = (&Identity, PluginStats, f64)> {
-        let reported = self.reported.iter().map(|shared| shared.lock().cpu_seconds);
-        self.workers
-            .iter()
-            .zip(reported)
-            .map(|(worker, cpu)| (&*worker.plugin().identity, worker.stats(), cpu))
-    }
-
     /// The figures at the end of a run.
     #[must_use]
     pub fn summary(&self) -> Summary {
@@ -92,8 +73,10 @@ impl Status {
                 ("enrich", progress.enrich),
             ],
             plugins: self
-                .each()
-                .map(|(identity, stats, _)| (identity.name.clone(), stats))
+                .roster
+                .active()
+                .iter()
+                .map(|running| (running.name.clone(), running.worker.stats()))
                 .collect(),
             verdicts: (verdicts.written, verdicts.dropped.values().sum()),
         }
@@ -103,40 +86,19 @@ impl Status {
     pub fn set_ready(&self) {
         self.is_ready.store(true, Ordering::Relaxed);
     }
-
-    fn plugin(worker: &Worker, shared: &Shared) -> Plugin {
-        let identity = &worker.plugin().identity;
-        let stats = worker.stats();
-        let mut reported = shared.lock();
-        Plugin {
-            name: identity.name.clone(),
-            version: identity.version.clone(),
-            digest: identity.digest.clone(),
-            queue_events: worker.queue_events(),
-            lag: reported.lag.clone(),
-            calls: calls(&stats),
-            cpu_seconds: reported.cpu_seconds,
-            memory_bytes: stats.memory_bytes,
-            memory_high_water_bytes: stats.memory_peak_bytes,
-            quarantined: stats.status == crate::plugin::Status::Quarantined,
-            books: stats.stage,
-            failures: stats.failures,
-            series: reported.families.series(),
-            refused_series: reported.families.refused_series(),
-            refused_samples: reported.families.refused_samples(),
-            verdicts: reported.verdicts.clone(),
-            families: reported.families.snapshot(Instant::now()),
-            ..Plugin::default()
-        }
-    }
 }
 
-fn calls(stats: &PluginStats) -> Histogram {
-    Histogram::counted(
-        &CALL_TIME_BOUNDS,
-        &stats.on_batch.buckets,
-        clock::seconds(stats.on_batch.total_ns),
-    )
+fn described(running: &Running) -> Value {
+    let plugin = running.worker.plugin();
+    json!({
+        "plugin": &*plugin.identity,
+        "mode": mode(running.role),
+        "description": plugin.manifest.description,
+        "stats": running.worker.stats(),
+        "series": running.reported.lock().families.series(),
+        "reloads": running.reloads.counts(),
+        "queue_batches": running.worker.queue_len(),
+    })
 }
 
 impl Source for Status {
@@ -168,39 +130,20 @@ impl Source for Status {
             processes: progress.processes,
             containers: progress.containers,
             verdicts: self.verdicts.verdicts(),
-            refusals: Refusals {
-                files: self.refused.len() as u64,
-                ..Refusals::default()
-            },
-            plugins: self
-                .workers
-                .iter()
-                .zip(&self.reported)
-                .map(|(w, shared)| Self::plugin(w, shared))
-                .collect(),
+            plugins: self.roster.active().iter().map(|running| bill(running)).collect(),
+            refusals: refusals(&self.seen.directory()),
         }
     }
 
     fn plugins(&self) -> Value {
-        let running: Vec<Value> = self
-            .workers
-            .iter()
-            .map(|worker| {
-                let plugin = worker.plugin();
-                json!({
-                    "plugin": &*plugin.identity,
-                    "description": plugin.manifest.description,
-                    "stats": worker.stats(),
-                    "queue_batches": worker.queue_len(),
-                })
-            })
+        let running = self.roster.all();
+        let running: Vec<Value> = running.iter().map(|running| described(running)).collect();
+        let directory = self.seen.directory();
+        let refused = directory.refused.iter();
+        let refused: Vec<Value> = refused
+            .map(|(file, reason)| json!({ "file": file.display().to_string(), "reason": reason }))
             .collect();
-        let refused: Vec<Value> = self
-            .refused
-            .iter()
-            .map(|refusal| json!({ "file": refusal.file.display().to_string(), "reason": refusal.why.to_string() }))
-            .collect();
-        json!({ "running": running, "refused": refused })
+        json!({ "running": running, "refused": refused, "directory_away": directory.away })
     }
 
     fn readiness(&self) -> Result<(), String> {

@@ -140,7 +140,7 @@ fn reloads(plugins: &[Plugin], page: &mut Page<'_>) -> fmt::Result {
     let help = "Attempts to exchange a running plugin for another version or configuration, by outcome. After `failed` the \
                 old one goes on.";
     page.counters(("vespid_plugin_reloads", None, help), outcomes)?;
-    let help = "Time of the last reload, from the start of loading to the exchange, or to its failure.";
+    let help = "Time of the last reload, from the start of loading to the exchange.";
     page.gauges(
         ("vespid_plugin_last_reload", Some(Unit::Seconds), help),
         each(plugins, |plugin| plugin.reloads.last_seconds),

@@ -7,7 +7,6 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModif
 
 mod columns;
 mod draw;
-pub mod live;
 mod plain;
 mod rates;
 pub mod text;

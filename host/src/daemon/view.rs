@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use vespid_ebpf::Kind;
 
-use super::{Losses, PluginLine, RateLine, VerdictLine, View};
+use super::node;
+use super::roster::{Running, mode};
+use super::status::Status;
 use crate::bytes::Bytes;
 use crate::clock;
 use crate::config::Config;
-use crate::daemon::node;
-use crate::daemon::status::Status;
+use crate::control::view::{Losses, PluginLine, RateLine, VerdictLine, View};
 use crate::ledger::Stage;
 use crate::logging::Tail;
-use crate::plugin::{self, PluginStats};
+use crate::plugin;
 use crate::verdict::{severity_name, time_of_day};
 
 /// Makes views of one daemon.
@@ -65,19 +66,7 @@ impl Live {
                 ..RateLine::default()
             }
         });
-        let plugins = self.status.each().zip(self.status.workers().iter());
-        let plugins: Vec<PluginLine> = plugins
-            .map(|((identity, stats, cpu_seconds), worker)| PluginLine {
-                queue_events: worker.queue_events(),
-                // With nothing to do, a plugin is behind nothing.
-                lag_seconds: if worker.queue_events() == 0 || stats.last_event == 0 {
-                    0.0
-                } else {
-                    clock::seconds(clock::now().saturating_sub(stats.last_event))
-                },
-                ..plugin_line(identity, &stats, cpu_seconds)
-            })
-            .collect();
+        let roster = self.status.roster().all();
         let recent = self.status.verdicts().recent();
         let verdicts = recent.iter().rev().take(20).map(|summary| VerdictLine {
             time: time_of_day(summary.time),
@@ -91,7 +80,7 @@ impl Live {
             up: Duration::from_nanos(clock::now().saturating_sub(self.status.started())),
             urls: self.urls.clone(),
             rates: kinds.collect(),
-            plugins,
+            plugins: roster.iter().map(|running| plugin_line(running)).collect(),
             verdicts: verdicts.collect(),
             processes: usize::try_from(progress.processes.entries).unwrap_or(usize::MAX),
             verdict_file: self.verdict_file.clone(),
@@ -100,10 +89,14 @@ impl Live {
     }
 }
 
-fn plugin_line(identity: &plugin::Identity, stats: &PluginStats, cpu_seconds: f64) -> PluginLine {
+fn plugin_line(running: &Running) -> PluginLine {
+    let (plugin, stats) = (running.worker.plugin(), running.worker.stats());
+    let queue_events = running.worker.queue_events();
+    let reported = running.reported.lock();
     PluginLine {
-        name: identity.name.clone(),
-        version: identity.version.clone(),
+        name: running.name.clone(),
+        version: plugin.identity.version.clone(),
+        mode: mode(running.role),
         state: match stats.status {
             plugin::Status::Running => "running",
             plugin::Status::Backoff => "backing off",
@@ -112,13 +105,23 @@ fn plugin_line(identity: &plugin::Identity, stats: &PluginStats, cpu_seconds: f6
         .to_owned(),
         events: stats.stage.left.iter().sum(),
         guest_ns: stats.on_batch.total_ns,
-        cpu_seconds,
+        cpu_seconds: reported.cpu_seconds,
         memory_bytes: stats.memory_bytes,
         memory_peak_bytes: stats.memory_peak_bytes,
+        queue_events,
+        // With nothing to do, a plugin is behind nothing.
+        lag_seconds: if queue_events == 0 || stats.last_event == 0 {
+            0.0
+        } else {
+            clock::seconds(clock::now().saturating_sub(stats.last_event))
+        },
         dropped: stats.stage.total_dropped(),
         verdicts: stats.verdicts,
+        series: reported.families.series() as u64,
+        reloads: running.reloads.counts().swapped,
         restarts: stats.restarts,
-        last_failure: stats.last_failure.clone(),
+        state_bytes: stats.state_bytes,
+        last_failure: stats.last_failure,
         ..PluginLine::default()
     }
 }
