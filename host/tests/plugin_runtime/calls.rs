@@ -56,7 +56,7 @@ fn a_report_that_breaks_a_rule_is_refused_by_that_rule() {
     check(
         "bad-metric",
         "bad_report",
-        "belongs to metric 99, and the manifest has 5",
+        "belongs to metric 99, and the manifest has 6",
     );
     check(
         "bad-labels",
@@ -125,7 +125,7 @@ fn the_guest_sees_its_own_losses_over_shared_columns() {
             },
         )
         .expect("it counts");
-    assert_eq!(report.values, [0.0, 5.0, 3.0, 4.0, 5.0]);
+    assert_eq!(report.values, [0.0, 5.0, 3.0, 4.0, 5.0, 5.0]);
 }
 
 #[test]
@@ -137,12 +137,12 @@ fn series_ids_are_good_for_the_life_of_an_instance_and_not_longer() {
             .expect("it counts")
             .series
             .len(),
-        5
+        6
     );
     let second = instance.on_batch(&opens(2, 1), NO_LOSS).expect("it counts");
     assert!(second.series.is_empty());
-    assert_eq!(second.ids, [0, 1, 2, 3, 4]);
-    assert_eq!(instance.tick(9).expect("it ticks").ids, [5, 6]);
+    assert_eq!(second.ids, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(instance.tick(9).expect("it ticks").ids, [6, 7]);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 mod calls;
 mod compile;
 mod cost;
-mod directory;
 mod refusals;
 mod support;
+mod swap;
 mod worker;

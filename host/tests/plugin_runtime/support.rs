@@ -7,7 +7,7 @@ use serde_json::Value;
 use vespid::interface::vespid::plugin::describe::Manifest;
 use vespid::interface::vespid::plugin::events::{Batch, Containers, Execs, Header, Lost, Opens, Processes, Strings};
 use vespid::interface::vespid::plugin::reports::Report;
-use vespid::plugin::{Delivery, Engine, Identity, Limits, Plugin, Sink};
+use vespid::plugin::{Delivery, Engine, Failure, Identity, Limits, Plugin, Sink, Worker};
 use vespid::verdict::Cause;
 use vespid_ebpf::Kind;
 
@@ -53,6 +53,31 @@ pub(crate) fn zoo() -> Plugin {
     static ZOO: OnceLock<Plugin> = OnceLock::new();
     ZOO.get_or_init(|| Plugin::load(engine(), &zoo_file(), &small_limits()).expect("the zoo is a plugin"))
         .clone()
+}
+
+/// The zoo with other words in its statics: another version, or a worse description of itself.
+pub(crate) fn altered(words: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = std::fs::read(zoo_file()).expect("the zoo");
+    for (word, other) in words {
+        assert_eq!(word.len(), other.len(), "{word} and {other} are of one length");
+        let found: Vec<usize> = (0..=bytes.len() - word.len())
+            .filter(|at| bytes[*at..].starts_with(word.as_bytes()))
+            .collect();
+        assert_eq!(found.len(), 1, "the zoo says {word} once");
+        bytes[found[0]..found[0] + word.len()].copy_from_slice(other.as_bytes());
+    }
+    bytes
+}
+
+/// Another version of the zoo.
+pub(crate) fn zoo_version(version: &str) -> Plugin {
+    let bytes = altered(&[("version:1.2.3", &format!("version:{version}"))]);
+    Plugin::from_bytes(engine(), &zoo_file(), &bytes, &small_limits()).expect("the zoo is a plugin")
+}
+
+/// A worker for the zoo.
+pub(crate) fn spawn(json: &str, sink: Box<dyn Sink>) -> Worker {
+    Worker::spawn(zoo(), config(json), None, sink).expect("it starts")
 }
 
 /// A batch of `rows` opens, the first with sequence number `first`.
@@ -195,18 +220,33 @@ struct Listener {
     permits: Option<crossbeam_channel::Receiver<()>>,
 }
 
+impl Listener {
+    fn say(&self, line: String) {
+        self.heard.0.lock().expect("nobody panics with it").push(line);
+    }
+}
+
 impl Sink for Listener {
     fn started(&mut self, _: &Identity, manifest: &Manifest) {
         self.metrics = manifest.metrics.iter().map(|metric| metric.name.clone()).collect();
         self.series.clear();
-        self.heard
-            .0
-            .lock()
-            .expect("nobody panics with it")
-            .push("started".into());
+        self.say("started".into());
     }
 
-    fn apply(&mut self, _: &Identity, _: Cause<'_>, report: Report) {
+    fn adopt(&mut self, plugin: &Plugin) -> Result<(), String> {
+        self.say(format!("adopted {}", plugin.identity.version));
+        Ok(())
+    }
+
+    fn missed(&mut self, events: u64, from: u64, to: u64) {
+        self.say(format!("missed {events} from {from} to {to}"));
+    }
+
+    fn quarantined(&mut self, plugin: &Identity, _: u64, failure: &Failure) {
+        self.say(format!("quarantined {}: {}", plugin.name, failure.reason()));
+    }
+
+    fn apply(&mut self, _: &Identity, _: u64, _: Cause<'_>, report: Report) {
         let mut lines: Vec<String> = report
             .verdicts
             .iter()

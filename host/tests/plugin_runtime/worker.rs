@@ -3,16 +3,25 @@ use crossbeam_channel::bounded;
 use vespid::plugin::{Delivery, PluginStats, Status, Worker};
 use vespid_ebpf::Kind;
 
-use crate::support::{Heard, MS, SECOND, at, config, execs, opens, zoo};
+use crate::support::{Heard, MS, SECOND, at, execs, opens, spawn};
 
 /// Sends all deliveries, waiting for room, and ends the worker.
 fn run(json: &str, deliveries: impl IntoIterator<Item = Delivery>, end: Option<u64>) -> (PluginStats, Heard) {
     let heard = Heard::default();
-    let worker = Worker::spawn(zoo(), config(json), heard.sink()).expect("it starts");
+    let worker = spawn(json, heard.sink());
     deliveries.into_iter().for_each(|delivery| worker.send(delivery));
-    let stats = worker.finish(end);
+    worker.settle();
+    if let Some(end) = end {
+        worker.advance(end);
+    }
+    let stats = finish(&worker);
     assert!(stats.stage.is_closed(), "{:?}", stats.stage);
     (stats, heard)
+}
+
+fn finish(worker: &Worker) -> PluginStats {
+    worker.finish();
+    worker.stats()
 }
 
 fn dropped(stats: &PluginStats, reason: &str) -> u64 {
@@ -85,7 +94,7 @@ fn five_failures_in_an_hour_are_not() {
 fn a_full_queue_drops_counts_and_tells() {
     let (permit, permits) = bounded(0);
     let heard = Heard::default();
-    let worker = Worker::spawn(zoo(), config("{}"), heard.slow_sink(permits)).expect("it starts");
+    let worker = spawn("{}", heard.slow_sink(permits));
     // Four fit into the queue, and one more once the thread has taken the first; then the sink is stuck.
     let first = (0..20)
         .filter(|at_seq| worker.offer(at(SECOND, opens(1 + at_seq, 1))))
@@ -102,7 +111,7 @@ fn a_full_queue_drops_counts_and_tells() {
         std::thread::yield_now();
     }
     drop(permit);
-    let stats = worker.finish(None);
+    let stats = finish(&worker);
     assert!(stats.stage.is_closed());
     assert_eq!(stats.stage.entered[Kind::Open.index()], 21 + late);
     assert_eq!(
@@ -179,15 +188,15 @@ fn a_trap_in_a_tick_is_a_failure_like_any_other() {
 #[test]
 fn a_spinning_plugin_does_not_hold_up_its_neighbour() {
     let (heard, neighbour) = (Heard::default(), Heard::default());
-    let spinner = Worker::spawn(zoo(), config(r#"{"batch": "spin"}"#), heard.sink()).expect("it starts");
-    let worker = Worker::spawn(zoo(), config("{}"), neighbour.sink()).expect("it starts");
+    let spinner = spawn(r#"{"batch": "spin"}"#, heard.sink());
+    let worker = spawn("{}", neighbour.sink());
     for batch in 0..3 {
         let delivery = at(batch * SECOND, opens(1 + batch, 1));
         assert!(spinner.offer(delivery.clone()));
         worker.send(delivery);
     }
-    assert_eq!(worker.finish(None).stage.left[Kind::Open.index()], 3);
-    let stats = spinner.finish(None);
+    assert_eq!(finish(&worker).stage.left[Kind::Open.index()], 3);
+    let stats = finish(&spinner);
     assert!(stats.stage.is_closed());
     assert_eq!(dropped(&stats, "deadline"), 3);
 }

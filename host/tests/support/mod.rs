@@ -1,4 +1,6 @@
 //! One door for tests that need a whole daemon on a live kernel.
+//!
+//! Each daemon has a folder of its own for all that it keeps, so that many can run at the same time.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -11,9 +13,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The built components.
 pub fn plugins() -> PathBuf {
@@ -26,6 +31,16 @@ pub fn plugins() -> PathBuf {
         "no plugins in {directory:?}: run `cargo xtask build` first"
     );
     directory
+}
+
+/// The guest that misbehaves on demand.
+pub fn zoo() -> PathBuf {
+    let file = std::env::var_os("VESPID_ZOO").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/zoo/zoo.wasm"),
+        PathBuf::from,
+    );
+    assert!(file.exists(), "no zoo at {file:?}: run `cargo xtask build` first");
+    file
 }
 
 /// Whether live events can be had here; says aloud if not, and fails if they must be had.
@@ -42,9 +57,24 @@ pub fn is_live() -> bool {
     false
 }
 
-/// The program under test.
+/// Where all tests keep compiled code: each component is compiled once.
+pub fn code() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("code")
+}
+
+/// The program under test, which leaves the machine's directories alone.
 pub fn vespid() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_vespid"))
+    static CONFIG: OnceLock<PathBuf> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vespid-{}.toml", env!("CARGO_CRATE_NAME")));
+        let code = code();
+        let text = format!("[plugins]\ncache = {code:?}\n[state]\ndirectory = \"\"\n[control]\nsocket = \"\"\n");
+        std::fs::write(&file, text).expect("a configuration");
+        file
+    });
+    let mut vespid = Command::new(env!("CARGO_BIN_EXE_vespid"));
+    vespid.env("VESPID_CONFIG", config);
+    vespid
 }
 
 /// An address that nobody listens on.
@@ -54,11 +84,36 @@ pub fn free_address() -> SocketAddr {
         .expect("a free port")
 }
 
+/// Status and body of a GET.
+pub fn get(address: SocketAddr, path: &str, accept: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: vespid\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8(answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
 /// A running daemon; killed when dropped.
 pub struct Daemon {
     child: Child,
     pub address: SocketAddr,
-    pub directory: tempfile::TempDir,
+    pub directory: Arc<TempDir>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub said: String,
 }
 
 impl Daemon {
@@ -69,18 +124,34 @@ impl Daemon {
 
     /// Like [`Daemon::start`], with the plugins of a directory.
     pub fn start_with(plugins: &Path, extra: &[&str]) -> Daemon {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let mut args = vec!["--plugins", plugins.to_str().expect("a name")];
+        args.extend(extra);
+        Daemon::start_in(directory, "", &args)
+    }
+
+    /// Starts a daemon that keeps everything in `directory`, where one may have run before, and waits until it is ready.
+    /// Its configuration is what takes it there, and `more`.
+    pub fn start_in(directory: Arc<TempDir>, more: &str, extra: &[&str]) -> Daemon {
         let address = free_address();
+        let home = directory.path();
+        let config = format!(
+            "plugins.directory = {plugins:?}\nplugins.cache = {cache:?}\nstate.directory = {state:?}\n\
+             control.socket = {socket:?}\nverdicts.file = {verdicts:?}\nhttp.listen = \"{address}\"\n{more}",
+            plugins = home.join("plugins"),
+            cache = code(),
+            state = home.join("state"),
+            socket = home.join("control.sock"),
+            verdicts = home.join("verdicts.jsonl"),
+        );
+        std::fs::write(home.join("vespid.toml"), config).expect("a configuration");
         let child = vespid()
-            .args(["run", "--no-screen", "--listen", &address.to_string()])
-            .arg("--plugins")
-            .arg(plugins)
-            .arg("--verdicts")
-            .arg(directory.path().join("verdicts.jsonl"))
+            .args(["run", "--no-screen", "--config"])
+            .arg(home.join("vespid.toml"))
             .args(extra)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(std::fs::File::create(directory.path().join("log")).expect("a log file"))
+            .stderr(std::fs::File::create(home.join("log")).expect("a log file"))
             .spawn()
             .expect("vespid starts");
         let mut daemon = Daemon {
@@ -110,19 +181,28 @@ impl Daemon {
 
     /// Status and body of a GET.
     pub fn get(&self, path: &str, accept: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: vespid\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
-        )
-        .ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8(answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some((status, body.to_owned()))
+        get(self.address, path, accept)
+    }
+
+    /// What /plugins shows.
+    pub fn plugins(&self) -> Value {
+        let (_, body) = self.get("/plugins", "*/*").expect("an answer");
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    /// `vespid ctl …`.
+    pub fn ctl(&self, words: &[&str]) -> Done {
+        let done = vespid()
+            .args(["ctl", "--socket"])
+            .arg(self.directory.path().join("control.sock"))
+            .args(words)
+            .output()
+            .expect("vespid runs");
+        Done {
+            code: done.status.code().unwrap_or(-1),
+            out: String::from_utf8(done.stdout).expect("text"),
+            said: String::from_utf8(done.stderr).expect("text"),
+        }
     }
 
     pub fn metrics(&self) -> Metrics {
@@ -165,10 +245,14 @@ impl Daemon {
         }
     }
 
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        kill_process(pid, signal).expect("a running daemon");
+    }
+
     /// Ends the daemon as systemd would, and returns its exit code and what it said.
     pub fn stop(mut self) -> (i32, String, Vec<Value>) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a running daemon");
+        self.signal(Signal::TERM);
         let status = self.child.wait().expect("a child");
         (status.code().unwrap_or(-1), self.log(), self.verdicts())
     }
