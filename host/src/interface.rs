@@ -7,4 +7,6 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "plugin",
     ownership: Owning,
+    // A plugin may call the daemon only so often.
+    imports: { default: trappable },
 });

@@ -51,6 +51,7 @@ const ANIMALS: &[(&str, &str, Outcome)] = &[
     ("", "batch = 'recurse'", Fails("trap")),
     ("", "batch = 'allocate'", Fails("memory")),
     ("", "batch = 'error'", Fails("error_returned")),
+    ("", "batch = 'chatter'", Fails("host_calls")),
     ("", "batch = 'bad-row'", Fails("bad_report")),
     ("", "batch = 'no-table'", Fails("bad_report")),
     ("", "batch = 'bad-series'", Fails("bad_report")),

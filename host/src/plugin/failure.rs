@@ -3,7 +3,7 @@ use std::fmt;
 
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
-use super::limits::OutOfMemory;
+use super::limits::{OutOfMemory, TooManyHostCalls};
 use super::report::BadReport;
 use crate::bytes::Bytes;
 
@@ -25,6 +25,9 @@ pub enum Failure {
     /// It handed over more than one call may.
     #[error("returned too much: {0}")]
     Oversized(String),
+    /// It called the daemon more often than one call may.
+    #[error("calls the daemon too often: {0}")]
+    HostCalls(String),
     /// It returned an error of its own accord.
     #[error("returned an error: {0}")]
     ErrorReturned(String),
@@ -45,6 +48,7 @@ impl Failure {
             Failure::Deadline(_) => "deadline",
             Failure::Memory(_) => "memory",
             Failure::Oversized(_) => "oversized",
+            Failure::HostCalls(_) => "host_calls",
             Failure::ErrorReturned(_) => "error_returned",
             Failure::BadReport(_) => "bad_report",
             Failure::Poisoned => "poisoned",
@@ -60,6 +64,8 @@ impl Failure {
         let message = printable(&format!("{}{backtrace}", error.root_cause()), MESSAGE_BYTES);
         if error.is::<OutOfMemory>() {
             Failure::Memory(message)
+        } else if error.is::<TooManyHostCalls>() {
+            Failure::HostCalls(message)
         } else if message.starts_with("too much data") {
             // wasmtime keeps the type of this error to itself.
             Failure::Oversized(message)

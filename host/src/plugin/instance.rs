@@ -13,7 +13,7 @@ use crate::interface::{self, exports::vespid::plugin::guest::Restored};
 use super::component::Code;
 use super::engine::epochs;
 use super::failure::Failure;
-use super::limits::{Limits, Quota};
+use super::limits::{HostCalls, Limits, Quota};
 use super::log::LogGate;
 use super::report::SeriesTable;
 use super::view::BatchView;
@@ -23,6 +23,7 @@ pub(super) struct Tenant {
     /// Name in the log.
     pub(super) plugin: String,
     pub(super) log: Arc<LogGate>,
+    pub(super) host_calls: HostCalls,
     quota: Quota,
 }
 
@@ -57,6 +58,7 @@ impl Instance {
         let tenant = Tenant {
             plugin: manifest.name.clone(),
             log,
+            host_calls: HostCalls::new(&limits),
             quota: Quota::new(&limits),
         };
         let mut store = Store::new(code.engine(), tenant);
@@ -174,6 +176,7 @@ impl Instance {
             return Err(Failure::Poisoned);
         }
         self.store.set_epoch_deadline(epochs(time));
+        self.store.data_mut().host_calls.reset();
         let result = call(&self.exports, &mut self.store);
         self.is_poisoned = result.is_err();
         result.map_err(|error| Failure::from_call(&error))

@@ -26,6 +26,8 @@ pub struct Limits {
     pub verdicts_per_second: u32,
     /// Lines of log a second, in the long run and at once.
     pub log_lines_per_second: u32,
+    /// Calls to the daemon that the plugin may make within one call to it.
+    pub host_calls: u32,
     /// Batches that may wait for the plugin.
     pub queue_len: usize,
     /// Failures within [`Limits::failure_window`] after which the plugin is quarantined.
@@ -47,6 +49,7 @@ impl Default for Limits {
             snapshot_every: Duration::from_secs(60),
             verdicts_per_second: 100,
             log_lines_per_second: 100,
+            host_calls: 20_000,
             queue_len: 64,
             failures: 5,
             failure_window: Duration::from_secs(60),
@@ -70,6 +73,43 @@ pub(super) struct Quota {
 pub(super) struct OutOfMemory {
     asked: usize,
     max: usize,
+}
+
+/// How often the daemon may still be called within one call to a plugin.
+#[derive(Debug)]
+pub(super) struct HostCalls {
+    max: u32,
+    left: u32,
+}
+
+/// The daemon was called too often.
+#[derive(Debug, thiserror::Error)]
+#[error("it may call the daemon {max} times within one call")]
+pub(super) struct TooManyHostCalls {
+    max: u32,
+}
+
+impl HostCalls {
+    pub(super) fn new(limits: &Limits) -> HostCalls {
+        HostCalls {
+            max: limits.host_calls,
+            left: limits.host_calls,
+        }
+    }
+
+    /// Another call to the plugin begins.
+    pub(super) fn reset(&mut self) {
+        self.left = self.max;
+    }
+
+    /// The plugin calls the daemon.
+    pub(super) fn take(&mut self) -> Result<(), TooManyHostCalls> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Err(TooManyHostCalls { max: self.max });
+        };
+        self.left = left;
+        Ok(())
+    }
 }
 
 impl Quota {

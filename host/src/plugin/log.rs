@@ -49,9 +49,10 @@ impl LogGate {
 }
 
 impl Host for Tenant {
-    fn log(&mut self, level: Level, message: String) {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.host_calls.take()?;
         if !self.log.admit(Instant::now()) {
-            return;
+            return Ok(());
         }
         let plugin = self.plugin.as_str();
         let message = printable(&message, LINE_BYTES);
@@ -61,6 +62,7 @@ impl Host for Tenant {
             Level::Info => tracing::info!(plugin, "{message}"),
             Level::Debug => tracing::debug!(plugin, "{message}"),
         }
+        Ok(())
     }
 }
 

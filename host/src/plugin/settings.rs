@@ -74,7 +74,7 @@ const fn key(name: &'static str, least: i64, most: i64, set: fn(&mut Settings, u
 }
 
 /// All of them. A report must have room for a manifest, which is subject to the same limit.
-const KEYS: [Key; 13] = [
+const KEYS: [Key; 14] = [
     key("deadline_ms", 1, 1_000 * DAY_S, |to, n| {
         to.limits.call_time = Duration::from_millis(n)
     }),
@@ -99,6 +99,7 @@ const KEYS: [Key; 13] = [
     key("log_lines_per_second", 1, 1 << 30, |to, n| {
         to.limits.log_lines_per_second = rate(n)
     }),
+    key("host_calls", 1, 1 << 30, |to, n| to.limits.host_calls = rate(n)),
     key("max_series", 1, 1 << 20, |to, n| to.series.series = size(n)),
     key("series_idle_s", 1, 365 * DAY_S, |to, n| {
         to.series.idle = Duration::from_secs(n)

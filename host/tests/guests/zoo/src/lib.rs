@@ -252,6 +252,9 @@ fn misbehave(act: &str, batch: &Batch, state: &mut State) -> Result<Report, Stri
         "error" => return Err("not today\u{1b}[31m".into()),
         "idle" => {}
         "flood" => (0..10_000).for_each(|line| log(Level::Info, &format!("line {line}\n\u{1b}[31mforged"))),
+        "chatter" => loop {
+            log(Level::Debug, "");
+        },
         "bad-row" => report.verdicts.push(verdict(Some(Row::Open(u32::MAX)), "out of range")),
         "no-table" => report.verdicts.push(verdict(Some(Row::Connection(0)), "no such table")),
         "bad-series" => (report.ids, report.values) = (vec![1_000_000], vec![1.0]),
