@@ -282,3 +282,22 @@ fn without_privileges_it_says_which_are_missing() {
     assert_eq!(done.status.code(), Some(3), "{said}");
     assert!(said.contains("CAP_BPF") && said.contains("CAP_PERFMON"), "{said}");
 }
+
+#[test]
+fn only_the_collectors_thread_keeps_privileges() {
+    if !is_live() {
+        return;
+    }
+    let daemon = Daemon::start(&[]);
+    let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
+    let privileged: Vec<String> = tasks
+        .filter_map(|task| {
+            let task = task.ok()?.path();
+            let status = fs::read_to_string(task.join("status")).ok()?;
+            let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+            let name = fs::read_to_string(task.join("comm")).ok()?;
+            (effective.trim() != "0000000000000000").then(|| name.trim().to_owned())
+        })
+        .collect();
+    assert_eq!(privileged, ["collector"]);
+}

@@ -77,7 +77,6 @@ pub struct Daemon {
     stop: Arc<AtomicBool>,
     collector: JoinHandle<anyhow::Result<()>>,
     rest: Rest,
-    delivery: verdict::Delivery,
 }
 
 /// What needs no privileges.
@@ -86,6 +85,7 @@ struct Rest {
     keeper: Keeper,
     server: Http,
     control: Option<Server>,
+    delivery: verdict::Delivery,
 }
 
 /// Where verdicts go, by the configuration's word for it.
@@ -106,8 +106,6 @@ impl Daemon {
     /// [`CannotStart`]; nothing is left running then.
     pub fn start(config: &Config, target: Target) -> Result<Daemon, CannotStart> {
         let hangups = signals::hangups()?;
-        let engine = engine(config)?;
-        let (verdicts, delivery) = verdict::Sink::start(target)?;
         let kernel = Kernel::start(&Settings {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
@@ -133,7 +131,7 @@ impl Daemon {
         let collector = spawn(collector, stop.clone())?;
         let rest = privileges::drop_all()
             .map_err(CannotStart::from)
-            .and_then(|()| Rest::start(config, engine, &origin, published, seating, verdicts, hangups));
+            .and_then(|()| Rest::start(config, target, &origin, published, seating, hangups));
         let rest = match rest {
             Ok(rest) => rest,
             Err(error) => {
@@ -149,12 +147,7 @@ impl Daemon {
             "ready: metrics at http://{}/metrics",
             rest.server.address(),
         );
-        Ok(Daemon {
-            rest,
-            stop,
-            collector,
-            delivery,
-        })
+        Ok(Daemon { rest, stop, collector })
     }
 
     /// What can be seen of it.
@@ -180,17 +173,13 @@ impl Daemon {
     /// # Errors
     /// If the collector failed.
     pub fn stop(self) -> anyhow::Result<Arc<Status>> {
-        let Daemon {
-            stop,
-            collector,
-            rest,
-            delivery,
-        } = self;
+        let Daemon { stop, collector, rest } = self;
         let Rest {
             status,
             keeper,
             server,
             control,
+            delivery,
         } = rest;
         if let Some(control) = control {
             control.stop();
@@ -212,13 +201,14 @@ impl Daemon {
 impl Rest {
     fn start(
         config: &Config,
-        engine: Engine,
+        target: Target,
         origin: &Origin,
         published: Published,
         seating: Seating,
-        verdicts: verdict::Sink,
         hangups: Receiver<()>,
     ) -> Result<Rest, CannotStart> {
+        let engine = engine(config)?;
+        let (verdicts, delivery) = verdict::Sink::start(target)?;
         let (roster, seen) = (Roster::default(), Seen::default());
         let status = Status::new(published, roster.clone(), seen.clone(), verdicts.clone());
         let status = Arc::new(status);
@@ -255,6 +245,7 @@ impl Rest {
             keeper,
             server,
             control,
+            delivery,
         })
     }
 }

@@ -3,6 +3,8 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, TrySendError, bounded};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::privileges;
+
 /// From now on the two signals no longer end the process; the first one arrives in the channel instead. A second one ends
 /// it at once, so that a drain that hangs can be cut short.
 ///
@@ -16,6 +18,7 @@ pub fn stop_requests() -> anyhow::Result<Receiver<&'static str>> {
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
     let wait = move || {
+        without_privileges();
         runtime.block_on(async move {
             for attempt in 0.. {
                 let name = tokio::select! {
@@ -52,6 +55,7 @@ pub fn hangups() -> anyhow::Result<Receiver<()>> {
         signal(SignalKind::hangup())?
     };
     let wait = move || {
+        without_privileges();
         runtime.block_on(async move {
             while hangup.recv().await.is_some() {
                 // One that waits already says the same.
@@ -66,4 +70,11 @@ pub fn hangups() -> anyhow::Result<Receiver<()>> {
         .spawn(wait)
         .context("cannot start a thread for SIGHUP")?;
     Ok(receive)
+}
+
+/// These threads are started before the daemon gives its privileges up, and need none.
+fn without_privileges() {
+    if let Err(error) = privileges::drop_all() {
+        tracing::warn!("a thread that waits for signals keeps its privileges: {error:#}");
+    }
 }
