@@ -133,6 +133,11 @@ impl Daemon {
     /// Starts a daemon that keeps everything in `directory`, where one may have run before, and waits until it is ready.
     /// Its configuration is what takes it there, and `more`.
     pub fn start_in(directory: Arc<TempDir>, more: &str, extra: &[&str]) -> Daemon {
+        Daemon::start_program(vespid(), directory, more, extra)
+    }
+
+    /// Like [`Daemon::start_in`], with the daemon under another name.
+    pub fn start_program(mut program: Command, directory: Arc<TempDir>, more: &str, extra: &[&str]) -> Daemon {
         let address = free_address();
         let home = directory.path();
         let config = format!(
@@ -145,7 +150,7 @@ impl Daemon {
             verdicts = home.join("verdicts.jsonl"),
         );
         std::fs::write(home.join("vespid.toml"), config).expect("a configuration");
-        let child = vespid()
+        let child = program
             .args(["run", "--no-screen", "--config"])
             .arg(home.join("vespid.toml"))
             .args(extra)
