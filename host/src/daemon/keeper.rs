@@ -46,6 +46,8 @@ pub struct Keeping {
     nest: Nest,
     plugins: Plugins,
     seen: Seen,
+    /// Component files left out at the last look.
+    ignored: usize,
 }
 
 impl Keeping {
@@ -57,6 +59,7 @@ impl Keeping {
             nest: Nest::new(),
             plugins,
             seen,
+            ignored: 0,
         }
     }
 
@@ -68,6 +71,21 @@ impl Keeping {
         let look = self.scanner.look();
         let changes = self.nest.reconcile(&look, &mut self.plugins, retry);
         changes.list.iter().for_each(log);
+        if !changes.list.is_empty() {
+            for name in self.nest.lonely_shadows() {
+                tracing::warn!(
+                    plugin = name,
+                    "the shadow has no active plugin of its name to be compared with"
+                );
+            }
+        }
+        let ignored = self.nest.ignored();
+        if std::mem::replace(&mut self.ignored, ignored) != ignored && ignored > 0 {
+            tracing::error!(
+                ignored,
+                "there are too many component files; the last ones by name are not looked at"
+            );
+        }
         let refused = self.nest.refused();
         *self.seen.lock() = Directory {
             refused: refused

@@ -162,14 +162,11 @@ impl Plugins {
         let others = self.roster.active();
         let names: Vec<(String, Vec<String>)> = others
             .iter()
-            .filter(|running| running.name != loaded.plugin.identity.name)
             .map(|running| {
-                let plugin = running.worker.plugin();
-                let metrics = plugin.manifest.metrics.iter();
-                (
-                    running.name.clone(),
-                    metrics.map(|metric| metric.name.clone()).collect(),
-                )
+                let manifest = running.worker.plugin().manifest;
+                // It runs, so its metrics can be exported.
+                let exported = metrics::exported_names(&running.name, &manifest.metrics).unwrap_or_default();
+                (running.name.clone(), exported)
             })
             .collect();
         metrics::clash(&loaded.plugin.identity.name, &loaded.plugin.manifest.metrics, &names)

@@ -15,14 +15,6 @@ const BPF: [Capability; 2] = [Capability::CAP_BPF, Capability::CAP_PERFMON];
 /// Reading /proc of any process.
 const PROC: [Capability; 2] = [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
 
-/// Drops every capability but those to read /proc of any process, for this thread and those it starts from now on.
-///
-/// # Errors
-/// If the kernel refuses.
-pub fn drop_unneeded() -> anyhow::Result<()> {
-    keep_only(&PROC.into_iter().collect())
-}
-
 /// Keeps for the calling thread, and those it starts from now on, only what the collector needs for its whole life:
 /// `CAP_BPF` and `CAP_PERFMON`, to have probes come and go; `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`, to read /proc of
 /// any process. Where the daemon was given `CAP_SYS_ADMIN` in place of the first two, that is kept.
