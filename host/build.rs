@@ -1,4 +1,4 @@
-//! Builds the BPF programs of `host-ebpf`, which the daemon carries inside.
+//! Builds the BPF programs of `host-ebpf`, which the daemon carries inside, and packs what authors of plugins need.
 //!
 //! They need a compiler with a BPF `core` and `bpf-linker`; `cargo xtask setup` finds or installs both and notes where
 //! they are in `toolchain.env`.
@@ -9,6 +9,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+#[path = "build/carried.rs"]
+mod carried;
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -24,6 +27,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not set CARGO_MANIFEST_DIR")?);
     let sources = root.with_file_name("host-ebpf");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
+    carried::write(&out)?;
     let toolchain = toolchain_file()?;
     println!("cargo::rerun-if-changed={}", sources.join("src").display());
     println!("cargo::rerun-if-changed={}", sources.join("Cargo.toml").display());

@@ -24,6 +24,9 @@ pub mod verdict;
 pub mod nest;
 pub mod state;
 
+// What authors of plugins work with.
+pub mod author;
+
 // What puts it together, and what a user meets.
 pub mod cli;
 pub mod config;

@@ -14,6 +14,7 @@ mod compile;
 mod completions;
 mod ctl;
 mod doctor;
+mod plugin;
 mod record;
 mod replay;
 mod run;
@@ -57,9 +58,9 @@ enum Command {
     Ctl(ctl::Args),
     /// Watch a running daemon: its plugins and events, live.
     Top(top::Args),
-    /// Look at plugins.
+    /// Make, build, test and look at plugins.
     #[command(subcommand)]
-    Plugin(PluginCommand),
+    Plugin(plugin::Command),
     /// Look at configurations.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -68,12 +69,6 @@ enum Command {
     /// Compile a component from standard input to standard output, for the daemon that starts this.
     #[command(hide = true)]
     Compile(compile::Args),
-}
-
-#[derive(Debug, Subcommand)]
-enum PluginCommand {
-    /// Load a plugin as `run` would, and say what it is, or why it is refused.
-    Check(checks::PluginArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -210,7 +205,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::main(&args),
         Command::Ctl(args) => ctl::main(&args),
         Command::Top(args) => top::main(&args),
-        Command::Plugin(PluginCommand::Check(args)) => checks::plugin(&args, log),
+        Command::Plugin(command) => plugin::main(&command, log),
         Command::Config(ConfigCommand::Check(args)) => checks::config(&args),
         Command::Config(ConfigCommand::Default) => checks::default_config(),
         Command::Completions(args) => completions::main(&args),

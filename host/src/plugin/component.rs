@@ -15,6 +15,7 @@ use crate::interface;
 use crate::interface::vespid::plugin::describe::{Kinds, Manifest};
 use crate::interface::vespid::plugin::log;
 
+use super::compile::Origin;
 use super::config::{ConfigError, check_keys};
 use super::engine::Engine;
 use super::failure::Failure;
@@ -34,6 +35,8 @@ pub struct Plugin {
     pub manifest: Arc<Manifest>,
     /// JSON Schema of its configuration; `{}` if it has none.
     pub schema: Arc<Value>,
+    /// How its code was come by.
+    pub origin: Origin,
     code: Code,
     pub(super) limits: Arc<Limits>,
     pub(super) log: Arc<LogGate>,
@@ -85,7 +88,7 @@ impl Plugin {
         }
         let interface = inspect(bytes)?;
         let digest = Sha256::digest(bytes).into();
-        let code = Code::new(engine, bytes, &digest)?;
+        let (code, origin) = Code::new(engine, bytes, &digest)?;
         let limits = Arc::new(limits.clone());
         let log = Arc::new(LogGate::new(limits.log_lines_per_second, Instant::now()));
         let manifest = describe(&code, file, &limits, &log)?;
@@ -101,10 +104,22 @@ impl Plugin {
             identity: Arc::new(identity),
             manifest: Arc::new(manifest),
             schema: Arc::new(schema),
+            origin,
             code,
             limits,
             log,
         })
+    }
+
+    /// What a component says about itself, be it acceptable or not.
+    ///
+    /// # Errors
+    /// Why it cannot even be asked.
+    pub fn description(engine: &Engine, file: &Path, bytes: &[u8], limits: &Limits) -> Result<Manifest, Why> {
+        inspect(bytes)?;
+        let (code, _) = Code::new(engine, bytes, &Sha256::digest(bytes).into())?;
+        let log = Arc::new(LogGate::new(limits.log_lines_per_second, Instant::now()));
+        describe(&code, file, &Arc::new(limits.clone()), &log)
     }
 
     /// The tables that it wants.
@@ -170,15 +185,16 @@ fn describe(code: &Code, file: &Path, limits: &Arc<Limits>, log: &Arc<LogGate>) 
 pub(super) struct Code(interface::PluginPre<Tenant>);
 
 impl Code {
-    fn new(engine: &Engine, bytes: &[u8], digest: &[u8; 32]) -> Result<Code, Why> {
+    fn new(engine: &Engine, bytes: &[u8], digest: &[u8; 32]) -> Result<(Code, Origin), Why> {
         let compilation = &engine.compilation;
         let engine = engine.wasmtime();
-        let component = compilation.component(engine, bytes, digest)?;
+        let (component, origin) = compilation.component(engine, bytes, digest)?;
         let mismatch = |error: wasmtime::Error| Why::Interface(format!("{error:#}"));
         let mut linker = Linker::new(engine);
         log::add_to_linker::<_, HasSelf<_>>(&mut linker, |tenant: &mut Tenant| tenant).map_err(mismatch)?;
         let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
-        interface::PluginPre::new(pre).map(Code).map_err(mismatch)
+        let code = interface::PluginPre::new(pre).map(Code).map_err(mismatch)?;
+        Ok((code, origin))
     }
 
     pub(super) fn engine(&self) -> &wasmtime::Engine {

@@ -78,13 +78,7 @@ pub enum ManifestError {
 /// # Errors
 /// What is wrong first.
 pub(super) fn check(manifest: &Manifest) -> Result<Value, ManifestError> {
-    let name = &manifest.name;
-    if name.len() > NAME_CHARS || !is_name(name, '-') {
-        return Err(ManifestError::Name(name.clone()));
-    }
-    if name == "vespid" || name.starts_with("vespid-") {
-        return Err(ManifestError::ReservedName(name.clone()));
-    }
+    check_name(&manifest.name)?;
     if !is_version(&manifest.version) {
         return Err(ManifestError::Version(manifest.version.clone()));
     }
@@ -112,6 +106,20 @@ pub(super) fn check(manifest: &Manifest) -> Result<Value, ManifestError> {
         }
     }
     schema(&manifest.config_schema)
+}
+
+/// Checks the name of a plugin.
+///
+/// # Errors
+/// If it is of another form, or would put the plugin's metrics among the daemon's own.
+pub fn check_name(name: &str) -> Result<(), ManifestError> {
+    if name.len() > NAME_CHARS || !is_name(name, '-') {
+        return Err(ManifestError::Name(name.to_owned()));
+    }
+    if name == "vespid" || name.starts_with("vespid-") {
+        return Err(ManifestError::ReservedName(name.to_owned()));
+    }
+    Ok(())
 }
 
 fn check_metric(metric: &Metric) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //!
 //! A plugin harms only itself. Its file is inspected before it is compiled, its calls have deadlines, its memory and
 //! its reports have limits, its queue is bounded; and whatever it does becomes a number in [`PluginStats`].
+mod anatomy;
 mod compile;
 mod component;
 pub mod config;
@@ -26,8 +27,9 @@ mod swap;
 mod view;
 mod worker;
 
+pub use anatomy::{Anatomy, Sizes};
 pub use compile::{
-    Allowance, Cache, CacheError, CacheLimits, Child, ChildLimits, CompileError, Compiler, ServeError, serve,
+    Allowance, Cache, CacheError, CacheLimits, Child, ChildLimits, CompileError, Compiler, Origin, ServeError, serve,
 };
 pub use component::{Identity, Plugin};
 pub use engine::{Engine, EngineError};
@@ -36,7 +38,7 @@ pub use inspect::{ACCEPTED, inspect};
 pub use instance::{Instance, Snapshot};
 pub use limits::Limits;
 pub use load::{Found, load, make};
-pub use manifest::{ManifestError, kind_names};
+pub use manifest::{ManifestError, check_name, kind_names};
 pub use refusal::{Refusal, Why};
 pub use report::BadReport;
 pub use settings::{Mode, Settings, split};

@@ -21,7 +21,7 @@ pub use child::{Child, ChildLimits};
 pub use error::CompileError;
 pub use serve::{Allowance, ServeError, serve};
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
 
@@ -36,6 +36,15 @@ pub enum Compiler {
     InProcess,
     /// In a process of its own, one for each component.
     Child(Child),
+}
+
+/// How the code of a component was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether it was in the cache.
+    pub is_cached: bool,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// How an engine comes by code.
@@ -62,12 +71,13 @@ impl Compilation {
         engine: &wasmtime::Engine,
         bytes: &[u8],
         digest: &entry::Digest,
-    ) -> Result<Component, Why> {
+    ) -> Result<(Component, Origin), Why> {
         let begin = Instant::now();
         let key = Key::new(&self.settings, digest);
         if let Some(component) = self.cached(engine, &key) {
-            tracing::debug!(%key, "code from the cache in {:?}", begin.elapsed());
-            return Ok(component);
+            let took = begin.elapsed();
+            tracing::debug!(%key, "code from the cache in {took:?}");
+            return Ok((component, Origin { is_cached: true, took }));
         }
         let component = match (&self.compiler, &self.cache) {
             (Compiler::InProcess, None) => Component::from_binary(engine, bytes).map_err(invalid)?,
@@ -80,8 +90,9 @@ impl Compilation {
                 component
             }
         };
-        tracing::debug!(%key, "compiled in {:?}", begin.elapsed());
-        Ok(component)
+        let took = begin.elapsed();
+        tracing::debug!(%key, "compiled in {took:?}");
+        Ok((component, Origin { is_cached: false, took }))
     }
 
     fn cached(&self, engine: &wasmtime::Engine, key: &Key) -> Option<Component> {

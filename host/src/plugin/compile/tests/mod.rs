@@ -36,5 +36,6 @@ fn load(compiler: Option<Compiler>, cache: Option<Cache>, bytes: &[u8]) -> Resul
     let engine = engine();
     let none = || shell("echo there is no compiler here >&2; exit 1", ChildLimits::default());
     let compilation = Compilation::new(&engine, compiler.unwrap_or_else(none), cache);
-    compilation.component(&engine, bytes, &Sha256::digest(bytes).into())
+    let (component, _) = compilation.component(&engine, bytes, &Sha256::digest(bytes).into())?;
+    Ok(component)
 }

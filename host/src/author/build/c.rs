@@ -1,0 +1,8 @@
+//! C.
+use std::path::PathBuf;
+
+use super::bench::{Bench, BuildError};
+
+pub(super) fn build(bench: &Bench<'_>) -> Result<PathBuf, BuildError> {
+    bench.tool("clang", "it builds C", "see the project's README.md")
+}

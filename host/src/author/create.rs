@@ -1,0 +1,92 @@
+//! A new project.
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::language::Language;
+use super::template::{self, Files};
+use super::write::write;
+use super::{carried, sdk};
+use crate::plugin::{ManifestError, check_name};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct New<'a> {
+    /// Name of the plugin, and of its folder.
+    pub name: &'a str,
+    /// What it is written in.
+    pub language: Language,
+    /// The folder that its folder is made in.
+    pub parent: &'a Path,
+    /// The SDK to depend on, instead of the one that this program carries.
+    pub sdk: Option<&'a Path>,
+}
+
+/// Why there is no new project.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The name cannot be a plugin's.
+    #[error("`{name}` cannot be a plugin: {cause}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why.
+        cause: ManifestError,
+    },
+    /// There is something already.
+    #[error("{} exists and is not an empty folder; choose another name, or another folder with `--in`", .0.display())]
+    Exists(PathBuf),
+    /// The SDK that was named is none.
+    #[error("{} is not the SDK: it has no Cargo.toml of the package vespid-plugin", .0.display())]
+    NoSdk(PathBuf),
+    /// Only Rust has an SDK.
+    #[error("`--sdk` is for Rust; a project in {0} needs nothing but `wit/`, which it brings along")]
+    SdkNotForThis(Language),
+    /// A file could not be written.
+    #[error("cannot write {}: {cause}", file.display())]
+    NotWritten {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// What this program carries cannot be used.
+    #[error("this program carries an SDK that cannot be unpacked: {0}; this is a fault of its build")]
+    Broken(String),
+}
+
+/// Writes a new project; returns the folder, and the files in it that its author is to look at.
+///
+/// # Errors
+/// If the name cannot be a plugin's, there is something already, or the file system refuses.
+pub fn create(new: &New<'_>) -> Result<(PathBuf, Vec<PathBuf>), CreateError> {
+    check_name(new.name).map_err(|cause| CreateError::Name {
+        name: new.name.to_owned(),
+        cause,
+    })?;
+    let folder = new.parent.join(new.name);
+    if std::fs::symlink_metadata(&folder).is_ok()
+        && !std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_none())
+    {
+        return Err(CreateError::Exists(folder));
+    }
+    if let (Some(_), true) = (new.sdk, new.language != Language::Rust) {
+        return Err(CreateError::SdkNotForThis(new.language));
+    }
+    let own = template::files(new.language, new.name, &sdk::path(new.sdk)?);
+    let mut brought = Files::new();
+    if new.language == Language::Rust {
+        // The versions that the SDK was tested with. Cargo drops what a project does not need.
+        brought.extend(carried::file("Cargo.lock").map(|lock| ("Cargo.lock".into(), lock.to_vec())));
+        if new.sdk.is_none() {
+            brought.extend(sdk::packages()?);
+        }
+    }
+    for (path, bytes) in carried::below("wit") {
+        brought.insert(Path::new("wit").join(path), bytes.to_vec());
+    }
+    for (path, bytes) in own.iter().chain(&brought) {
+        let file = folder.join(path);
+        write(&file, bytes).map_err(|cause| CreateError::NotWritten { file, cause })?;
+    }
+    Ok((folder, own.into_keys().collect()))
+}
