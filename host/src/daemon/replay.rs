@@ -16,14 +16,13 @@ use super::reporter::VerdictOut;
 use super::roster::{Roster, Running};
 use super::status::Status;
 use crate::config::Config;
-use crate::enrich::{Nothing, Options, ProcessTable};
 use crate::http::{BindError, Http};
-use crate::interface::vespid::plugin::events::Lost;
 use crate::metrics::Processes;
-use crate::pipeline::{Origin, Outlet, Pipeline, Seat};
+use crate::pipeline::{Origin, Outlet, Seat};
 use crate::plugin::Delivery;
 use crate::progress;
 use crate::recording::{Header, Line, Reader, RecordingError};
+use crate::trial::Feed;
 use crate::verdict::{self, Record, Sink, Target};
 
 /// How fast a recording is replayed.
@@ -88,14 +87,13 @@ impl Outlet for Sending<'_> {
 
 /// A replay.
 pub struct Replay {
-    pipeline: Pipeline,
+    feed: Feed,
     status: Arc<Status>,
     published: Published,
     progress: Progress,
     plugins: Vec<Arc<Running>>,
     kept: Vec<Kept>,
     delivery: verdict::Delivery,
-    last_time: u64,
 }
 
 impl Replay {
@@ -132,28 +130,23 @@ impl Replay {
         if plugins.is_empty() {
             tracing::warn!(directory = %config.plugins.directory.display(), "no plugin to run: nothing will be detected");
         }
-        let options = Options {
-            capacity: config.processes.max,
-            ..Options::default()
-        };
-        let table = ProcessTable::new(options, Box::new(Nothing));
-        let mut pipeline = Pipeline::new(&config.batch, &origin, table);
+        let mut feed = Feed::new(&config.batch, config.processes.max, header, 1.0);
         for running in &plugins {
             let tables = running.worker.plugin().subscription();
-            pipeline.subscribe(running.seat, tables, &mut Sending::to(&plugins));
+            feed.pipeline()
+                .subscribe(running.seat, tables, &mut Sending::to(&plugins));
         }
         let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
         let published = Published::default();
         let status = Arc::new(Status::new(published.clone(), roster, seen, verdicts));
         Ok(Replay {
-            pipeline,
+            feed,
             status,
             published,
             progress: Progress::default(),
             plugins,
             kept,
             delivery,
-            last_time: 0,
         })
     }
 
@@ -190,7 +183,7 @@ impl Replay {
                 pause(ahead.div_f64(times).saturating_sub(began.elapsed()), &should_stop);
             }
             if self.take(&line) {
-                bar.set_position(self.pipeline.taken());
+                bar.set_position(self.feed.pipeline().taken());
                 if should_stop() {
                     break Ok(());
                 }
@@ -203,8 +196,6 @@ impl Replay {
     /// Takes in a line. Whether it completed a batch.
     fn take(&mut self, line: &Line<'_>) -> bool {
         match line {
-            Line::Known(known) => self.pipeline.table().learn(known),
-            Line::Container(container) => self.pipeline.table().learn_container(container),
             Line::Lost(loss) => {
                 let kind = Kind::ALL
                     .into_iter()
@@ -212,26 +203,20 @@ impl Replay {
                 if let Some(kind) = kind {
                     self.progress.kernel.drop(kind, "recorded_loss", loss.count);
                 }
-                self.pipeline.lose(Lost {
-                    kernel: loss.count,
-                    decode: 0,
-                    queue: 0,
-                });
             }
             Line::Event(event) => {
                 self.progress.kernel.pass(event.body.kind(), 1);
                 self.progress.decode.pass(event.body.kind(), 1);
-                self.last_time = self.last_time.max(event.time);
-                let mut sending = Sending::to(&self.plugins);
-                self.pipeline.take(event, &mut sending);
-                if sending.has_sent {
-                    self.settle();
-                    return true;
-                }
             }
-            Line::End(_) => {}
+            Line::Known(_) | Line::Container(_) | Line::End(_) => {}
         }
-        false
+        let mut sending = Sending::to(&self.plugins);
+        self.feed.take(line, &mut sending);
+        let is_due = sending.has_sent;
+        if is_due {
+            self.settle();
+        }
+        is_due
     }
 
     /// Waits for the plugins, and writes their verdicts.
@@ -242,9 +227,10 @@ impl Replay {
                 self.status.verdicts().send(record);
             }
         }
-        self.progress.enrich = self.pipeline.stage().clone();
-        self.progress.batch_rows = self.pipeline.batch_rows().clone();
-        let table = self.pipeline.table();
+        let pipeline = self.feed.pipeline();
+        self.progress.enrich = pipeline.stage().clone();
+        self.progress.batch_rows = pipeline.batch_rows().clone();
+        let table = pipeline.table();
         self.progress.processes = Processes {
             entries: table.len() as u64,
             ..Processes::default()
@@ -255,19 +241,16 @@ impl Replay {
     /// Delivers what is left, lets windows close, and writes the last verdicts.
     #[must_use]
     pub fn finish(mut self) -> Arc<Status> {
-        self.pipeline.flush(&mut Sending::to(&self.plugins));
+        self.feed.flush(&mut Sending::to(&self.plugins));
         self.settle();
         for running in &self.plugins {
-            running.worker.advance(self.last_time.saturating_add(WINDOWS));
+            running.worker.advance(self.feed.end());
         }
         self.settle();
         self.delivery.finish(PATIENCE);
         self.status
     }
 }
-
-/// How far time runs on after the last event, so that windows which are open then close: longer than any usual one.
-const WINDOWS: u64 = 120_000_000_000;
 
 /// How long the last verdicts may take to be written; whoever reads a pipe slowly has this long.
 const PATIENCE: Duration = Duration::from_secs(60);

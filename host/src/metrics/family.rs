@@ -2,7 +2,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, OVERFLOW_LABEL};
 use super::histogram;
 use crate::interface::vespid::plugin::describe::MetricKind;
 
@@ -235,6 +235,19 @@ fn record(descriptor: &Descriptor, total: &mut f64, counts: &mut [u64], value: f
     true
 }
 
+/// One series as numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Index of its metric in the present manifest.
+    pub metric: usize,
+    /// Label names and values.
+    pub labels: Vec<(String, String)>,
+    /// A counter's or gauge's value, a histogram's sum.
+    pub value: f64,
+    /// A histogram's number of observations.
+    pub count: Option<u64>,
+}
+
 /// A family as it was at one moment.
 #[derive(Clone, Debug)]
 pub struct FamilySnapshot {
@@ -250,6 +263,29 @@ impl FamilySnapshot {
     #[must_use]
     pub fn name(&self) -> String {
         self.descriptor.name()
+    }
+
+    /// Every series as numbers; the family is the one of this metric in the manifest.
+    pub(super) fn readings(&self, metric: usize) -> Vec<Reading> {
+        let buckets = (self.descriptor.kind == MetricKind::Histogram).then(|| self.descriptor.bounds.len() + 1);
+        let shown = self.series.iter().enumerate().map(|(row, (values, value))| {
+            let names = self.descriptor.labels.iter().cloned();
+            let labels = names.zip(values.iter().map(ToString::to_string)).collect();
+            let count = buckets.map(|buckets| self.counts[row * buckets..(row + 1) * buckets].iter().sum());
+            Reading {
+                metric,
+                labels,
+                value: *value,
+                count,
+            }
+        });
+        let overflow = self.overflow.iter().map(|(value, counts)| Reading {
+            metric,
+            labels: vec![(OVERFLOW_LABEL.to_owned(), "true".to_owned())],
+            value: *value,
+            count: buckets.map(|_| counts.iter().sum()),
+        });
+        shown.chain(overflow).collect()
     }
 
     /// How many series it shows.

@@ -17,7 +17,7 @@ mod usage;
 pub use clash::{clash, exported_names};
 pub use descriptor::{BadMetric, Descriptor};
 pub use encode::{Format, render};
-pub use family::FamilySnapshot;
+pub use family::{FamilySnapshot, Reading};
 pub use histogram::{BATCH_ROWS, CALL_SECONDS, Histogram, LAG_SECONDS};
 pub use scrape::{
     Books, Build, Compared, Plugin, Processes, Refusals, Reloads, Restarts, Scrape, StageName, State, Verdicts,

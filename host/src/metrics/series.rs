@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::descriptor::{BadMetric, Descriptor};
-use super::family::{Family, FamilySnapshot, Phase, Slot};
+use super::family::{Family, FamilySnapshot, Phase, Reading, Slot};
 use crate::bytes::{Bytes, is_unsafe_to_show};
 use crate::interface::vespid::plugin::describe::Metric;
 use crate::interface::vespid::plugin::reports::Series;
@@ -264,6 +264,16 @@ impl Families {
         families
             .map(Family::snapshot)
             .filter(|family| family.series() > 0)
+            .collect()
+    }
+
+    /// What is shown, as numbers, in the order of the manifest and of the series' first samples.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        let families = self.metrics.iter().enumerate();
+        families
+            .filter_map(|(metric, at)| Some((metric, self.places[*at].as_ref()?)))
+            .flat_map(|(metric, family)| family.snapshot().readings(metric))
             .collect()
     }
 

@@ -52,7 +52,20 @@ impl Engine {
     /// # Errors
     /// If wasmtime does not support this machine, or no thread can be had.
     pub fn with(compiler: Compiler, cache: Option<Cache>) -> Result<Engine, EngineError> {
-        let engine = wasmtime::Engine::new(&config()).map_err(EngineError::Unsupported)?;
+        Engine::of(&config(), compiler, cache)
+    }
+
+    /// An engine that counts the instructions of its guests, which costs them some time. Code from another engine's cache
+    /// is of no use to it.
+    ///
+    /// # Errors
+    /// As of [`Engine::with`].
+    pub fn counting() -> Result<Engine, EngineError> {
+        Engine::of(config().consume_fuel(true), Compiler::InProcess, None)
+    }
+
+    fn of(config: &Config, compiler: Compiler, cache: Option<Cache>) -> Result<Engine, EngineError> {
+        let engine = wasmtime::Engine::new(config).map_err(EngineError::Unsupported)?;
         let weak = engine.weak();
         std::thread::Builder::new()
             .name("epoch".into())

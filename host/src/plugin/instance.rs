@@ -27,6 +27,9 @@ pub(super) struct Tenant {
     quota: Quota,
 }
 
+/// More than any guest burns between two looks; its limit is its deadline.
+const FUEL: u64 = u64::MAX;
+
 /// A running plugin. After a failed call it refuses every other one; its owner makes a new one.
 pub struct Instance {
     store: Store<Tenant>,
@@ -64,6 +67,8 @@ impl Instance {
         let mut store = Store::new(code.engine(), tenant);
         store.limiter(|tenant| &mut tenant.quota);
         store.set_hostcall_fuel(limits.report_bytes);
+        // Refused by an engine that does not count instructions.
+        drop(store.set_fuel(FUEL));
         // A start function is guest code too.
         store.set_epoch_deadline(epochs(limits.start_time));
         let failed = |error: wasmtime::Error| Failure::from_call(&error);
@@ -151,6 +156,13 @@ impl Instance {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.store.data().quota.memory_bytes()
+    }
+
+    /// Instructions since this was last asked; 0 if the engine does not count them.
+    pub(super) fn burnt(&mut self) -> u64 {
+        let Ok(left) = self.store.get_fuel() else { return 0 };
+        drop(self.store.set_fuel(FUEL));
+        FUEL - left
     }
 
     fn checked(&mut self, answer: Result<Report, String>, batch: Option<&Batch>) -> Result<Report, Failure> {

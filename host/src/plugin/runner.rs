@@ -13,6 +13,7 @@ use super::component::Plugin;
 use super::failure::Failure;
 use super::instance::{Instance, Snapshot};
 use super::rate::Bucket;
+use super::seconds::Seconds;
 use super::stats::{CallTimes, PluginStats, Status};
 use super::subscription::rows_of;
 use super::supervisor::{Remedy, Supervisor};
@@ -20,9 +21,6 @@ use super::swap::{Carried, Saved, Successor, SwapError, Swapped};
 use super::worker::{Delivery, Desk, Sink, lock};
 
 const SECOND: u64 = 1_000_000_000;
-/// A gap in event time is ticked through second by second, but no more than this much of it: every window has closed by
-/// then.
-const MOST_TICKS: u64 = 600;
 
 pub(super) struct Runner {
     plugin: Plugin,
@@ -40,8 +38,7 @@ pub(super) struct Runner {
     owed: Lost,
     /// Event time, as far as the plugin has been taken.
     now: u64,
-    /// The second of event time that was ticked last.
-    second: Option<u64>,
+    seconds: Seconds,
     /// An instance with more memory than this is replaced by one with the same state: memory never shrinks.
     high_water: usize,
 }
@@ -102,7 +99,7 @@ impl Runner {
             saved,
             owed: Lost::NONE,
             now: 0,
-            second: None,
+            seconds: Seconds::default(),
         }
     }
 
@@ -112,22 +109,17 @@ impl Runner {
         if matches!(self.state, State::Waiting(until) if now >= until) {
             self.restart();
         }
-        let second = now / SECOND;
-        let last = *self.second.get_or_insert(second);
         let is_due = self.saved.is_due(now, self.plugin.limits.snapshot_every);
-        if second <= last {
-            return;
-        }
-        self.second = Some(second);
-        for second in (last + 1).max(second.saturating_sub(MOST_TICKS - 1))..=second {
-            let tick = second * SECOND;
+        let mut has_passed = false;
+        for tick in self.seconds.advance(now) {
+            has_passed = true;
             self.call(
                 Cause::Tick(tick),
                 |stats| &mut stats.tick,
                 |instance| instance.tick(tick),
             );
         }
-        if is_due {
+        if is_due && has_passed {
             self.snapshot();
         }
     }
@@ -304,6 +296,7 @@ impl Runner {
         {
             let mut stats = lock(&self.desk.stats);
             times(&mut stats).add(time);
+            stats.fuel += instance.burnt();
             stats.set_memory(instance.memory_bytes());
         }
         match result {

@@ -26,6 +26,9 @@ pub struct PluginStats {
     pub on_batch: CallTimes,
     /// Time in `tick`.
     pub tick: CallTimes,
+    /// Instructions in both, by wasmtime's count, if the engine counts them.
+    #[serde(skip)]
+    pub fuel: u64,
     /// Verdicts in accepted reports.
     pub verdicts: u64,
     /// Verdicts over the plugin's rate, which were dropped.
