@@ -245,6 +245,27 @@ pub struct Known<'a> {
     /// What is known of it.
     #[serde(flatten, borrow)]
     pub image: Image<'a>,
+    /// In a slice of a recording: what the events that were cut away had made of the process. The line then replaces
+    /// all that is known of it, where it would otherwise only add.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restated: Option<Restated>,
+}
+
+/// What only the events before it say of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Restated {
+    /// Process id of the parent that it hangs from, which is not `ppid` in very deep trees; 0 for none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub parent_pid: u32,
+    /// Start of that parent.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub parent_start: u64,
+    /// When the process ended; 0 if it runs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ended: u64,
+    /// Whether its start is exact to the nanosecond.
+    pub exact: bool,
 }
 
 /// A container, as a container runtime on the node describes it. What is not known is empty.

@@ -67,6 +67,21 @@ impl ContainerTable {
         self.slots.get(id.index()).filter(|container| !container.id.is_empty())
     }
 
+    /// The container with this id.
+    #[must_use]
+    pub fn by_id(&self, id: &[u8]) -> Option<&Container> {
+        self.get(*self.by_id.get(id)?)
+    }
+
+    /// The container of a control group, as far as it is held.
+    #[must_use]
+    pub fn by_cgroup(&self, path: &[u8]) -> Option<&Container> {
+        match container::recognise(path) {
+            Some(name) => self.by_id(name.id),
+            None => self.get(*self.by_cgroup.get(path)?),
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -88,8 +103,13 @@ impl ContainerTable {
                 container.named = true;
                 self.version += 1;
                 container.version = self.version;
-                container.runtime = name.runtime.name().as_bytes().into();
-                container.pod_uid = name.pod_uid.unwrap_or_default().into_boxed_slice();
+                // Its runtime knows better, whoever spoke first.
+                if container.runtime.is_empty() {
+                    container.runtime = name.runtime.name().as_bytes().into();
+                }
+                if container.pod_uid.is_empty() {
+                    container.pod_uid = name.pod_uid.unwrap_or_default().into_boxed_slice();
+                }
             }
             return Some(id);
         }

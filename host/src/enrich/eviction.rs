@@ -41,6 +41,7 @@ impl ProcessTable {
                     flags: process_flags::EXITED,
                     ..Image::default()
                 },
+                restated: None,
             }));
         }
         swept

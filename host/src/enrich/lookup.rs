@@ -47,6 +47,9 @@ impl ProcessTable {
         if subject.pid == 0 {
             return;
         }
+        if let Some(restated) = &known.restated {
+            return self.restate(subject, image, restated);
+        }
         let held = self.find_about(subject.pid, subject.start);
         if image.flags & process_flags::EXITED != 0 {
             if let Some(id) = held {
@@ -123,7 +126,7 @@ impl ProcessTable {
         Some(self.acquaint(&parent))
     }
 
-    fn find_parent(&self, image: &event::Image<'_>, start: u64) -> Option<ProcessId> {
+    pub(super) fn find_parent(&self, image: &event::Image<'_>, start: u64) -> Option<ProcessId> {
         if image.parent_start != 0 {
             return self.find_about(image.ppid, image.parent_start);
         }

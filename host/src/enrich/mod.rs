@@ -8,6 +8,7 @@ mod eviction;
 mod lookup;
 mod process;
 pub mod procfs;
+mod restate;
 mod table;
 mod tree;
 

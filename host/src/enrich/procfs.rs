@@ -125,7 +125,11 @@ impl Procfs {
             gid: users.gid,
             cgroup: 0,
         };
-        is_same.then_some(Known { subject, image })
+        is_same.then_some(Known {
+            subject,
+            image,
+            restated: None,
+        })
     }
 
     fn start(&self, stat: &Stat<'_>) -> u64 {

@@ -75,6 +75,7 @@ fn known(pid: u32, ppid: u32, exe: &'static str) -> Known<'static> {
             parent_start: 0,
             ..image(ppid, exe)
         },
+        restated: None,
     }
 }
 

@@ -4,7 +4,10 @@
 //! The first line names the format's version and the node, the last one ends the recording. Between them stand, in the
 //! order in which the daemon met them, events and everything else that the enrichment knew: processes from `/proc`,
 //! containers from their runtimes, and losses.
+mod context;
 mod read;
+mod slice;
+mod sliced;
 mod write;
 
 #[cfg(test)]
@@ -17,6 +20,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use read::Reader;
+pub use slice::{EventKind, Moment, Slice, SliceError};
+pub use sliced::Sliced;
 pub use write::Writer;
 
 use crate::event::{Event, Known, KnownContainer};
@@ -131,6 +136,18 @@ pub enum RecordingError {
         line: u64,
         /// Events before it.
         events: u64,
+    },
+    /// A slice asks for a container by the beginning of its id, which is that of several.
+    #[error("{}: both {first} and {second} begin with `{prefix}`: give more of the container's id", file.display())]
+    Ambiguous {
+        /// Which.
+        file: PathBuf,
+        /// What was asked for.
+        prefix: String,
+        /// A container.
+        first: String,
+        /// Another one.
+        second: String,
     },
     /// A line is not what it should be.
     #[error("{}:{line}: {reason}; correct the line or remove it", file.display())]

@@ -121,6 +121,25 @@ impl Reader {
         Ok(Some(line))
     }
 
+    /// The line that [`Reader::next`] gave last.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub(super) fn again(&self) -> Result<Option<Line<'_>>, RecordingError> {
+        let line = serde_json::from_slice(&self.line);
+        line.map(Some).map_err(|error| RecordingError::Malformed {
+            file: self.file.clone(),
+            line: self.at,
+            reason: error.to_string(),
+        })
+    }
+
+    /// What errors call the recording.
+    #[must_use]
+    pub fn name(&self) -> &Path {
+        &self.file
+    }
+
     fn read_header(&mut self) -> Result<(), RecordingError> {
         let file = self.file.clone();
         let not_one = |reason: String| RecordingError::NotARecording {

@@ -65,6 +65,7 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
                 ..SUBJECT
             },
             image: image(text),
+            restated: None,
         }),
         Line::Container(KnownContainer {
             cgroup: bytes(),
