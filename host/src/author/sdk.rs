@@ -52,7 +52,8 @@ pub(super) fn packages() -> Result<Files, CreateError> {
         package.stand_alone()?;
         let to = Path::new(FOLDER).join(package.name()?);
         waiting.append(&mut package.needs);
-        files.insert(to.join("Cargo.toml"), package.manifest.to_string().into_bytes());
+        let manifest = format!("# Vespid's own, as of `vespid plugin new`.\n{}", package.manifest);
+        files.insert(to.join("Cargo.toml"), manifest.into_bytes());
         for (path, bytes) in carried::below(&format!("{place}/src")) {
             files.insert(to.join("src").join(path), bytes.to_vec());
         }

@@ -19,6 +19,8 @@ pub struct Anatomy {
     pub sizes: Sizes,
     /// Linear memory that it has before anything runs, in bytes.
     pub memory_at_start: u64,
+    /// Whether its functions have names, without which the backtrace of a trap is numbers.
+    pub has_function_names: bool,
 }
 
 /// Bytes of a component file, by what they are.
@@ -50,7 +52,10 @@ impl Anatomy {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::CodeSectionStart { size, .. } => anatomy.sizes.code += u64::from(size),
                 Payload::DataSection(section) => anatomy.sizes.data += length(&section.range()),
-                Payload::CustomSection(section) => anatomy.sizes.custom += length(&section.range()),
+                Payload::CustomSection(section) => {
+                    anatomy.sizes.custom += length(&section.range());
+                    anatomy.has_function_names |= section.name() == "name";
+                }
                 Payload::MemorySection(section) => {
                     let pages = section.into_iter().map_while(Result::ok).map(|memory| memory.initial);
                     anatomy.memory_at_start += pages.sum::<u64>().saturating_mul(PAGE_BYTES);
@@ -102,10 +107,11 @@ mod tests {
                 (core module $m
                     (memory (export "m") 3)
                     (data (i32.const 0) "twelve bytes")
-                    (func (export "f") (result i32) i32.const 7)))"#,
+                    (func $named (export "f") (result i32) i32.const 7)))"#,
         );
         assert_eq!(anatomy.imports, ["a:b/c@1.0.0"]);
         assert_eq!((anatomy.modules, anatomy.memory_at_start), (1, 3 << 16));
+        assert!(anatomy.has_function_names);
         assert!(anatomy.sizes.code > 0 && anatomy.sizes.data >= 12, "{anatomy:?}");
     }
 

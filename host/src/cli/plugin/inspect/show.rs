@@ -38,6 +38,7 @@ impl Subject {
             "exports": self.anatomy.exports,
             "core_modules": self.anatomy.modules,
             "bytes": self.anatomy.sizes,
+            "function_names": self.anatomy.has_function_names,
             "memory_bytes": {"initial": self.anatomy.memory_at_start},
         });
         if let Some(manifest) = &self.manifest {
