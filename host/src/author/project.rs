@@ -96,12 +96,6 @@ impl Project {
     pub fn component(&self) -> PathBuf {
         self.folder.join(format!("{}.wasm", self.name))
     }
-
-    /// The folder for whatever a build leaves behind.
-    #[must_use]
-    pub fn scratch(&self) -> PathBuf {
-        self.folder.join("target")
-    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,6 @@ fn target_folder(bench: &Bench<'_>, mut cargo: Command) -> PathBuf {
         .and_then(|output| serde_json::from_slice::<serde_json::Value>(&output.stdout).ok());
     match metadata.as_ref().and_then(|found| found["target_directory"].as_str()) {
         Some(folder) => folder.into(),
-        None => bench.project.scratch(),
+        None => bench.folder.join("target"),
     }
 }

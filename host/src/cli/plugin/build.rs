@@ -37,7 +37,7 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
     }
     println!(
         "{}: {}, vespid:plugin@{}, subscribes to {}",
-        built.file.display(),
+        built.file.strip_prefix(".").unwrap_or(&built.file).display(),
         DecimalBytes(built.bytes),
         plugin.identity.interface,
         kind_names(plugin.subscription()).join(", ")
