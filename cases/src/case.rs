@@ -22,6 +22,8 @@ pub struct Case {
     pub compress: f64,
     /// The part of the recording that is used.
     pub slice: Slice,
+    /// Line of the slice.
+    pub slice_line: usize,
     /// The plugin's configuration.
     pub config: Option<Json>,
     /// Line of the configuration.

@@ -69,6 +69,7 @@ pub(crate) fn case(file: &Path, text: &str) -> Result<Case, CaseError> {
             .map(|item| slice(source, item))
             .transpose()?
             .unwrap_or_default(),
+        slice_line: source.line(&root.get("slice").and_then(Item::span)),
         config: config.map(json),
         config_line: source.line(&config.and_then(Item::span)),
         swap: root.get("swap").map(|item| swap(source, folder, item)).transpose()?,

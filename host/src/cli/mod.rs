@@ -16,6 +16,7 @@ mod ctl;
 mod doctor;
 mod plugin;
 mod record;
+mod recording;
 mod replay;
 mod run;
 mod top;
@@ -52,6 +53,9 @@ enum Command {
     Record(record::Args),
     /// Run a recording through the plugins, as fast as it goes and without privileges.
     Replay(replay::Args),
+    /// Look at recordings, take parts of them, and make them fit for others.
+    #[command(subcommand)]
+    Recording(recording::RecordingCommand),
     /// Say what this kernel and these privileges can do, and what is lost without the rest.
     Doctor(doctor::Args),
     /// Ask a running daemon: list, reload, resume, compare and promote plugins.
@@ -202,6 +206,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args, log),
         Command::Record(args) => record::main(&args, log),
         Command::Replay(args) => replay::main(&args, log),
+        Command::Recording(command) => recording::main(&command),
         Command::Doctor(args) => doctor::main(&args),
         Command::Ctl(args) => ctl::main(&args),
         Command::Top(args) => top::main(&args),

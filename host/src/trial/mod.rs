@@ -3,14 +3,18 @@
 //! It is the daemon's own pipeline and the daemon's own worker. After every batch the worker is waited for, so the same
 //! lines give the same verdicts, and the caller never sees half of a call's outcome.
 mod calls;
+mod case;
 mod feed;
+mod order;
 mod outcome;
 mod report;
 
 use serde_json::Value;
 
 pub use calls::{Call, Calls};
+pub use case::{Ran, run};
 pub use feed::{Feed, WINDOWS};
+pub use order::{Late, OutOfOrder};
 pub use outcome::{Bill, Fault, Outcome, Series};
 
 use crate::config::{self, Config};
@@ -172,9 +176,11 @@ impl Trial {
         self.settle();
         self.worker.advance(self.feed.end());
         self.settle();
+        let manifest = self.worker.plugin().manifest;
         Outcome {
             verdicts: self.book.verdicts(),
-            series: self.book.series(&self.worker.plugin().manifest),
+            series: self.book.series(&manifest),
+            metrics: manifest.metrics.iter().map(|metric| metric.name.clone()).collect(),
             bill: self.bill(),
             faults: self.faults,
         }

@@ -11,6 +11,8 @@ pub struct Outcome {
     pub verdicts: Vec<Record>,
     /// The plugin's metrics at the end.
     pub series: Vec<Series>,
+    /// The names of all its metrics, with a series or without.
+    pub metrics: Vec<String>,
     /// What it cost.
     pub bill: Bill,
     /// Calls that failed.

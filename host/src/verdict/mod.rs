@@ -5,11 +5,13 @@
 mod columns;
 mod line;
 mod record;
+mod seen;
 mod sink;
 mod time;
 mod writer;
 
 pub use record::{Cause, Origin, Record, Summary, severity_name};
+pub use seen::seen;
 pub use sink::{Delivery, RECENT, Sink};
 pub use time::time_of_day;
 pub use writer::{Target, Unwritable};

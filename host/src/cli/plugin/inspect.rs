@@ -93,7 +93,7 @@ fn start(file: &Path, found: Found) -> Result<Accepted, Failure> {
 }
 
 /// As the daemon's, but an author who may not use the daemon's cache is not bothered with that.
-fn engine(config: &Config) -> Result<Engine, Failure> {
+pub(super) fn engine(config: &Config) -> Result<Engine, Failure> {
     let directory = config.plugins.cache.as_deref();
     let cache = directory.and_then(|directory| Cache::open(directory, CacheLimits::default()).ok());
     let compiler = Compiler::Child(Child::this_program());

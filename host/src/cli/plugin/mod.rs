@@ -10,6 +10,7 @@ use crate::logging::Choice;
 mod build;
 mod inspect;
 mod new;
+mod test;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -17,6 +18,8 @@ pub(super) enum Command {
     New(new::Args),
     /// Build a plugin's project into a component.
     Build(build::Args),
+    /// Run a plugin's test cases with the built component, without privileges.
+    Test(test::Args),
     /// Load a plugin as `run` would, and say what it is, or why it is refused.
     #[command(visible_alias = "check")]
     Inspect(inspect::Args),
@@ -43,6 +46,7 @@ pub(super) fn main(command: &Command, log: Choice) -> Result<(), Failure> {
     match command {
         Command::New(args) => new::main(args),
         Command::Build(args) => build::main(args, log),
+        Command::Test(args) => test::main(args, log),
         Command::Inspect(args) => inspect::main(args, log),
     }
 }
