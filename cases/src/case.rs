@@ -18,6 +18,8 @@ pub struct Case {
     pub about: Option<String>,
     /// The recording, from the caller's directory.
     pub recording: PathBuf,
+    /// Line of the recording.
+    pub recording_line: usize,
     /// How many times as fast event time runs; 1 for as recorded.
     pub compress: f64,
     /// The part of the recording that is used.

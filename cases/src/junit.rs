@@ -40,7 +40,7 @@ pub fn junit(suite: &str, reports: &[Report]) -> String {
         match &report.failure {
             None => writeln!(out, "{head}/>"),
             Some(text) => {
-                let first = escaped(text.lines().next().unwrap_or_default());
+                let first = escaped(text.lines().next().unwrap_or_default().trim());
                 let text = escaped(text);
                 writeln!(
                     out,

@@ -62,6 +62,7 @@ pub(crate) fn case(file: &Path, text: &str) -> Result<Case, CaseError> {
             .get("about")
             .map(|item| source.string("`about`", item))
             .transpose()?,
+        recording_line: source.line(&recording.span()),
         recording: folder.join(source.string("`recording`", recording)?),
         compress,
         slice: root

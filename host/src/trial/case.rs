@@ -70,7 +70,9 @@ pub fn run(
     let slice: Slice = serde_json::to_value(&case.slice)
         .and_then(serde_json::from_value)
         .map_err(|error| anyhow!("{}: `slice`: {error}", place(case.slice_line)))?;
-    let reader = Reader::open(&case.recording)?;
+    // The errors of a recording name their place and their cause themselves.
+    let reader = Reader::open(&case.recording)
+        .map_err(|error| anyhow!("{}: `recording`: {error}", place(case.recording_line)))?;
     let mut recording =
         Sliced::new(reader, &slice).map_err(|error| anyhow!("{}: `slice`: {error}", place(case.slice_line)))?;
     let options = Options {
@@ -81,7 +83,7 @@ pub fn run(
         .with_context(|| place(case.config_line))?;
     let mut calls = Calls::new(plugin.subscription(), &options, recording.header());
     let mut order = OutOfOrder::default();
-    while let Some(line) = recording.next()? {
+    while let Some(line) = recording.next().map_err(|error| anyhow!("{error}"))? {
         let late = order.check(&line);
         trial.take(&line);
         calls.take(&line, &mut *seen);

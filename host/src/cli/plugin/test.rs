@@ -43,6 +43,9 @@ pub(in crate::cli) struct Args {
     daemon: Daemon,
 }
 
+/// How many of a plugin's failures are shown.
+const FAULTS_SHOWN: usize = 3;
+
 /// What is tested, and where.
 struct Paths {
     component: PathBuf,
@@ -160,7 +163,7 @@ impl Bench<'_> {
     }
 
     fn run(&self, file: &Path) -> anyhow::Result<(Verdict, String)> {
-        let case = Case::read(file)?;
+        let case = Case::read(file).map_err(|error| anyhow!("{error}"))?;
         let other = |file: &Path| (self.load)(file).map(|found| found.plugin);
         let mut dump = self
             .args
@@ -177,8 +180,14 @@ impl Bench<'_> {
         let second = run(&case, &self.found.plugin, &self.options, &other, &mut |_| {})?;
         let note = note(&first);
         let mut texts = (String::new(), String::new());
-        for fault in &first.faults {
+        for fault in first.faults.iter().take(FAULTS_SHOWN) {
             both(&mut texts, &failed_call(fault));
+        }
+        if first.bill.failures > FAULTS_SHOWN as u64 {
+            both(
+                &mut texts,
+                &format!("  … {} calls failed in all\n", first.bill.failures),
+            );
         }
         if let Some(difference) = first.differs_from(&second) {
             both(&mut texts, &format!("  two runs differ: {difference}\n"));
