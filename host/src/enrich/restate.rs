@@ -9,9 +9,8 @@ impl ProcessTable {
     /// Lets time pass until an event that will be observed next, so that nothing is held any more that is not held
     /// then.
     pub fn advance(&mut self, time: u64) {
-        self.now = self.now.max(time);
-        self.containers.collect();
-        self.make_room(0);
+        self.pass(time);
+        self.is_advanced = true;
     }
 
     /// The process with this pid that started then; 0 stands for any start. Unlike an event, this is no news of it.

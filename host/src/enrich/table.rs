@@ -86,6 +86,8 @@ pub struct ProcessTable {
     pub(super) version: u64,
     pub(super) evictions: Evictions,
     pub(super) swept: usize,
+    /// Time has passed until the next event already.
+    pub(super) is_advanced: bool,
 }
 
 impl ProcessTable {
@@ -116,17 +118,25 @@ impl ProcessTable {
             version: 0,
             evictions: Evictions::default(),
             swept: 0,
+            is_advanced: false,
         }
     }
 
     /// Takes in an event and says whose it is. The answer holds until the next call.
     pub fn observe(&mut self, event: &Event<'_>) -> Attribution {
-        self.now = self.now.max(event.time);
-        self.containers.collect();
-        self.make_room(0);
+        if !std::mem::take(&mut self.is_advanced) {
+            self.pass(event.time);
+        }
         let attribution = self.attribute(event);
         self.clock += 1;
         attribution
+    }
+
+    /// Lets time pass until an event, and lets go of what is not held any more then.
+    pub(super) fn pass(&mut self, time: u64) {
+        self.now = self.now.max(time);
+        self.containers.collect();
+        self.make_room(0);
     }
 
     /// Takes in a process that is known from elsewhere: from `/proc` at start, or from a recording.

@@ -44,8 +44,8 @@ pub enum SliceError {
         to: Moment,
     },
     /// No process has pid 0, and no container an empty id.
-    #[error("`{0}` is empty")]
-    Nobody(&'static str),
+    #[error("`{0}` names nobody: give {1}")]
+    Nobody(&'static str, &'static str),
 }
 
 impl Slice {
@@ -68,10 +68,10 @@ impl Slice {
             _ => {}
         }
         if self.pid_tree == Some(0) {
-            return Err(SliceError::Nobody("pid_tree"));
+            return Err(SliceError::Nobody("pid_tree", "a pid, which begin at 1"));
         }
         if self.container.as_deref() == Some("") {
-            return Err(SliceError::Nobody("container"));
+            return Err(SliceError::Nobody("container", "its id, or how that begins"));
         }
         Ok(())
     }

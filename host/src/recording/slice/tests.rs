@@ -194,24 +194,22 @@ fn read_slice(lines: &[Line<'_>], slice: &Slice) -> (Vec<String>, u64) {
 #[derive(Clone, Debug)]
 struct Step {
     what: u8,
-    who: usize,
-    other: usize,
+    who: u32,
+    other: u32,
     pause: u64,
     uid: u32,
-    group: usize,
+    group: u32,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let pause = prop_oneof![8 => 1..1_000_000_000_u64, 1 => 1..60_000_000_000_u64];
-    (0..14_u8, 0..8_usize, 0..8_usize, pause, 0..3_u32, 0..4_usize).prop_map(|(what, who, other, pause, uid, group)| {
-        Step {
-            what,
-            who,
-            other,
-            pause,
-            uid,
-            group,
-        }
+    (0..14_u8, 0..8_u32, 0..8_u32, pause, 0..3_u32, 0..4_u32).prop_map(|(what, who, other, pause, uid, group)| Step {
+        what,
+        who,
+        other,
+        pause,
+        uid,
+        group,
     })
 }
 
@@ -223,8 +221,9 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         time += step.pause;
-        let pid = |who: usize| 10 + who as u32;
-        let subject = subject(pid(step.who), starts[step.who], step.uid);
+        let pid = |who: u32| 10 + who;
+        let (who, other) = (step.who as usize, step.other as usize);
+        let subject = subject(pid(step.who), starts[who], step.uid);
         let image = |ppid: u32, parent_start: u64| Image {
             ppid,
             parent_start,
@@ -232,13 +231,13 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
             comm: format!("c{at}").into_bytes().into(),
             exe: format!("/bin/c{at}").into_bytes().into(),
             args: format!("c{at}\0-x\0").into_bytes().into(),
-            cgroup_path: groups[step.group].into(),
-            namespaces: [step.group as u32; 8],
+            cgroup_path: groups[step.group as usize].into(),
+            namespaces: [step.group; 8],
             ..Image::default()
         };
         let parent = match step.who == step.other {
             true => (0, 0),
-            false => (pid(step.other), starts[step.other]),
+            false => (pid(step.other), starts[other]),
         };
         let event = |body| Line::Event(Event { time, subject, body });
         // As the daemon asks: before the event that needs it.
@@ -251,17 +250,17 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
             }));
         }
         let line = match step.what {
-            0 | 1 | 2 if step.who != step.other => {
-                starts[step.other] = time - 500;
+            0..=2 if step.who != step.other => {
+                starts[other] = time - 500;
                 event(Body::Fork(Fork {
                     child_pid: pid(step.other),
                     child_start: time - 500,
-                    child_cgroup: 1 + step.uid as u64 / 2,
+                    child_cgroup: 1 + u64::from(step.uid / 2),
                 }))
             }
             // A process that nobody saw begin.
             3 => {
-                starts[step.who] = time - 700;
+                starts[who] = time - 700;
                 continue;
             }
             4 | 5 => event(Body::Exec(Exec {
