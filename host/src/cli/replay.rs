@@ -3,12 +3,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::recording::{damaged, refused};
 use super::{Common, Failure, cannot_start};
 use crate::daemon::replay::{Replay, Speed};
 use crate::daemon::{signals, target};
 use crate::logging::{self, Choice};
 use crate::metrics::{Format, render};
-use crate::recording::{Reader, RecordingError};
+use crate::recording::{Reader, Slice, Sliced};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,6 +17,8 @@ pub(super) struct Args {
     file: PathBuf,
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    slice: Slice,
     /// How fast: `max`, or a multiple of the speed it was recorded at, such as `1x`.
     #[arg(long, default_value = "max")]
     speed: Speed,
@@ -36,12 +39,13 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
     logging::start(&log, &config.log, None).map_err(Failure::usage)?;
     let stop = signals::stop_requests()?;
     let reader = Reader::open(&args.file).map_err(damaged)?;
-    let mut replay = Replay::start(&config, reader.header(), target(&config.verdicts.file)).map_err(cannot_start)?;
+    let recording = Sliced::new(reader, &args.slice).map_err(refused)?;
+    let mut replay = Replay::start(&config, recording.header(), target(&config.verdicts.file)).map_err(cannot_start)?;
     let server = match args.listen {
         Some(listen) => Some(replay.serve(listen).map_err(|error| Failure::output(error.into()))?),
         None => None,
     };
-    let outcome = replay.run(reader, args.speed, || !stop.is_empty());
+    let outcome = replay.run(recording, args.speed, || !stop.is_empty());
     let status = replay.finish();
     if let Some(file) = &args.metrics {
         let text = render(crate::http::Source::scrape(&*status), Format::Prometheus);
@@ -59,8 +63,4 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         server.stop();
     }
     outcome.map_err(damaged)
-}
-
-fn damaged(error: RecordingError) -> Failure {
-    Failure::recording(error.into())
 }

@@ -21,8 +21,7 @@ use crate::metrics::Processes;
 use crate::pipeline::{Origin, Outlet, Seat};
 use crate::plugin::Delivery;
 use crate::progress;
-use crate::recording::{Header, Line, Reader, RecordingError};
-use crate::trial::Feed;
+use crate::recording::{Header, Line, RecordingError, Sliced};
 use crate::verdict::{self, Record, Sink, Target};
 
 /// How fast a recording is replayed.
@@ -165,7 +164,7 @@ impl Replay {
     /// If the recording is damaged; all that was whole has been replayed then.
     pub fn run(
         &mut self,
-        mut reader: Reader,
+        mut recording: Sliced,
         speed: Speed,
         should_stop: impl Fn() -> bool,
     ) -> Result<(), RecordingError> {
@@ -173,7 +172,7 @@ impl Replay {
         let began = Instant::now();
         let mut first = None;
         let outcome = loop {
-            let line = match reader.next() {
+            let line = match recording.next() {
                 Ok(Some(line)) => line,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),

@@ -16,6 +16,7 @@ pub struct Reader {
     line: Vec<u8>,
     at: u64,
     events: u64,
+    bytes: u64,
     is_done: bool,
 }
 
@@ -64,6 +65,7 @@ impl Reader {
             line: Vec::new(),
             at: 0,
             events: 0,
+            bytes: 0,
             is_done: false,
         };
         reader.read_header()?;
@@ -125,13 +127,25 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Reader::next`].
-    pub(super) fn again(&self) -> Result<Option<Line<'_>>, RecordingError> {
+    pub fn again(&self) -> Result<Option<Line<'_>>, RecordingError> {
         let line = serde_json::from_slice(&self.line);
         line.map(Some).map_err(|error| RecordingError::Malformed {
             file: self.file.clone(),
             line: self.at,
             reason: error.to_string(),
         })
+    }
+
+    /// Events so far.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Bytes of complete lines so far, not compressed.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// What errors call the recording.
@@ -185,7 +199,10 @@ impl Reader {
             Ok(_) => {}
         }
         match self.line.pop() {
-            Some(b'\n') => Ok(Got::Line),
+            Some(b'\n') => {
+                self.bytes += self.line.len() as u64 + 1;
+                Ok(Got::Line)
+            }
             _ if self.line.len() >= MAX_LINE => {
                 self.is_done = true;
                 let reason = format!("the line is longer than {MAX_LINE} bytes");

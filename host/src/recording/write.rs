@@ -102,6 +102,14 @@ impl Writer {
             .map_err(|source| RecordingError::Io { file, source })
     }
 
+    /// Gives the recording up: nothing of it stays.
+    pub fn discard(self) {
+        let Writer { part, .. } = self;
+        if let Err(error) = fs::remove_file(&part) {
+            tracing::warn!(file = %part.display(), %error, "cannot remove an unfinished recording");
+        }
+    }
+
     fn put(&mut self, line: &impl serde::Serialize) -> Result<(), RecordingError> {
         self.line.clear();
         let mut written = serde_json::to_writer(&mut self.line, line).map_err(io::Error::from);

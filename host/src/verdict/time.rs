@@ -22,6 +22,12 @@ impl fmt::Display for Utc {
     }
 }
 
+/// RFC 3339 in UTC with all nine digits.
+#[must_use]
+pub fn utc(ns: u64) -> String {
+    Utc(ns).to_string()
+}
+
 /// The time of day, `hh:mm:ss` in UTC.
 #[must_use]
 pub fn time_of_day(ns: u64) -> String {

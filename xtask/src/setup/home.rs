@@ -90,10 +90,10 @@ impl Home {
         self.0.join("prometheus")
     }
 
-    /// Python with the parser of OpenMetrics.
+    /// Python with the parser of OpenMetrics and the readers of tables.
     pub(crate) fn python(&self) -> PathBuf {
-        self.0
-            .join(format!("python-prometheus-client-{}", version::PROMETHEUS_CLIENT))
+        let versions = [version::PROMETHEUS_CLIENT, version::DUCKDB, version::POLARS].join("-");
+        self.0.join(format!("python-{versions}"))
     }
 
     /// The root folder of cargo-deny's installation.

@@ -1,5 +1,5 @@
-//! The independent judges of our metrics: Prometheus' promtool and the OpenMetrics parser of Python's
-//! prometheus-client.
+//! The independent judges of our metrics and tables: Prometheus' promtool, the OpenMetrics parser of Python's
+//! prometheus-client, DuckDB and Polars.
 //!
 //! Only tests need them, and tests without them are skipped aloud: so a failure here is a warning, unless
 //! `VESPID_REQUIRE_TOOLS` is set.
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub(crate) struct TestTools {
     /// `promtool`.
     pub(crate) promtool: Option<PathBuf>,
-    /// A Python that can import `prometheus_client`.
+    /// A Python that can import `prometheus_client`, `duckdb` and `polars`.
     pub(crate) python: Option<PathBuf>,
 }
 
@@ -63,7 +63,9 @@ pub(crate) fn install() -> anyhow::Result<TestTools> {
         outcomes.push(promtool(&home, &progress).context("promtool could not be installed"));
     }
     if found.python.is_none() {
-        outcomes.push(python(&home, &progress).context("Python's prometheus-client could not be installed"));
+        outcomes.push(
+            python(&home, &progress).context("Python's prometheus-client, duckdb and polars could not be installed"),
+        );
     }
     let required = std::env::var_os("VESPID_REQUIRE_TOOLS").is_some();
     for outcome in outcomes {
@@ -87,11 +89,15 @@ fn promtool(home: &Home, progress: &Progress) -> anyhow::Result<()> {
 }
 
 fn python(home: &Home, progress: &Progress) -> anyhow::Result<()> {
-    let task = progress.task("prometheus-client");
+    let task = progress.task("Python packages");
     let temporary = home.fresh_dir("python")?;
     task.run(child::cross("python3").args(["-m", "venv"]).arg(&temporary), LIMIT)
         .context("`python3 -m venv` failed: on Debian it needs the package python3-venv")?;
-    let package = format!("prometheus-client=={}", version::PROMETHEUS_CLIENT);
+    let packages = [
+        format!("prometheus-client=={}", version::PROMETHEUS_CLIENT),
+        format!("duckdb=={}", version::DUCKDB),
+        format!("polars=={}", version::POLARS),
+    ];
     let mut pip = child::cross(temporary.join("bin/python"));
     pip.args([
         "-m",
@@ -100,10 +106,10 @@ fn python(home: &Home, progress: &Progress) -> anyhow::Result<()> {
         "--quiet",
         "--disable-pip-version-check",
         "--only-binary=:all:",
-        &package,
     ]);
+    pip.args(&packages);
     task.run(&mut pip, LIMIT)?;
     publish(&temporary, &home.python())?;
-    task.done(&format!("{package} from PyPI"));
+    task.done(&format!("{} from PyPI", packages.join(", ")));
     Ok(())
 }

@@ -10,5 +10,9 @@ pub(crate) const DEBIAN_LLVM: u32 = 22;
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The parser of OpenMetrics for the tests, from PyPI.
 pub(crate) const PROMETHEUS_CLIENT: &str = "0.26.0";
+/// The readers of exported tables for the tests, from PyPI.
+pub(crate) const DUCKDB: &str = "2.0.0";
+/// The other one.
+pub(crate) const POLARS: &str = "2.1.0";
 /// The checker of licences and sources, from crates.io.
 pub(crate) const CARGO_DENY: &str = "0.20.2";

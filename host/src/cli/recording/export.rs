@@ -1,0 +1,240 @@
+//! `vespid recording export`: a recording as tables, one a kind of event, each row with its process.
+mod table;
+
+use std::path::PathBuf;
+
+use vespid_ebpf::ConnectionOp;
+
+use self::table::{Column, Row, Table};
+use super::{Failure, damaged, refused};
+use crate::bytes::Bytes;
+use crate::enrich::{Nothing, Options, ProcessTable};
+use crate::event::{Body, Event};
+use crate::progress;
+use crate::recording::{Line, Reader, Slice, Sliced};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The recording.
+    input: PathBuf,
+    /// Write Parquet: `execs.parquet`, `exits.parquet`, `connections.parquet` and `opens.parquet`.
+    #[arg(long, required = true)]
+    parquet: bool,
+    /// Directory for the tables; made if need be.
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+    #[command(flatten)]
+    slice: Slice,
+}
+
+use Column::{I32, Text, Time, U32, U64};
+
+const PROCESS: [(&str, Column); 20] = [
+    ("seq", U64),
+    ("time", Time),
+    ("pid", U32),
+    ("ppid", U32),
+    ("start", Time),
+    ("uid", U32),
+    ("gid", U32),
+    ("euid", U32),
+    ("login_uid", U32),
+    ("comm", Text),
+    ("exe", Text),
+    ("args", Text),
+    ("cwd", Text),
+    ("tty", Text),
+    ("cgroup", Text),
+    ("process_flags", U32),
+    ("parent_comm", Text),
+    ("parent_exe", Text),
+    ("container", Text),
+    ("container_name", Text),
+];
+const EXECS: [(&str, Column); 2] = [("filename", Text), ("errno", U32)];
+const EXITS: [(&str, Column); 3] = [("code", U32), ("signal", U32), ("lifetime", U64)];
+const OPENS: [(&str, Column); 6] = [
+    ("path", Text),
+    ("typed", Text),
+    ("flags", U32),
+    ("mode", U32),
+    ("result", I32),
+    ("path_kind", U32),
+];
+const CONNECTIONS: [(&str, Column); 14] = [
+    ("op", Text),
+    ("direction", Text),
+    ("local_address", Text),
+    ("local_port", U32),
+    ("remote_address", Text),
+    ("remote_port", U32),
+    ("cookie", U64),
+    ("sent", U64),
+    ("received", U64),
+    ("duration", U64),
+    ("srtt", U32),
+    ("retransmits", U32),
+    ("errno", U32),
+    ("netns", U32),
+];
+
+struct Tables {
+    seq: u64,
+    processes: ProcessTable,
+    execs: Table,
+    exits: Table,
+    connections: Table,
+    opens: Table,
+}
+
+#[expect(clippy::print_stderr, reason = "this is the command's result")]
+pub(super) fn main(args: &Args) -> Result<(), Failure> {
+    let reader = Reader::open(&args.input).map_err(damaged)?;
+    let mut sliced = Sliced::new(reader, &args.slice).map_err(refused)?;
+    std::fs::create_dir_all(&args.output)
+        .map_err(|error| Failure::output(anyhow::anyhow!("cannot make {}: {error}", args.output.display())))?;
+    let table = |name: &str, columns: &[(&'static str, Column)]| {
+        let columns = [&PROCESS[..], columns].concat();
+        Table::create(&args.output, name, columns).map_err(Failure::output)
+    };
+    let mut tables = Tables {
+        seq: 0,
+        processes: ProcessTable::new(Options::default(), Box::new(Nothing)),
+        execs: table("execs", &EXECS)?,
+        exits: table("exits", &EXITS)?,
+        connections: table("connections", &CONNECTIONS)?,
+        opens: table("opens", &OPENS)?,
+    };
+    let bar = progress::counting("events exported");
+    let mut written = Ok(());
+    loop {
+        let more = sliced.pull(|line| {
+            if written.is_ok() {
+                written = tables.take(line);
+            }
+        });
+        std::mem::replace(&mut written, Ok(())).map_err(Failure::output)?;
+        bar.set_position(tables.seq);
+        if !more.map_err(damaged)? {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    let mut counts = Vec::new();
+    for table in [tables.execs, tables.exits, tables.connections, tables.opens] {
+        counts.push(table.finish().map_err(Failure::output)?);
+    }
+    eprintln!("{} in {}", counts.join(", "), args.output.display());
+    Ok(())
+}
+
+impl Tables {
+    fn take(&mut self, line: &Line<'_>) -> anyhow::Result<()> {
+        match line {
+            Line::Known(known) => self.processes.learn(known),
+            Line::Container(known) => self.processes.learn_container(known),
+            Line::Event(event) => return self.event(event),
+            Line::Lost(_) | Line::End(_) => {}
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
+        self.seq += 1;
+        let process = self.processes.observe(event).process;
+        let table = match &event.body {
+            Body::Fork(_) => return Ok(()),
+            Body::Exec(_) => &mut self.execs,
+            Body::Exit(_) => &mut self.exits,
+            Body::Connection(_) => &mut self.connections,
+            Body::Open(_) => &mut self.opens,
+        };
+        let mut row = table.row();
+        row.u64(self.seq).u64(event.time);
+        let held = &self.processes;
+        let process = process.and_then(|id| held.get(id));
+        let start = process.map_or(0, |process| process.start);
+        match process {
+            None => {
+                let subject = &event.subject;
+                row.u32(subject.pid).u32(0).u64(0).u32(subject.uid).u32(subject.gid);
+                row.u32(u32::MAX).u32(u32::MAX);
+                for _ in 0..6 {
+                    row.text("");
+                }
+                row.u32(0);
+                for _ in 0..4 {
+                    row.text("");
+                }
+            }
+            Some(process) => {
+                row.u32(process.pid).u32(process.ppid).u64(process.start);
+                row.u32(process.uid)
+                    .u32(process.gid)
+                    .u32(process.euid)
+                    .u32(process.login_uid);
+                row.bytes(process.comm())
+                    .bytes(process.exe())
+                    .text(&arguments(process.args()));
+                row.bytes(process.cwd()).bytes(process.tty()).bytes(process.cgroup());
+                row.u32(process.flags);
+                let parent = process.parent.and_then(|parent| held.get(parent));
+                row.bytes(parent.map_or(b"", |parent| parent.comm()));
+                row.bytes(parent.map_or(b"", |parent| parent.exe()));
+                let container = process.container().and_then(|id| held.containers().get(id));
+                row.bytes(container.map_or(b"", |container| &container.id));
+                row.bytes(container.map_or(b"", |container| &container.name));
+            }
+        }
+        body(&mut row, event, start);
+        table.end_row()
+    }
+}
+
+fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
+    match &event.body {
+        Body::Fork(_) => {}
+        Body::Exec(exec) => {
+            row.bytes(exec.filename.as_slice()).u32(exec.errno);
+        }
+        Body::Exit(exit) => {
+            let lifetime = if start == 0 {
+                0
+            } else {
+                event.time.saturating_sub(start)
+            };
+            row.u32(exit.code).u32(exit.signal).u64(lifetime);
+        }
+        Body::Open(open) => {
+            row.bytes(open.path.as_slice()).bytes(open.typed.as_slice());
+            row.u32(open.flags).u32(open.mode).i32(open.result);
+            row.u32(open.path_kind.into());
+        }
+        Body::Connection(connection) => {
+            let op = match connection.op {
+                ConnectionOp::Opened => "opened",
+                ConnectionOp::Accepted => "accepted",
+                ConnectionOp::Failed => "failed",
+                ConnectionOp::Closed => "closed",
+            };
+            let direction = ["outbound", "inbound"];
+            row.text(op);
+            row.text(direction.get(usize::from(connection.direction)).copied().unwrap_or(""));
+            for end in [connection.local, connection.remote] {
+                row.text(&end.ip().to_string()).u32(end.port().into());
+            }
+            row.u64(connection.cookie).u64(connection.sent).u64(connection.received);
+            row.u64(connection.duration)
+                .u32(connection.srtt)
+                .u32(connection.retransmits);
+            row.u32(connection.errno).u32(connection.netns);
+        }
+    }
+}
+
+/// Arguments as one text: a space between them, `\x20` for one within.
+fn arguments(args: &[u8]) -> String {
+    let args = args.strip_suffix(b"\0").unwrap_or(args);
+    let one = |arg: &[u8]| Bytes::from(arg).to_string().replace(' ', "\\x20");
+    args.split(|&byte| byte == 0).map(one).collect::<Vec<_>>().join(" ")
+}
