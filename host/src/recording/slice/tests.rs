@@ -9,7 +9,7 @@ use super::*;
 use crate::bytes::Bytes;
 use crate::enrich::{Attribution, Container, Nothing, Options, Process, ProcessTable};
 use crate::event::{Body, Connection, Event, Exec, Exit, Fork, Image, Known, KnownContainer, Open, Subject};
-use crate::recording::{End, Line, Loss, Reader, RecordingError, Sliced, VERSION};
+use crate::recording::{End, Line, Reader, Sliced, VERSION};
 
 const NOON: u64 = 1_769_860_800 * SECOND;
 const DOCKER: &str = "/docker/3f4e9b1c7d2a8056e1f0c9b8a7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8";
@@ -217,6 +217,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn lines(steps: &[Step]) -> Vec<Line<'static>> {
     let mut time = NOON;
     let mut starts: [u64; 8] = std::array::from_fn(|at| NOON - 1_000 * SECOND + at as u64 * 20 * SECOND);
+    let mut parents = [(0, 0); 8];
     let groups = ["/", DOCKER, PODMAN, "/machine/chosen"];
     let mut out = Vec::new();
     for (at, step) in steps.iter().enumerate() {
@@ -235,10 +236,7 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
             namespaces: [step.group; 8],
             ..Image::default()
         };
-        let parent = match step.who == step.other {
-            true => (0, 0),
-            false => (pid(step.other), starts[other]),
-        };
+        let parent = parents[who];
         let event = |body| Line::Event(Event { time, subject, body });
         // As the daemon asks: before the event that needs it.
         if step.group == 3 && matches!(step.what, 4 | 5 | 9) {
@@ -251,6 +249,7 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
         }
         let line = match step.what {
             0..=2 if step.who != step.other => {
+                parents[other] = (subject.pid, subject.start);
                 starts[other] = time - 500;
                 event(Body::Fork(Fork {
                     child_pid: pid(step.other),
@@ -261,6 +260,7 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
             // A process that nobody saw begin.
             3 => {
                 starts[who] = time - 700;
+                parents[who] = (0, 0);
                 continue;
             }
             4 | 5 => event(Body::Exec(Exec {

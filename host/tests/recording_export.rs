@@ -1,0 +1,111 @@
+//! Exported tables as their readers see them: DuckDB and Polars, both from PyPI.
+//!
+//! `VESPID_PYTHON` names a Python that has them; without it these tests are skipped, out loud, unless
+//! `VESPID_REQUIRE_TOOLS` is set.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use support::vespid;
+
+const SCRIPT: &str = "
+import duckdb, json, polars, sys
+out = {}
+for kind in ['execs', 'exits', 'connections', 'opens']:
+    file = f'{sys.argv[1]}/{kind}.parquet'
+    frame = polars.read_parquet(file)
+    rows = duckdb.sql(f\"select count(*) from '{file}'\").fetchall()[0][0]
+    assert rows == frame.height, (kind, rows, frame.height)
+    out[kind] = rows
+execs = f'{sys.argv[1]}/execs.parquet'
+opens = f'{sys.argv[1]}/opens.parquet'
+out['shells'] = duckdb.sql(f\"select exe, args, ppid from '{execs}' where comm = 'mktemp' order by seq\").fetchall()
+out['first'] = duckdb.sql(f\"select epoch_ns(min(time)) from '{opens}'\").fetchall()[0][0]
+frame = polars.read_parquet(opens)
+assert frame.schema['time'] == polars.Datetime('ns', 'UTC'), frame.schema
+assert frame.schema['pid'] == polars.UInt32 and frame.schema['result'] == polars.Int32, frame.schema
+out['polars_first'] = frame['time'].to_physical().min()
+out['failed'] = frame.filter(polars.col('result') < 0).height
+print(json.dumps(out))
+";
+
+fn python() -> Option<String> {
+    let path = std::env::var("VESPID_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let probe = Command::new(&path).args(["-c", "import duckdb, polars"]).output();
+    if probe.is_ok_and(|output| output.status.success()) {
+        return Some(path);
+    }
+    assert!(
+        std::env::var_os("VESPID_REQUIRE_TOOLS").is_none(),
+        "`{path}` with duckdb and polars is required by VESPID_REQUIRE_TOOLS"
+    );
+    eprintln!("SKIPPED: `{path}` cannot import duckdb and polars; name one that can with VESPID_PYTHON");
+    None
+}
+
+#[test]
+fn duckdb_and_polars_read_what_was_recorded() {
+    let Some(python) = python() else { return };
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/web-shell.jsonl.zst");
+    let folder = tempfile::tempdir().expect("a folder");
+    let done = vespid()
+        .args(["recording", "export", "--parquet"])
+        .arg(&recording)
+        .arg("-o")
+        .arg(folder.path())
+        .output()
+        .expect("vespid runs");
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8(done.stderr).expect("text")
+    );
+    let done = Command::new(python)
+        .args(["-c", SCRIPT])
+        .arg(folder.path())
+        .output()
+        .expect("it ran a moment ago");
+    let said = String::from_utf8(done.stderr).expect("text");
+    assert!(done.status.success(), "{said}");
+    let found: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+
+    let text = zstd::decode_all(std::fs::File::open(recording).expect("a fixture")).expect("zstd");
+    let text = String::from_utf8(text).expect("text");
+    let events: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["event"].take())
+        .collect();
+    let of = |kind: &str| {
+        events
+            .iter()
+            .filter(|event| event[kind].is_object())
+            .collect::<Vec<_>>()
+    };
+    for (kind, table) in [
+        ("exec", "execs"),
+        ("exit", "exits"),
+        ("connection", "connections"),
+        ("open", "opens"),
+    ] {
+        assert_eq!(found[table], of(kind).len(), "{table}");
+    }
+    let opens = of("open");
+    assert_eq!(found["first"], opens[0]["time"]);
+    assert_eq!(found["polars_first"], opens[0]["time"]);
+    let failed = opens
+        .iter()
+        .filter(|event| event["open"]["result"].as_i64() < Some(0))
+        .count();
+    assert_eq!(found["failed"], failed);
+    let first = &of("exec")
+        .into_iter()
+        .find(|event| event["exec"]["image"]["comm"] == "mktemp")
+        .expect("mktemp")["exec"];
+    assert_eq!(found["shells"][0][0], first["image"]["exe"]);
+    assert_eq!(found["shells"][0][1], "mktemp -d");
+    assert_eq!(found["shells"][0][2], first["image"]["ppid"]);
+}
