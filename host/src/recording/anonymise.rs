@@ -61,7 +61,7 @@ static PROGRAMS: Words = LazyLock::new(|| {
     mongod memcached curl wget nc ncat netcat socat nmap tcpdump telnet ftp rsync tar gzip gunzip xz zip unzip cat ls cp mv rm ln \
     mkdir rmdir touch chmod chown find grep egrep sed awk gawk mawk head tail sort uniq cut tr wc tee xargs env id whoami uname \
     hostname ps top kill pkill sleep date echo printf test true false mount umount ip ifconfig iptables nft ss netstat ping dig \
-    base64 openssl vim vi nano less more man apt apt-get dpkg yum dnf rpm pip pip3 npm useradd usermod passwd crontab systemctl \
+    base64 openssl http.server vim vi nano less more man apt apt-get dpkg yum dnf rpm pip pip3 npm useradd usermod passwd crontab systemctl \
     journalctl modprobe insmod strace gdb mktemp dd timeout nohup setsid screen tmux busybox kthreadd nslookup stat readlink",
     )
 });
