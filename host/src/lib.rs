@@ -7,6 +7,7 @@ pub mod event;
 pub mod interface;
 pub mod ledger;
 pub mod progress;
+pub mod units;
 
 // The data path: kernel → decode → enrich → batch → plugin, and what comes of it: metrics and verdicts.
 pub mod batch;

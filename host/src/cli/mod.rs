@@ -146,7 +146,9 @@ fn cannot_start(error: CannotStart) -> Failure {
     let make = match &error {
         CannotStart::Kernel(_) => Failure::kernel,
         CannotStart::Directory(_) => Failure::plugin,
-        CannotStart::Verdicts(_) | CannotStart::Http(_) | CannotStart::Control(_) => Failure::output,
+        CannotStart::Verdicts(_) | CannotStart::Http(_) | CannotStart::Control(_) | CannotStart::Flight(_) => {
+            Failure::output
+        }
         CannotStart::Other(_) => Failure::from,
     };
     make(error.into())

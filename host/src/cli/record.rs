@@ -9,12 +9,13 @@ use vespid_ebpf::Kind;
 use super::{Failure, KindName};
 use crate::clock;
 use crate::config::Config;
-use crate::daemon::recorder::Recorder;
+use crate::daemon::recorder::{Assignment, Recorder};
 use crate::daemon::{node, signals};
 use crate::kernel::{Kernel, Settings};
 use crate::logging::{self, Choice};
 use crate::progress;
-use crate::recording::{Header, VERSION, Writer};
+use crate::recording::{Header, Rotation, Segments, VERSION};
+use crate::units;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,6 +31,16 @@ pub(super) struct Args {
     /// Name of the node in the recording [default: the host name].
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// Go on in another file when one is this large, such as `256MiB`. The files are named after FILE and the time when
+    /// each was begun, and each can be read by itself.
+    #[arg(long, value_name = "SIZE", value_parser = units::bytes)]
+    rotate_bytes: Option<u64>,
+    /// Go on in another file when one is this old, such as `1h`.
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    rotate_age: Option<Duration>,
+    /// Keep so many files, and delete older ones of the same name.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    keep: Option<u32>,
     /// Run this command, and record only what it and its descendants do.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -41,7 +52,13 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
     logging::start(&log, &config.log, None).map_err(Failure::usage)?;
     let stop = signals::stop_requests()?;
     let mask = args.kinds.iter().fold(Kind::TREE, |mask, kind| mask | kind.bits());
-    let writer = Writer::create(&args.output, &header(args, mask)).map_err(|error| Failure::output(error.into()))?;
+    let segments = Segments::open(&args.output, rotation(args)?).map_err(|error| Failure::output(error.into()))?;
+    let assignment = Assignment {
+        header: header(args, mask),
+        kinds: mask,
+        segments,
+        processes: config.processes.max,
+    };
     let kernel = Kernel::start(&Settings {
         kinds: mask,
         ring_bytes: config.kernel.ring_bytes,
@@ -49,13 +66,13 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
     .map_err(|error| Failure::kernel(error.into()))?;
     let mut command = None;
     let mut recorder = match args.command.split_first() {
-        None => Recorder::of_all(kernel, writer, config.processes.max).context("cannot begin to record")?,
+        None => Recorder::of_all(kernel, assignment).context("cannot begin to record")?,
         Some((program, words)) => {
             let child = Command::new(program).args(words).spawn();
             let child = child
                 .with_context(|| format!("cannot run {program}"))
                 .map_err(Failure::usage)?;
-            let recorder = Recorder::of_descendants(kernel, writer, config.processes.max, child.id());
+            let recorder = Recorder::of_descendants(kernel, assignment, child.id())?;
             command = Some(child);
             recorder
         }
@@ -66,13 +83,32 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let progress = progress::counting("events recorded");
     while stop.is_empty() && end.is_none_or(|end| Instant::now() < end) && !has_ended(command.as_mut())? {
-        recorder.round().map_err(Failure::output)?;
+        recorder.round()?;
         progress.set_position(recorder.events());
     }
     progress.finish_and_clear();
     let (events, lost) = recorder.finish().map_err(Failure::output)?;
-    eprintln!("{events} events recorded in {}, {lost} lost", args.output.display());
+    let files = if args.rotate_bytes.is_some() || args.rotate_age.is_some() {
+        format!("files beside {}", args.output.display())
+    } else {
+        args.output.display().to_string()
+    };
+    eprintln!("{events} events recorded in {files}, {lost} lost");
     Ok(())
+}
+
+fn rotation(args: &Args) -> Result<Rotation, Failure> {
+    let rotation = Rotation {
+        segment_bytes: args.rotate_bytes.unwrap_or(u64::MAX),
+        segment_age: args.rotate_age.unwrap_or(Duration::MAX),
+        total_bytes: u64::MAX,
+        files: args.keep.map_or(usize::MAX, |keep| keep as usize),
+    };
+    if args.keep.is_some() && args.rotate_bytes.is_none() && args.rotate_age.is_none() {
+        let error = anyhow::anyhow!("--keep needs --rotate-bytes or --rotate-age, since one file is all there is");
+        return Err(Failure::usage(error));
+    }
+    Ok(rotation)
 }
 
 fn header(args: &Args, mask: u32) -> Header {

@@ -1,16 +1,18 @@
-//! Live events to a recording: the collector's loop with a file in place of the plugins.
+//! Live events to a recording: the collector's loop with files in place of the plugins.
 use std::collections::HashSet;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use vespid_ebpf::{Kind, Outcome};
 
 use super::procfs;
-use crate::decode::{Clock, Scratch, decode};
-use crate::enrich::{Found, Nothing, Options, ProcessTable, Source};
+use crate::clock;
+use crate::decode::{Clock, Scratch, decode, kind_of};
+use crate::enrich::{Nothing, Options, ProcessTable, Source};
 use crate::event::{Body, Event};
 use crate::kernel::{Counters, Kernel};
-use crate::recording::{Line, Loss, RecordingError, Writer};
+use crate::recording::{Header, RecordingError, Segments, Tape, TapeBooks, WhenFull};
 
 const NAP: Duration = Duration::from_millis(10);
 const SWEEP: usize = 65_536;
@@ -21,10 +23,12 @@ pub struct Recorder {
     table: ProcessTable,
     clock: Clock,
     scratch: Scratch,
-    writer: Writer,
+    tape: Tape,
+    books: TapeBooks,
+    writer: JoinHandle<Result<(), RecordingError>>,
+    kinds: u32,
     counters: Counters,
     only: Option<Tree>,
-    events: u64,
     lost: u64,
 }
 
@@ -43,28 +47,48 @@ impl Tree {
     }
 }
 
+/// What is recorded, and where.
+pub struct Assignment {
+    /// What the files begin with, but for their time.
+    pub header: Header,
+    /// The kinds of records that the kernel is asked for.
+    pub kinds: u32,
+    /// Where it goes.
+    pub segments: Segments,
+    /// Most processes to be remembered.
+    pub processes: usize,
+}
+
 impl Recorder {
     /// Records everything, beginning with the processes that run already.
     ///
     /// # Errors
-    /// If /proc cannot be read, or the file not written.
-    pub fn of_all(kernel: Kernel, writer: Writer, processes: usize) -> anyhow::Result<Recorder> {
-        let mut recorder = Recorder::new(kernel, writer, processes, None);
+    /// If /proc cannot be read.
+    pub fn of_all(kernel: Kernel, assignment: Assignment) -> anyhow::Result<Recorder> {
+        let mut recorder = Recorder::new(kernel, assignment, None)?;
         for process in procfs(&recorder.clock).processes().context("cannot read /proc")? {
             recorder.table.learn(&process);
-            write_found(&mut recorder.table, &mut recorder.writer)?;
-            recorder.writer.write(&Line::Known(process))?;
         }
+        // The first file begins with all of these.
+        drop(recorder.table.take_found());
         Ok(recorder)
     }
 
     /// Records what a process that was just started does, and its descendants.
-    #[must_use]
-    pub fn of_descendants(kernel: Kernel, writer: Writer, processes: usize, pid: u32) -> Recorder {
-        Recorder::new(kernel, writer, processes, Some(Tree([pid].into())))
+    ///
+    /// # Errors
+    /// If there can be no thread that writes.
+    pub fn of_descendants(kernel: Kernel, assignment: Assignment, pid: u32) -> anyhow::Result<Recorder> {
+        Recorder::new(kernel, assignment, Some(Tree([pid].into())))
     }
 
-    fn new(kernel: Kernel, writer: Writer, processes: usize, only: Option<Tree>) -> Recorder {
+    fn new(kernel: Kernel, assignment: Assignment, only: Option<Tree>) -> anyhow::Result<Recorder> {
+        let Assignment {
+            header,
+            kinds,
+            segments,
+            processes,
+        } = assignment;
         let clock = Clock::now();
         let options = Options {
             capacity: processes,
@@ -78,107 +102,90 @@ impl Recorder {
         };
         let table = ProcessTable::new(options, source);
         let (scratch, counters) = (Scratch::default(), Counters::default());
-        Recorder {
+        let (tape, reel) = Tape::new(header, "recorder", WhenFull::Wait);
+        Ok(Recorder {
             kernel,
             table,
             clock,
             scratch,
-            writer,
+            books: tape.books(),
+            tape,
+            writer: reel.start(segments).context("cannot start the thread that writes")?,
+            kinds,
             counters,
             only,
-            events: 0,
             lost: 0,
-        }
+        })
     }
 
-    /// Waits a moment, then writes what there is.
+    /// Waits a moment, then takes what there is.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the kernel can no longer be waited for.
     pub fn round(&mut self) -> anyhow::Result<()> {
         self.kernel.wait(NAP)?;
-        self.take()?;
+        self.take();
         Ok(())
     }
 
-    fn take(&mut self) -> anyhow::Result<usize> {
+    fn take(&mut self) -> usize {
         let Recorder {
             kernel,
             table,
             clock,
             scratch,
-            writer,
+            tape,
+            kinds,
             only,
+            lost,
             ..
         } = self;
-        let mut written = Ok(());
-        let (mut events, mut malformed) = (0, 0);
+        tape.pass_time(clock::now(), table, *kinds);
         let taken = kernel.drain(SWEEP, |record| {
             let Ok(event) = decode(record, clock, scratch) else {
-                malformed += 1;
-                return;
+                *lost += 1;
+                return tape.lose("decode", kind_of(record), 1);
             };
             if only.as_mut().is_some_and(|tree| !tree.has(&event)) {
                 return;
             }
             table.observe(&event);
-            let result = write_found(table, writer).and_then(|()| writer.write(&Line::Event(event)));
-            events += 1;
-            if written.is_ok() {
-                written = result;
-            }
+            tape.take(&event, table.take_found());
         });
-        written?;
-        self.events += events;
-        self.lost += malformed;
-        self.write_losses()?;
-        self.writer.flush()?;
-        Ok(taken)
+        self.take_losses();
+        taken
     }
 
-    fn write_losses(&mut self) -> anyhow::Result<()> {
+    fn take_losses(&mut self) {
         let counters = self.kernel.counters();
         let given_up = |counters: &Counters, kind| counters.produced(kind) - counters.get(kind, Outcome::Written);
         for kind in Kind::ALL {
             let count = given_up(&counters, kind) - given_up(&self.counters, kind);
-            if count > 0 {
-                self.lost += count;
-                let loss = Loss {
-                    stage: "kernel".into(),
-                    kind: Some(kind.name().into()),
-                    count,
-                };
-                self.writer.write(&Line::Lost(loss))?;
-            }
+            self.lost += count;
+            self.tape.lose("kernel", Some(kind), count);
         }
         self.counters = counters;
-        Ok(())
     }
 
     /// Events written so far.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.events
+        self.books.stage().left.iter().sum()
     }
 
     /// Detaches the probes, writes what they had produced, and completes the file. Returns events written and lost.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be completed; what was written of it can be read.
     pub fn finish(mut self) -> anyhow::Result<(u64, u64)> {
         self.kernel.detach();
-        while self.take()? > 0 {}
-        self.writer.finish()?;
-        Ok((self.events, self.lost))
+        while self.take() > 0 {}
+        self.tape.end(clock::now(), &self.table, self.kinds);
+        match self.writer.join() {
+            Ok(written) => written?,
+            Err(_) => anyhow::bail!("the thread that writes panicked"),
+        }
+        let stage = self.books.stage();
+        Ok((stage.left.iter().sum(), self.lost + stage.total_dropped()))
     }
-}
-
-fn write_found(table: &mut ProcessTable, writer: &mut Writer) -> Result<(), RecordingError> {
-    for found in table.take_found() {
-        writer.write(&match found {
-            Found::Process(process) => Line::Known(process),
-            Found::Container(container) => Line::Container(container),
-        })?;
-    }
-    Ok(())
 }

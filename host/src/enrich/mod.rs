@@ -9,6 +9,7 @@ mod lookup;
 mod process;
 pub mod procfs;
 mod restate;
+mod restate_all;
 mod table;
 mod tree;
 

@@ -4,11 +4,14 @@
 //! The first line names the format's version and the node, the last one ends the recording. Between them stand, in the
 //! order in which the daemon met them, events and everything else that the enrichment knew: processes from `/proc`,
 //! containers from their runtimes, and losses.
-mod anonymise;
+mod chunk;
 mod context;
 mod read;
+mod rotate;
+mod segment;
 mod slice;
 mod sliced;
+mod tape;
 mod write;
 
 #[cfg(test)]
@@ -20,10 +23,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use anonymise::Anonymiser;
+pub use chunk::Chunk;
 pub use read::Reader;
+pub use rotate::{Place, Rotation, Segments, Store};
 pub use slice::{EventKind, Moment, Slice, SliceError};
 pub use sliced::Sliced;
+pub use tape::{Reel, Tape, TapeBooks, WhenFull};
 pub use write::Writer;
 
 use crate::event::{Event, Known, KnownContainer};
@@ -75,7 +80,7 @@ pub enum Line<'a> {
 /// Events that are missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss<'a> {
-    /// Where they were lost: `kernel`, `decode`.
+    /// Where they were lost: `kernel`, `decode`, `flight_recorder`, `recorder`.
     #[serde(borrow)]
     pub stage: Cow<'a, str>,
     /// Their kind, if it is known.
