@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use crate::plugin::config::{Settings, nearest};
+use crate::recording::EventKind;
 
 /// The default configuration, with comments.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -27,6 +28,7 @@ pub struct Config {
     pub control: Control,
     pub http: Http,
     pub verdicts: Verdicts,
+    pub flight_recorder: FlightRecorder,
     pub log: Log,
 }
 
@@ -101,6 +103,47 @@ pub struct State {
 pub struct Control {
     #[serde(deserialize_with = "unless_empty")]
     pub socket: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct FlightRecorder {
+    pub enabled: bool,
+    pub directory: PathBuf,
+    pub max_bytes: u64,
+    pub segment_bytes: u64,
+    pub segment_age_s: u64,
+    pub kinds: Vec<EventKind>,
+}
+
+impl FlightRecorder {
+    /// Smallest `segment_bytes`.
+    const LEAST: u64 = 1 << 20;
+
+    /// The files' name, to which each one's time is added.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.directory.join("flight.jsonl.zst")
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (segment, max) = (self.segment_bytes, self.max_bytes);
+        if segment < Self::LEAST {
+            let least = Self::LEAST;
+            return Err(format!(
+                "flight_recorder.segment_bytes is {segment}; it must be at least {least}"
+            ));
+        }
+        if max / 4 < segment {
+            return Err(format!(
+                "flight_recorder.max_bytes is {max}; it must be at least four times segment_bytes, which is {segment}"
+            ));
+        }
+        if self.segment_age_s == 0 {
+            return Err("flight_recorder.segment_age_s is 0; it must be at least 1".into());
+        }
+        Ok(())
+    }
 }
 
 /// A path that may be left empty for "none".
@@ -255,7 +298,7 @@ impl Config {
                 return Err(format!("{key} is 0; it must be at least 1"));
             }
         }
-        Ok(())
+        self.flight_recorder.check()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram, Processes};
 use crate::pipeline::{Outlet, Pipeline, Seat};
 use crate::plugin::{Delivery, record_kinds};
+use crate::recording::Tape;
 
 /// How long to sleep when there is nothing to do. The kernel wakes the collector earlier when there is much.
 const NAP: Duration = Duration::from_millis(10);
@@ -144,6 +145,9 @@ pub struct Collector {
     progress: Progress,
     published: Published,
     changes: Changes,
+    flight: Option<Tape>,
+    /// What is collected even though no plugin wants it.
+    always: Kinds,
     seated: Vec<Arc<Running>>,
     /// When the kernel side's counters were read.
     counted: Instant,
@@ -164,10 +168,18 @@ impl Collector {
             progress,
             published,
             changes,
+            flight: None,
+            always: Kinds::empty(),
             seated: Vec::new(),
             counted: Instant::now(),
             told: 0,
         }
+    }
+
+    /// Has everything recorded as well, and `always` collected for it.
+    pub fn record(&mut self, flight: Tape, always: Kinds) {
+        self.flight = Some(flight);
+        self.always = always;
     }
 
     /// Runs until `stop`, then takes what the kernel still has, and sends all batches.
@@ -175,11 +187,16 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        want(&mut self.kernel, self.always);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
                 .context("cannot wait for the kernel's ring buffer")?;
             let began = clock::now();
+            let kinds = self.collected();
+            if let Some(flight) = &mut self.flight {
+                flight.pass_time(began, self.pipeline.table(), kinds);
+            }
             if self.round(false) < SWEEP {
                 // All that happened before `began` has been taken in.
                 self.pipeline.flush_older(began, &mut &*self.seated);
@@ -191,7 +208,16 @@ impl Collector {
         while self.round(true) > 0 {}
         self.pipeline.flush(&mut &*self.seated);
         self.publish();
+        let kinds = self.collected();
+        if let Some(flight) = self.flight.take() {
+            flight.end(clock::now(), self.pipeline.table(), kinds);
+        }
         Ok(())
+    }
+
+    /// The kinds of records that are asked for.
+    fn collected(&self) -> u32 {
+        record_kinds(self.pipeline.wanted() | self.always)
     }
 
     /// Probes come before whom they serve, and go after.
@@ -201,17 +227,18 @@ impl Collector {
                 kernel,
                 pipeline,
                 seated,
+                always,
                 ..
             } = self;
             match change {
                 Change::Sit(running) => {
                     let (seat, kinds) = (running.seat, running.worker.plugin().subscription());
-                    want(kernel, pipeline.wanted() | kinds);
+                    want(kernel, pipeline.wanted() | *always | kinds);
                     seated.push(running);
                     pipeline.subscribe(seat, kinds, &mut &**seated);
                 }
                 Change::Want(seat, kinds) => {
-                    want(kernel, pipeline.wanted() | kinds);
+                    want(kernel, pipeline.wanted() | *always | kinds);
                     pipeline.subscribe(seat, kinds, &mut &**seated);
                 }
                 Change::Leave(seat) => {
@@ -219,7 +246,7 @@ impl Collector {
                     seated.retain(|running| running.seat != seat);
                 }
             }
-            want(kernel, pipeline.wanted());
+            want(kernel, pipeline.wanted() | *always);
             drop(done);
         }
     }
@@ -247,6 +274,7 @@ impl Collector {
             scratch,
             progress,
             seated,
+            flight,
             ..
         } = self;
         let mut malformed = 0;
@@ -257,9 +285,15 @@ impl Collector {
                 Ok(event) => {
                     progress.decode.pass(kind, 1);
                     pipeline.take(&event, &mut &**seated);
+                    if let Some(flight) = flight {
+                        flight.take(&event, pipeline.table().take_found());
+                    }
                 }
                 Err(error) => {
                     progress.decode.drop(kind, error.reason(), 1);
+                    if let Some(flight) = flight {
+                        flight.lose("decode", kind, 1);
+                    }
                     malformed += 1;
                 }
             }
@@ -287,6 +321,7 @@ impl Collector {
         let counters = self.kernel.counters();
         let mut lost = 0;
         for kind in Kind::ALL {
+            let before = lost;
             for (outcome, reason) in [
                 (Outcome::RingFull, "ring_full"),
                 (Outcome::Shed, "shed"),
@@ -295,6 +330,9 @@ impl Collector {
                 let new = counters.get(kind, outcome) - self.progress.counters.get(kind, outcome);
                 self.progress.kernel.drop(kind, reason, new);
                 lost += new;
+            }
+            if let Some(flight) = &mut self.flight {
+                flight.lose("kernel", Some(kind), lost - before);
             }
         }
         self.progress.counters = counters;

@@ -3,6 +3,7 @@ mod bill;
 pub mod collector;
 pub mod comparing;
 mod control;
+mod flight;
 pub mod keeper;
 pub mod node;
 pub mod plugins;
@@ -37,9 +38,11 @@ use crate::logging::Tail;
 use crate::nest::{LookError, LookSettings, WatchSettings};
 use crate::pipeline::{Origin, Pipeline};
 use crate::plugin::{Cache, CacheLimits, Child, Compiler, Engine};
+use crate::recording::Reel;
 use crate::state::States;
 use crate::verdict::{self, Target};
 use collector::{Collector, Published, Seating};
+use flight::Flight;
 use keeper::{Keeper, Keeping, Seen};
 use plugins::Plugins;
 use roster::Roster;
@@ -67,6 +70,9 @@ pub enum CannotStart {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ServerError),
+    /// The flight recorder's directory.
+    #[error(transparent)]
+    Flight(#[from] flight::Unusable),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -85,6 +91,7 @@ struct Rest {
     keeper: Keeper,
     server: Http,
     control: Option<Server>,
+    flight: Option<Flight>,
     delivery: verdict::Delivery,
 }
 
@@ -119,6 +126,7 @@ impl Daemon {
         let known = procfs(&clock).processes().context("cannot read /proc")?;
         let options = Options {
             capacity: config.processes.max,
+            keep_found: config.flight_recorder.enabled,
             ..Options::default()
         };
         let mut table = ProcessTable::new(options, Box::new(procfs(&clock)));
@@ -126,12 +134,13 @@ impl Daemon {
         let (seating, changes) = Seating::new();
         let published = Published::default();
         let pipeline = Pipeline::new(&config.batch, &origin, table);
-        let collector = Collector::new(kernel, pipeline, clock, published.clone(), changes);
+        let mut collector = Collector::new(kernel, pipeline, clock, published.clone(), changes);
+        let reel = flight::install(&config.flight_recorder, &origin, &mut collector);
         let stop = Arc::new(AtomicBool::new(false));
         let collector = spawn(collector, stop.clone())?;
         let rest = privileges::drop_all()
             .map_err(CannotStart::from)
-            .and_then(|()| Rest::start(config, target, &origin, published, seating, hangups));
+            .and_then(|()| Rest::start(config, target, &origin, published, (seating, reel), hangups));
         let rest = match rest {
             Ok(rest) => rest,
             Err(error) => {
@@ -179,6 +188,7 @@ impl Daemon {
             keeper,
             server,
             control,
+            flight,
             delivery,
         } = rest;
         if let Some(control) = control {
@@ -192,6 +202,9 @@ impl Daemon {
         if let Some(mut kept) = kept {
             kept.finish();
         }
+        if let Some(flight) = flight {
+            flight.finish();
+        }
         delivery.finish(PATIENCE);
         server.stop();
         collected.map(|()| status)
@@ -204,14 +217,18 @@ impl Rest {
         target: Target,
         origin: &Origin,
         published: Published,
-        seating: Seating,
+        (seating, reel): (Seating, Option<Reel>),
         hangups: Receiver<()>,
     ) -> Result<Rest, CannotStart> {
+        let flight = match reel {
+            Some(reel) => Some(Flight::start(&config.flight_recorder, reel)?),
+            None => None,
+        };
         let engine = engine(config)?;
         let (verdicts, delivery) = verdict::Sink::start(target)?;
         let (roster, seen) = (Roster::default(), Seen::default());
         let status = Status::new(published, roster.clone(), seen.clone(), verdicts.clone());
-        let status = Arc::new(status);
+        let status = Arc::new(status.with_flight(flight.as_ref().map(Flight::books)));
         let server = Http::start(config.http.listen, status.clone())?;
         let outs: plugins::Outs = Box::new(move || Box::new(verdicts.clone()));
         let plugins = Plugins::new(engine, config, origin, roster, Box::new(seating), outs, states(config));
@@ -245,6 +262,7 @@ impl Rest {
             keeper,
             server,
             control,
+            flight,
             delivery,
         })
     }

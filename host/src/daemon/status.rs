@@ -10,6 +10,7 @@ use super::roster::{Roster, Running, mode};
 use crate::clock;
 use crate::http::Source;
 use crate::metrics::{Books, Build, Scrape, StageName, Usage};
+use crate::recording::TapeBooks;
 use crate::summary::Summary;
 use crate::verdict;
 
@@ -19,6 +20,7 @@ pub struct Status {
     roster: Roster,
     seen: Seen,
     verdicts: verdict::Sink,
+    flight: Option<TapeBooks>,
     started: u64,
     is_ready: AtomicBool,
 }
@@ -32,9 +34,16 @@ impl Status {
             roster,
             seen,
             verdicts,
+            flight: None,
             started: clock::now(),
             is_ready: AtomicBool::new(false),
         }
+    }
+
+    /// The same with the books of a flight recorder.
+    #[must_use]
+    pub fn with_flight(self, flight: Option<TapeBooks>) -> Status {
+        Status { flight, ..self }
     }
 
     /// The plugins.
@@ -66,12 +75,14 @@ impl Status {
     pub fn summary(&self) -> Summary {
         let progress = self.progress();
         let verdicts = self.verdicts.verdicts();
+        let mut stages = vec![
+            ("kernel", progress.kernel),
+            ("decode", progress.decode),
+            ("enrich", progress.enrich),
+        ];
+        stages.extend(self.flight.as_ref().map(|flight| ("flight_recorder", flight.stage())));
         Summary {
-            stages: vec![
-                ("kernel", progress.kernel),
-                ("decode", progress.decode),
-                ("enrich", progress.enrich),
-            ],
+            stages,
             plugins: self
                 .roster
                 .active()
@@ -104,6 +115,10 @@ fn described(running: &Running) -> Value {
 impl Source for Status {
     fn scrape(&self) -> Scrape {
         let progress = self.published.read();
+        let flight = self.flight.as_ref().map(|flight| Books {
+            stage: StageName::FlightRecorder,
+            ledger: flight.stage(),
+        });
         Scrape {
             build: Build {
                 version: env!("CARGO_PKG_VERSION"),
@@ -112,7 +127,7 @@ impl Source for Status {
             },
             start_seconds: clock::seconds(self.started),
             usage: Usage::read().unwrap_or_default(),
-            books: vec![
+            books: [
                 Books {
                     stage: StageName::Kernel,
                     ledger: progress.kernel,
@@ -125,7 +140,10 @@ impl Source for Status {
                     stage: StageName::Enrich,
                     ledger: progress.enrich,
                 },
-            ],
+            ]
+            .into_iter()
+            .chain(flight)
+            .collect(),
             batch_rows: progress.batch_rows,
             processes: progress.processes,
             containers: progress.containers,

@@ -72,6 +72,8 @@ pub enum StageName {
     Batch,
     /// A plugin's queue and its calls.
     Plugin,
+    /// From events to the flight recorder's files.
+    FlightRecorder,
 }
 
 impl StageName {
@@ -84,6 +86,7 @@ impl StageName {
             StageName::Enrich => "enrich",
             StageName::Batch => "batch",
             StageName::Plugin => "plugin",
+            StageName::FlightRecorder => "flight_recorder",
         }
     }
 }
