@@ -27,6 +27,7 @@ pub mod state;
 
 // What authors of plugins work with.
 pub mod author;
+pub mod hunt;
 pub mod trial;
 
 // What puts it together, and what a user meets.

@@ -13,3 +13,12 @@ pub fn counting(what: &'static str) -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
+
+/// Counts bytes of a known number, with the time that is left. Shown only on a terminal.
+#[must_use]
+pub fn of_bytes(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template("{wide_bar} {percent}% of {binary_total_bytes}, {msg}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

@@ -14,6 +14,7 @@ mod compile;
 mod completions;
 mod ctl;
 mod doctor;
+mod hunt;
 mod plugin;
 mod record;
 mod recording;
@@ -53,9 +54,8 @@ enum Command {
     Record(record::Args),
     /// Run a recording through the plugins, as fast as it goes and without privileges.
     Replay(replay::Args),
-    /// Look at recordings, take parts of them, and make them fit for others.
-    #[command(subcommand)]
-    Recording(recording::RecordingCommand),
+    /// Run a plugin over what the flight recorder has kept, and say what it would have found.
+    Hunt(hunt::Args),
     /// Say what this kernel and these privileges can do, and what is lost without the rest.
     Doctor(doctor::Args),
     /// Ask a running daemon: list, reload, resume, compare and promote plugins.
@@ -208,7 +208,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args, log),
         Command::Record(args) => record::main(&args, log),
         Command::Replay(args) => replay::main(&args, log),
-        Command::Recording(command) => recording::main(&command),
+        Command::Hunt(args) => hunt::main(&args, log),
         Command::Doctor(args) => doctor::main(&args),
         Command::Ctl(args) => ctl::main(&args),
         Command::Top(args) => top::main(&args),

@@ -82,6 +82,7 @@ pub struct Tape {
     chunk: Chunk,
     /// When the chunk's first line was put in, by the clock of [`Tape::pass_time`].
     first: Option<u64>,
+    has_begun: bool,
     when_full: WhenFull,
     to: Sender<Message>,
     shared: Arc<Shared>,
@@ -119,6 +120,7 @@ impl Tape {
             header,
             chunk: Chunk::with_room(),
             first: None,
+            has_begun: false,
             when_full,
             to,
             shared: shared.clone(),
@@ -166,7 +168,10 @@ impl Tape {
     /// is time for one: all that the table holds.
     pub fn pass_time(&mut self, now: u64, table: &ProcessTable, kinds: u32) {
         if self.shared.is_due.load(Ordering::Acquire) && (self.when_full == WhenFull::Wait || !self.to.is_full()) {
-            self.hand_over();
+            // What came before the first file belongs in it.
+            if std::mem::replace(&mut self.has_begun, true) {
+                self.hand_over();
+            }
             self.begin(now, table, kinds);
         }
         if self.chunk.is_empty() {

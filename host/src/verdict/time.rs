@@ -22,10 +22,13 @@ impl fmt::Display for Utc {
     }
 }
 
-/// RFC 3339 in UTC with all nine digits.
+/// Unix nanoseconds as people read it: RFC 3339 in UTC, to the millisecond.
 #[must_use]
-pub fn utc(ns: u64) -> String {
-    Utc(ns).to_string()
+pub fn timestamp(ns: u64) -> String {
+    let mut text = Utc(ns).to_string();
+    text.truncate(text.len() - "000000Z".len());
+    text.push('Z');
+    text
 }
 
 /// The time of day, `hh:mm:ss` in UTC.
