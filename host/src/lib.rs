@@ -25,7 +25,7 @@ pub mod verdict;
 pub mod nest;
 pub mod state;
 
-// What authors of plugins work with.
+// What authors of plugins work with, and what tries a plugin without a daemon.
 pub mod author;
 pub mod hunt;
 pub mod trial;

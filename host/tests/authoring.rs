@@ -278,3 +278,52 @@ fn a_component_is_refused_for_the_configuration_beside_it_and_still_told_about()
     assert!(done.out.contains("scan.ports"), "{done:?}");
     done.fails(4, &["scan.prots", "did you mean `ports`"]);
 }
+
+#[test]
+fn a_bench_counts_the_same_instructions_every_time() {
+    let author = Author::new();
+    let (plugin, fixtures) = (support::plugins().join("exec-anomaly.wasm"), Path::new("../fixtures"));
+    let recording = fixtures.join("exec-burst.jsonl.zst").canonicalize().unwrap();
+    let (plugin, recording) = (plugin.to_str().unwrap(), recording.to_str().unwrap());
+    let bench = |more: &[&str]| {
+        let args = [&["plugin", "bench", plugin, "--on", recording, "--json"], more].concat();
+        serde_json::from_str::<Value>(&author.run(&args).well()).unwrap()
+    };
+    let (first, second) = (bench(&[]), bench(&[]));
+    assert!(first["fuel_per_event"].as_f64() > Some(1.0), "{first}");
+    for figure in [
+        "events",
+        "fuel_per_event",
+        "fuel_per_tick",
+        "memory_peak_bytes",
+        "snapshot_bytes",
+        "verdicts",
+    ] {
+        assert_eq!(first[figure], second[figure], "{figure}");
+    }
+    let single = bench(&["--batch", "1"]);
+    assert_eq!(single["batches"], single["events"]);
+    assert!(
+        single["fuel_per_event"].as_f64() > first["fuel_per_event"].as_f64(),
+        "a call has a price"
+    );
+}
+
+#[test]
+fn a_bench_needs_events_that_the_plugin_wants() {
+    let author = Author::new();
+    let plugin = support::plugins().join("tcp-stats.wasm");
+    let recording = Path::new("../fixtures/sensitive-read.jsonl.zst")
+        .canonicalize()
+        .unwrap();
+    let (plugin, recording) = (plugin.to_str().unwrap(), recording.to_str().unwrap());
+    author
+        .run(&["plugin", "bench", plugin, "--on", recording])
+        .fails(2, &["no event that tcp-stats subscribes to"]);
+    author
+        .run(&["plugin", "bench", plugin, "--on", "none"])
+        .fails(6, &["none"]);
+    author
+        .run(&["plugin", "bench", recording, "--on", recording])
+        .fails(4, &["not WebAssembly"]);
+}

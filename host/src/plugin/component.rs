@@ -136,13 +136,21 @@ impl Plugin {
         check_keys(&self.schema, config)
     }
 
+    /// An instance that wants its configuration next.
+    ///
+    /// # Errors
+    /// If it fails while it is made: a start function is guest code too.
+    pub fn instantiate(&self) -> Result<Instance, Failure> {
+        let (manifest, limits, log) = (self.manifest.clone(), self.limits.clone(), self.log.clone());
+        Instance::new(&self.code, manifest, limits, log)
+    }
+
     /// Starts an instance, from a snapshot if there is one; a snapshot that the plugin does not understand is ignored.
     ///
     /// # Errors
     /// If it does not accept its configuration, or fails while starting.
     pub fn start(&self, config: &Value, snapshot: Option<&Snapshot>) -> Result<Instance, Failure> {
-        let (manifest, limits, log) = (self.manifest.clone(), self.limits.clone(), self.log.clone());
-        let mut instance = Instance::new(&self.code, manifest, limits, log)?;
+        let mut instance = self.instantiate()?;
         instance.init(&config.to_string())?;
         if let Some(snapshot) = snapshot {
             instance.restore(snapshot)?;

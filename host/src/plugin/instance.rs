@@ -91,7 +91,11 @@ impl Instance {
         })
     }
 
-    pub(super) fn init(&mut self, config: &str) -> Result<(), Failure> {
+    /// Gives it its configuration, before anything else.
+    ///
+    /// # Errors
+    /// If the guest fails, or does not accept it.
+    pub fn init(&mut self, config: &str) -> Result<(), Failure> {
         let answer = self.call(self.limits.start_time, |exports, store| {
             exports.vespid_plugin_guest().call_init(store, config)
         })?;
@@ -159,7 +163,7 @@ impl Instance {
     }
 
     /// Instructions since this was last asked; 0 if the engine does not count them.
-    pub(super) fn burnt(&mut self) -> u64 {
+    pub fn burnt(&mut self) -> u64 {
         let Ok(left) = self.store.get_fuel() else { return 0 };
         drop(self.store.set_fuel(FUEL));
         FUEL - left

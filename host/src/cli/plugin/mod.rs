@@ -7,6 +7,7 @@ use super::Failure;
 use crate::config::Config;
 use crate::logging::Choice;
 
+mod bench;
 mod build;
 mod inspect;
 mod new;
@@ -23,6 +24,8 @@ pub(super) enum Command {
     /// Load a plugin as `run` would, and say what it is, or why it is refused.
     #[command(visible_alias = "check")]
     Inspect(inspect::Args),
+    /// Measure what a plugin costs, on a recording.
+    Bench(bench::Args),
 }
 
 /// The daemon whose limits and cache apply.
@@ -48,5 +51,6 @@ pub(super) fn main(command: &Command, log: Choice) -> Result<(), Failure> {
         Command::Build(args) => build::main(args, log),
         Command::Test(args) => test::main(args, log),
         Command::Inspect(args) => inspect::main(args, log),
+        Command::Bench(args) => bench::main(args, log),
     }
 }
