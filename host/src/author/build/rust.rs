@@ -14,14 +14,14 @@ pub(super) fn build(bench: &Bench<'_>) -> Result<PathBuf, BuildError> {
             .args(["build", "--release", "--lib", "--target", TARGET]),
     )?;
     let file = format!("{}.wasm", bench.project.name.replace('-', "_"));
-    Ok(target_folder(bench, toolchain.cargo(bench))
+    Ok(target_folder(bench, toolchain.cargo(bench))?
         .join(TARGET)
         .join("release")
         .join(file))
 }
 
 /// Where cargo puts things for this project: its settings may come from files and variables that only it reads.
-fn target_folder(bench: &Bench<'_>, mut cargo: Command) -> PathBuf {
+fn target_folder(bench: &Bench<'_>, mut cargo: Command) -> Result<PathBuf, BuildError> {
     let output = cargo
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .output();
@@ -29,7 +29,7 @@ fn target_folder(bench: &Bench<'_>, mut cargo: Command) -> PathBuf {
         .ok()
         .and_then(|output| serde_json::from_slice::<serde_json::Value>(&output.stdout).ok());
     match metadata.as_ref().and_then(|found| found["target_directory"].as_str()) {
-        Some(folder) => folder.into(),
-        None => bench.folder.join("target"),
+        Some(folder) => Ok(folder.into()),
+        None => bench.scratch(""),
     }
 }
