@@ -25,10 +25,11 @@ pub mod verdict;
 pub mod nest;
 pub mod state;
 
-// What authors of plugins work with, and what tries a plugin without a daemon.
-pub mod author;
-pub mod hunt;
+// A plugin without a daemon.
 pub mod trial;
+
+// What authors of plugins work with.
+pub mod author;
 
 // What puts it together, and what a user meets.
 pub mod cli;

@@ -105,6 +105,9 @@ fn a_new_rust_plugin_builds_and_finds_what_its_case_says() {
     assert_eq!(inspected["function_names"], true, "a trap's backtrace has names");
     assert!(inspected["bytes"]["code"].as_u64() > Some(0), "{inspected}");
 
+    let tested = author.run(&["plugin", "test", "port-watch"]).well();
+    assert!(tested.contains("2 passed, 0 failed"), "{tested}");
+
     let replayed = author
         .run(&[
             "replay",
@@ -307,6 +310,17 @@ fn a_bench_counts_the_same_instructions_every_time() {
         single["fuel_per_event"].as_f64() > first["fuel_per_event"].as_f64(),
         "a call has a price"
     );
+}
+
+#[test]
+fn a_plugin_that_fails_has_no_figures() {
+    let author = Author::new();
+    fs::write(author.path("zoo.toml"), "batch = \"trap\"\n").unwrap();
+    fs::copy(support::zoo(), author.path("zoo.wasm")).unwrap();
+    let recording = Path::new("../fixtures/exec-burst.jsonl.zst").canonicalize().unwrap();
+    author
+        .run(&["plugin", "bench", "zoo.wasm", "--on", recording.to_str().unwrap()])
+        .fails(1, &["the plugin trapped", "dig_a_hole", "at call"]);
 }
 
 #[test]
