@@ -63,7 +63,11 @@ pub(crate) fn read(document: &str) -> Vec<Block> {
 /// does not count.
 pub(crate) fn agrees(expected: &str, printed: &str) -> Result<(), String> {
     let mut lines = printed.lines().map(words);
-    for expected in expected.lines().map(words).filter(|line| !line.is_empty() && line != "…") {
+    for expected in expected
+        .lines()
+        .map(words)
+        .filter(|line| !line.is_empty() && line != "…")
+    {
         if !lines.any(|line| fits(&expected, &line)) {
             return Err(format!("it did not print `{expected}` where that is expected"));
         }

@@ -45,7 +45,10 @@ impl Terminal {
             .env("VESPID_CONFIG", at("vespid.toml"))
             .env("VESPID_SOCKET", at("control.sock"))
             // Dependencies are compiled once, however often the test runs.
-            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("tutorial"))
+            .env(
+                "CARGO_TARGET_DIR",
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join("tutorial"),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
