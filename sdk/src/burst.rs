@@ -2,6 +2,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::keyed::nanoseconds;
 
 /// When a burst starts and when it is over.
@@ -35,6 +37,7 @@ pub struct BurstEnd {
     pub length: Duration,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Running {
     since: u64,
     count: u64,
@@ -43,7 +46,26 @@ struct Running {
 }
 
 /// Finds bursts in a stream of events. Takes memory only for the events of one window, at most `limit` of them.
-#[derive(Default)]
+///
+/// ```
+/// # use std::time::Duration;
+/// use vespid_plugin::{Burst, BurstLimits, Edge};
+/// # let (second, ms) = (1_000_000_000, 1_000_000);
+///
+/// let limits = BurstLimits {
+///     limit: 2,
+///     window: Duration::from_secs(1),
+///     calm: Duration::from_secs(5),
+/// };
+/// let mut burst = Burst::default();
+/// let edges = [0, 10, 20, 30].map(|at| burst.hit(at * ms, &limits));
+/// assert_eq!(edges, [Edge::Below, Edge::Below, Edge::Started, Edge::Ongoing]);
+/// assert!(burst.is_running());
+/// // In `tick`:
+/// let end = burst.end(6 * second, &limits).unwrap();
+/// assert_eq!((end.count, end.length), (4, Duration::from_millis(30)));
+/// ```
+#[derive(Default, Serialize, Deserialize)]
 pub struct Burst {
     times: VecDeque<u64>,
     running: Option<Running>,

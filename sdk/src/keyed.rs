@@ -1,16 +1,45 @@
 //! State by key that cannot grow without bound, however many keys the world invents.
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use lru::LruCache;
+use serde::{Deserialize, Serialize};
 
 /// A map with at most `capacity` keys, which forgets keys that were not touched for a while: the oldest when it is
 /// full, and all that are idle for too long when [`expire`](Keyed::expire) is called.
+///
+/// ```
+/// # use std::time::Duration;
+/// use vespid_plugin::{Keyed, state};
+/// # let second = 1_000_000_000;
+///
+/// let mut execs = Keyed::new(2, Duration::from_secs(60));
+/// *execs.touch(0, "nginx".to_owned(), || 0).0 += 1;
+/// *execs.touch(5 * second, "sshd".to_owned(), || 0).0 += 1;
+/// *execs.touch(6 * second, "nginx".to_owned(), || 0).0 += 1;
+/// let (_, gone) = execs.touch(7 * second, "cron".to_owned(), || 0);
+/// assert_eq!(gone, Some(("sshd".to_owned(), 1)), "there was no more room");
+/// assert_eq!(execs.get(7 * second, "nginx"), Some(&mut 2));
+/// assert_eq!(execs.expire(67 * second).len(), 2);
+///
+/// // Another instance, with another bound, goes on with what was saved.
+/// execs.touch(0, "bash".to_owned(), || 3);
+/// let saved: Keyed<String, i32> = state::load(&state::save(&execs)).unwrap();
+/// let mut execs = Keyed::new(10, Duration::from_secs(60));
+/// execs.adopt(saved);
+/// assert_eq!(execs.remove("bash"), Some(3));
+/// ```
+#[derive(Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "K: Serialize, V: Serialize",
+    deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"
+))]
 pub struct Keyed<K: Hash + Eq, V> {
+    #[serde(with = "entries")]
     entries: LruCache<K, (u64, V), FixedState>,
+    capacity: usize,
     idle: u64,
 }
 
@@ -19,7 +48,8 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
     #[must_use]
     pub fn new(capacity: usize, idle: Duration) -> Self {
         Keyed {
-            entries: LruCache::unbounded_with_hasher(FixedState::default()).resized(capacity),
+            entries: LruCache::unbounded_with_hasher(FixedState::default()),
+            capacity: capacity.max(1),
             idle: nanoseconds(idle),
         }
     }
@@ -27,7 +57,7 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
     /// The value of `key`, made if it is not there; with it, the entry that had to go for it.
     pub fn touch(&mut self, now: u64, key: K, make: impl FnOnce() -> V) -> (&mut V, Option<(K, V)>) {
         let mut gone = None;
-        if !self.entries.contains(&key) && self.entries.len() >= self.entries.cap().get() {
+        if self.entries.len() >= self.capacity && !self.entries.contains(&key) {
             gone = self.entries.pop_lru().map(|(key, (_, value))| (key, value));
         }
         let (last, value) = self.entries.get_or_insert_mut(key, || (now, make()));
@@ -66,6 +96,17 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
         gone
     }
 
+    /// Takes over the entries of another map, one that was saved, say, and with them the times at which they were touched.
+    /// Its own bounds stay: of too many entries, the oldest go.
+    pub fn adopt(&mut self, mut other: Self) {
+        while let Some((key, entry)) = other.entries.pop_lru() {
+            if self.entries.len() >= self.capacity && !self.entries.contains(&key) {
+                self.entries.pop_lru();
+            }
+            self.entries.put(key, entry);
+        }
+    }
+
     /// All entries, in no order to rely on but always the same for the same history: the most recent first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, (_, value))| (key, value))
@@ -89,15 +130,31 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
     }
 }
 
-/// An unbounded cache allocates as it fills; one made with its capacity would allocate all of it at once.
-trait Resized {
-    fn resized(self, capacity: usize) -> Self;
-}
+/// The entries of a cache as a list, oldest first, so that they are in the same order once they have been put back.
+pub(crate) mod entries {
+    use super::{Deserialize, FixedState, Hash, LruCache, Serialize};
+    use serde::{Deserializer, Serializer};
 
-impl<K: Hash + Eq, V> Resized for LruCache<K, V, FixedState> {
-    fn resized(mut self, capacity: usize) -> Self {
-        self.resize(NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN));
-        self
+    pub(crate) fn serialize<K, V, S>(cache: &LruCache<K, V, FixedState>, to: S) -> Result<S::Ok, S::Error>
+    where
+        K: Hash + Eq + Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        to.collect_seq(cache.iter().rev())
+    }
+
+    pub(crate) fn deserialize<'de, K, V, D>(from: D) -> Result<LruCache<K, V, FixedState>, D::Error>
+    where
+        K: Hash + Eq + Deserialize<'de>,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        let mut cache = LruCache::unbounded_with_hasher(FixedState::default());
+        for (key, value) in Vec::<(K, V)>::deserialize(from)? {
+            cache.put(key, value);
+        }
+        Ok(cache)
     }
 }
 
@@ -130,5 +187,37 @@ mod tests {
         assert_eq!(keyed.expire(11), []);
         assert_eq!(keyed.expire(12), [("b", ())]);
         assert_eq!(keyed.len(), 1);
+    }
+
+    #[test]
+    fn what_was_saved_keeps_order_and_times_and_the_newest_fit_into_less() {
+        let mut keyed = Keyed::new(9, Duration::from_nanos(10));
+        (1..=4).for_each(|now| *keyed.touch(now, now, || 0).0 = now * 2);
+        let saved: Keyed<u64, u64> = crate::state::load(&crate::state::save(&keyed)).unwrap();
+        let mut smaller = Keyed::new(3, Duration::from_nanos(10));
+        smaller.adopt(saved);
+        assert_eq!(smaller.iter().collect::<Vec<_>>(), [(&4, &8), (&3, &6), (&2, &4)]);
+        assert_eq!(smaller.expire(13), [(2, 4), (3, 6)]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_swap_in_the_middle_changes_nothing(steps in proptest::collection::vec((0_u64..8, 0_u8..9), 0..60), at in 0_usize..60) {
+            let run = |swapped: bool| {
+                let mut keyed = Keyed::new(4, Duration::from_nanos(20));
+                let (mut now, mut said) = (0, Vec::new());
+                for (i, (step, key)) in steps.iter().enumerate() {
+                    now += step;
+                    if swapped && i == at {
+                        keyed = crate::state::load(&crate::state::save(&keyed)).unwrap();
+                    }
+                    let (value, gone) = keyed.touch(now, *key, || 0_u32);
+                    *value += 1;
+                    said.push((gone, keyed.expire(now), keyed.len()));
+                }
+                said
+            };
+            proptest::prop_assert_eq!(run(true), run(false));
+        }
     }
 }

@@ -83,6 +83,7 @@ pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod text;
+pub mod window;
 
 pub use batch::{Batch, Row};
 pub use burst::{Burst, BurstEnd, BurstLimits, Edge};

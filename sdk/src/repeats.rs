@@ -1,13 +1,14 @@
 //! One verdict for one cause: the first at once, how often it came again when its window closes.
 use std::hash::Hash;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use lru::LruCache;
+use serde::{Deserialize, Serialize};
 
-use crate::keyed::nanoseconds;
+use crate::keyed::{entries, nanoseconds};
 
+#[derive(Serialize, Deserialize)]
 struct Window<V> {
     opened: u64,
     repeated: u64,
@@ -15,8 +16,27 @@ struct Window<V> {
 }
 
 /// Holds back what was said within a window already. `V` is what the caller wants to remember for the closing note.
+///
+/// ```
+/// # use std::time::Duration;
+/// use vespid_plugin::Repeats;
+/// # let second = 1_000_000_000;
+///
+/// let mut repeats = Repeats::new(1000, Duration::from_secs(60));
+/// assert!(repeats.is_first(0, "curl", || "curl ran"));
+/// assert!(!repeats.is_first(5 * second, "curl", || "curl ran"));
+/// assert!(!repeats.is_first(9 * second, "curl", || "curl ran"));
+/// // In `tick`:
+/// assert_eq!(repeats.closed(60 * second), [("curl ran", 2)]);
+/// ```
+#[derive(Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "K: Serialize, V: Serialize",
+    deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"
+))]
 pub struct Repeats<K: Hash + Eq, V> {
     /// Never promoted, so that the order is the one in which windows were opened.
+    #[serde(with = "entries")]
     windows: LruCache<K, Window<V>, FixedState>,
     capacity: usize,
     length: u64,
@@ -29,7 +49,7 @@ impl<K: Hash + Eq, V> Repeats<K, V> {
     pub fn new(capacity: usize, length: Duration) -> Self {
         Repeats {
             windows: LruCache::unbounded_with_hasher(FixedState::default()),
-            capacity: NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN).get(),
+            capacity: capacity.max(1),
             length: nanoseconds(length),
             closed: Vec::new(),
         }
