@@ -3,9 +3,10 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use crate::bindings::exports::vespid::plugin::guest::Restored;
+use crate::state::Versioned;
 use crate::{Batch, Registry, Report};
 
-/// A detection plugin.
+/// A detection plugin. The [front page](crate) has a whole one.
 pub trait Plugin: Sized + 'static {
     /// Name, version and subscription.
     const MANIFEST: Manifest;
@@ -41,7 +42,7 @@ pub trait Plugin: Sized + 'static {
         Ok(())
     }
 
-    /// The state for another instance, perhaps of a newer version, to continue from. See [`state`](crate::state).
+    /// The state for another instance, perhaps of a newer version, to continue from. [`state`](crate::state) shows how.
     fn snapshot(&self) -> Vec<u8> {
         Vec::new()
     }
@@ -58,6 +59,18 @@ pub trait Plugin: Sized + 'static {
 }
 
 /// What the daemon must know before it starts a plugin, apart from metrics and configuration.
+///
+/// ```
+/// use vespid_plugin::Manifest;
+///
+/// const MANIFEST: Manifest = Manifest::new("watch", "1.2.0", "Watches programs and what they open.")
+///     .execs()
+///     .exits()
+///     .connections()
+///     .opens()
+///     .state_version(1);
+/// assert_eq!(MANIFEST.version_of_state(), 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Manifest {
     pub(crate) name: &'static str,
@@ -118,6 +131,12 @@ impl Manifest {
     #[must_use]
     pub const fn state_version(self, state_version: u32) -> Self {
         Manifest { state_version, ..self }
+    }
+
+    /// The plugin has state of this type, and so of its version.
+    #[must_use]
+    pub const fn state<S: Versioned>(self) -> Self {
+        self.state_version(S::VERSION)
     }
 
     /// What [`state_version`](Manifest::state_version) set.

@@ -18,12 +18,13 @@ mod metrics;
 mod rules;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::{Exec, Globs, Restored, state};
+use vespid_plugin::state::Versioned;
+use vespid_plugin::{Exec, Globs, Restored};
 
 pub use config::Config;
 
 use metrics::Metrics;
-use rules::{Bursts, Findings, Novelty, Places, Servers};
+use rules::{Bursts, Findings, Learned, Novelty, Places, Servers};
 
 /// The plugin.
 pub struct ExecAnomaly {
@@ -43,7 +44,7 @@ impl Plugin for ExecAnomaly {
         env!("CARGO_PKG_DESCRIPTION"),
     )
     .execs()
-    .state_version(1);
+    .state::<Learned>();
     type Config = Config;
     type Metrics = Metrics;
 
@@ -84,17 +85,11 @@ impl Plugin for ExecAnomaly {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        state::save(&self.novelty.snapshot())
+        self.novelty.learned().save()
     }
 
     fn restore(&mut self, version: u32, bytes: &[u8]) -> Restored {
-        match state::load(bytes).filter(|_| version == Self::MANIFEST.version_of_state()) {
-            Some(saved) => {
-                self.novelty.restore(saved);
-                Restored::Warm
-            }
-            None => Restored::Cold,
-        }
+        Learned::resume(version, bytes, |learned| self.novelty.restore(learned))
     }
 }
 

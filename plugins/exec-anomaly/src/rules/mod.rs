@@ -10,7 +10,7 @@ use vespid_plugin::prelude::*;
 use vespid_plugin::{Exec, Repeats, cut, remembered};
 
 pub(crate) use burst::Bursts;
-pub(crate) use novelty::Novelty;
+pub(crate) use novelty::{Learned, Novelty};
 pub(crate) use place::Places;
 pub(crate) use server::Servers;
 

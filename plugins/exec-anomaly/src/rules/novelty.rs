@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use vespid_plugin::prelude::*;
+use vespid_plugin::state::Versioned;
 use vespid_plugin::{Keyed, remembered};
 
 use super::Finding;
@@ -26,12 +27,16 @@ pub(crate) struct Novelty {
     said: VecDeque<u64>,
 }
 
-/// State version 1.
+/// What outlives an instance.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Learned {
     since: Option<u64>,
     /// Oldest first.
     pairs: Vec<Pair>,
+}
+
+impl Versioned for Learned {
+    const VERSION: u32 = 1;
 }
 
 impl Novelty {
@@ -105,7 +110,7 @@ impl Novelty {
         self.pairs.len()
     }
 
-    pub(crate) fn snapshot(&self) -> Learned {
+    pub(crate) fn learned(&self) -> Learned {
         Learned {
             since: self.since,
             pairs: self.pairs.iter().rev().map(|(pair, ())| pair.clone()).collect(),
