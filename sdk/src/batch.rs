@@ -3,10 +3,47 @@ use crate::bindings::vespid::plugin::events;
 use crate::rows::{Connection, Exec, Exit, Open};
 
 /// A batch of events. Rows are views on the batch's columns: making one costs two pointers, and a getter one load.
+///
+/// ```
+/// # use vespid_plugin::testing::BatchBuilder;
+/// use vespid_plugin::{Batch, Row};
+/// # let mut builder = BatchBuilder::new();
+/// # let cat = builder.process("/bin/cat").id();
+/// # builder.exec(cat);
+/// # builder.open(cat, "/etc/passwd");
+/// # builder.connect(cat, ([10, 0, 0, 2], 80));
+/// # builder.exit(cat);
+/// # let columns = builder.columns();
+///
+/// let batch = Batch::new(&columns);
+/// assert_eq!(batch.execs().count() + batch.exits().count(), 2);
+/// assert_eq!(batch.connections().count() + batch.opens().count(), 2);
+/// assert_eq!(batch.lost(), 0, "nothing is missing before this batch");
+/// println!("{} has {} processes", batch.node(), batch.columns().processes.pid.len());
+/// ```
 #[derive(Clone, Copy)]
 pub struct Batch<'a>(&'a events::Batch);
 
 /// An event of any kind.
+///
+/// ```
+/// # use vespid_plugin::testing::BatchBuilder;
+/// # use vespid_plugin::{Batch, Row};
+/// # let mut builder = BatchBuilder::new();
+/// # let cat = builder.process("/bin/cat").id();
+/// # builder.exec(cat);
+/// # builder.open(cat, "/etc/passwd");
+/// # builder.exit(cat);
+/// # let columns = builder.columns();
+/// # let batch = Batch::new(&columns);
+/// let story = batch.in_order().map(|row| match row {
+///     Row::Exec(exec) => exec.filename(),
+///     Row::Open(open) => open.path(),
+///     Row::Exit(_) => b"the end",
+///     Row::Connection(_) => b"a connection",
+/// });
+/// assert_eq!(story.collect::<Vec<_>>(), [&b"/bin/cat"[..], b"/etc/passwd", b"the end"]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Row<'a> {
     /// An `execve`.

@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::keyed::nanoseconds;
 
 /// When a burst starts and when it is over.
+///
+/// ```
+/// # use std::time::Duration;
+/// use vespid_plugin::BurstLimits;
+///
+/// let more_than_fifty_a_second = BurstLimits {
+///     limit: 50,
+///     window: Duration::from_secs(1),
+///     calm: Duration::from_secs(5),
+/// };
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct BurstLimits {
     /// A burst starts when there are more than so many
@@ -18,6 +29,14 @@ pub struct BurstLimits {
 }
 
 /// What an event did to a burst.
+///
+/// ```
+/// use vespid_plugin::{Burst, BurstLimits, Edge};
+///
+/// fn is_news(burst: &mut Burst, now: u64, limits: &BurstLimits) -> bool {
+///     burst.hit(now, limits) == Edge::Started
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
     /// There is none.
@@ -29,6 +48,14 @@ pub enum Edge {
 }
 
 /// A burst that is over.
+///
+/// ```
+/// use vespid_plugin::BurstEnd;
+///
+/// fn say(end: BurstEnd) -> String {
+///     format!("{} times in {:.1} s", end.count, end.length.as_secs_f64())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BurstEnd {
     /// How many events it had, those of the first window among them.

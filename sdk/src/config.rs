@@ -64,6 +64,13 @@ fn unknown(path: &str, key: &str, known: &Map<String, Value>) -> String {
 }
 
 /// What to say behind "unknown such-and-such": the nearest name if one is near, else all of them.
+///
+/// ```
+/// use vespid_plugin::did_you_mean;
+///
+/// let known = ["execs", "opens"];
+/// assert_eq!(did_you_mean("exec", known.into_iter()), "; did you mean `execs`?");
+/// ```
 pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let nearest = known
         .clone()

@@ -1,4 +1,11 @@
 //! The error numbers that detections ask about (`errno(3)`; the same on every architecture Linux calls generic).
+//!
+//! ```
+//! use vespid_plugin::errno;
+//!
+//! assert_eq!(errno::name(errno::EACCES), "EACCES");
+//! assert_eq!(errno::name(77), "other");
+//! ```
 
 /// Operation not permitted.
 pub const EPERM: u32 = 1;

@@ -3,6 +3,15 @@ use crate::basename;
 
 /// A list of patterns. One with a `/` is matched against the whole path, one without against the file name alone.
 /// `?` is one character and `*` any number of them, neither of them `/`; `**` is anything, `[a-z]` and `{a,b}` choose.
+///
+/// ```
+/// use vespid_plugin::Globs;
+///
+/// let secrets = Globs::new(["/home/*/.ssh/id_*", "*.pem"]);
+/// assert!(secrets.matches(b"/home/eve/.ssh/id_rsa"));
+/// assert!(secrets.matches(b"/srv/tls/key.pem"));
+/// assert!(!secrets.matches(b"/home/eve/.ssh/config"));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Globs(Vec<Glob>);
 
@@ -49,6 +58,10 @@ impl Globs {
 }
 
 /// Whether a pattern fits the whole of a text, with `/` and the wildcards as in [`Globs`].
+///
+/// ```
+/// assert!(vespid_plugin::glob_match("git *", b"git status"));
+/// ```
 #[must_use]
 pub fn glob_match(pattern: &str, text: &[u8]) -> bool {
     fast_glob::glob_match(pattern, text)

@@ -1,6 +1,13 @@
 //! The daemon's log, the only thing a plugin may ask for.
 //!
 //! Lines beyond the daemon's rate limit are dropped there. Natively they are kept for [`take`](self::take).
+//!
+//! ```
+//! use vespid_plugin::log::{self, Level};
+//!
+//! log::warn("the list of names is empty");
+//! assert_eq!(log::take(), [(Level::Warn, "the list of names is empty".to_owned())]);
+//! ```
 
 pub use crate::bindings::vespid::plugin::log::Level;
 

@@ -13,10 +13,38 @@ pub(crate) use ledger::Ledger;
 use crate::bindings::vespid::plugin::describe::{Metric, MetricKind};
 
 /// Counts things; never goes down.
+///
+/// ```
+/// # use vespid_plugin::{Counter, Registry};
+/// # let declare = Registry::default();
+/// let bytes: Counter<2> = declare
+///     .counter("sent", "Payload sent.")
+///     .unit("bytes")
+///     .labels(["process", "port"]);
+/// bytes.with([b"curl", b"443"]).add(1500);
+/// bytes.with([b"curl", b"443"]).inc();
+/// ```
 pub type Counter<const LABELS: usize> = Family<Counting, LABELS>;
 /// Shows a level.
+///
+/// ```
+/// # use vespid_plugin::{Gauge, Registry};
+/// # let declare = Registry::default();
+/// let open: Gauge<1> = declare.gauge("open", "Connections now open.").labels(["process"]);
+/// open.with([b"nginx"]).set(7.0);
+/// open.with([b"nginx"]).add(-1.0);
+/// ```
 pub type Gauge<const LABELS: usize> = Family<Gauging, LABELS>;
 /// Shows how observations are distributed.
+///
+/// ```
+/// # use vespid_plugin::{Histogram, Registry};
+/// # let declare = Registry::default();
+/// let seconds: Histogram<0> = declare
+///     .histogram("duration", "How long connections last.", &[0.01, 1.0, 60.0])
+///     .unit("seconds");
+/// seconds.with([]).observe(0.5);
+/// ```
 pub type Histogram<const LABELS: usize> = Family<Observing, LABELS>;
 
 /// Marks a counter.
@@ -32,6 +60,31 @@ pub enum Observing {}
 /// Where a plugin declares its metrics.
 ///
 /// Names are `[a-z][a-z0-9_]*`. The daemon puts the plugin's name before them, and the unit and `_total` behind them.
+///
+/// ```
+/// use vespid_plugin::{Counter, Gauge, Histogram, Registry};
+///
+/// struct Metrics {
+///     execs: Counter<1>,
+///     running: Gauge<0>,
+///     lifetime: Histogram<0>,
+/// }
+///
+/// fn declare(declare: &Registry) -> Metrics {
+///     Metrics {
+///         execs: declare.counter("execs", "Programs started.").labels(["process"]),
+///         running: declare.gauge("running", "Processes that have not ended."),
+///         lifetime: declare
+///             .histogram("lifetime", "How long processes live.", &[0.1, 1.0, 10.0])
+///             .unit("seconds"),
+///     }
+/// }
+///
+/// let metrics = declare(&Registry::default());
+/// metrics.execs.with([b"sh"]).inc();
+/// metrics.running.with([]).set(3.0);
+/// metrics.lifetime.with([]).observe(0.25);
+/// ```
 #[derive(Default)]
 pub struct Registry(pub(crate) Rc<RefCell<Ledger>>);
 
@@ -72,6 +125,14 @@ impl Registry {
 }
 
 /// A metric with `LABELS` labels.
+///
+/// ```
+/// use vespid_plugin::{Counter, Registry};
+///
+/// let declare = Registry::default();
+/// let names: Counter<2> = declare.counter("opens", "Files opened.").labels(["process", "result"]);
+/// names.with([b"cat", b"ok"]).inc();
+/// ```
 pub struct Family<K, const LABELS: usize> {
     ledger: Rc<RefCell<Ledger>>,
     metric: u32,
@@ -104,6 +165,15 @@ impl<K> Family<K, 0> {
 }
 
 /// Names a series of one metric as long as the instance lives.
+///
+/// ```
+/// # use vespid_plugin::{Gauge, Registry};
+/// # let declare = Registry::default();
+/// let open: Gauge<1> = declare.gauge("open", "Connections now open.").labels(["process"]);
+/// let nginx = open.with([b"nginx"]).id();
+/// open.at(nginx).add(1.0); // no label is hashed
+/// assert_eq!(nginx.index(), 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(u32);
 
@@ -116,6 +186,14 @@ impl SeriesId {
 }
 
 /// One series, ready to take samples.
+///
+/// ```
+/// # let declare = vespid_plugin::Registry::default();
+/// # let opens = declare.counter("opens", "Files opened.").labels(["process"]);
+/// let cat = opens.with([b"cat"]);
+/// cat.inc();
+/// cat.add(2);
+/// ```
 pub struct Series<'a, K> {
     ledger: &'a RefCell<Ledger>,
     id: u32,

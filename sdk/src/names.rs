@@ -5,6 +5,17 @@ use crate::Keyed;
 
 /// Lets through at most so many distinct names at a time; the rest is `other`. A name that has not been seen for a while
 /// makes room for a new one.
+///
+/// ```
+/// # use std::time::Duration;
+/// use vespid_plugin::NameLimit;
+///
+/// let mut names = NameLimit::new(2, Duration::from_secs(3600));
+/// assert_eq!(names.admit(0, b"nginx"), b"nginx");
+/// assert_eq!(names.admit(0, b"sshd"), b"sshd");
+/// assert_eq!(names.admit(0, b"x7f3a"), b"other");
+/// assert_eq!(names.admit(0, b"nginx"), b"nginx");
+/// ```
 pub struct NameLimit {
     names: Keyed<Vec<u8>, ()>,
     limit: usize,

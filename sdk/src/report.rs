@@ -18,6 +18,19 @@ const MAX_FIELDS: usize = 64;
 pub(crate) const MAX_LABEL: usize = 4 << 10;
 
 /// The verdicts of one call. (Metrics find their own way, see [`Registry`](crate::Registry).)
+///
+/// ```
+/// use vespid_plugin::{Exec, Report, Severity, text};
+///
+/// fn judge(exec: Exec<'_>, out: &mut Report) {
+///     if exec.filename().starts_with(b"/tmp/") {
+///         out.verdict("run-from-tmp", Severity::Warning)
+///             .about(&exec)
+///             .message(format!("{} was run", text(exec.filename())))
+///             .key(format!("run-from-tmp/{}", text(exec.filename())));
+///     }
+/// }
+/// ```
 #[derive(Default)]
 pub struct Report {
     pub(crate) verdicts: Vec<reports::Verdict>,
@@ -48,6 +61,17 @@ impl Report {
 }
 
 /// A verdict in the making; it is already part of its report. Texts that are too long are cut, which an ellipsis shows.
+///
+/// ```
+/// # use vespid_plugin::{Report, Severity};
+/// # let mut out = Report::default();
+/// out.verdict("port-scan", Severity::Warning)
+///     .message("nmap (pid 7) tried 100 ports within 10 s")
+///     .key("port-scan/7")
+///     .tag("T1046")
+///     .tags(["network", "discovery"])
+///     .field("ports", 100);
+/// ```
 pub struct Verdict<'a>(&'a mut reports::Verdict);
 
 impl Verdict<'_> {

@@ -3,10 +3,22 @@ use std::fmt::{self, Display, Write};
 
 /// Shows bytes: printable UTF-8 as it is, a backslash doubled, every other byte as `\xNN`. Nothing is lost, and the
 /// result has no control characters.
+///
+/// ```
+/// use vespid_plugin::text;
+///
+/// assert_eq!(text(b"caf\xc3\xa9\x1b[31m\n").to_string(), r"café\x1b[31m\x0a");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a>(&'a [u8]);
 
 /// Bytes as text, for messages, keys and labels.
+///
+/// ```
+/// use vespid_plugin::text;
+///
+/// assert_eq!(format!("{} ran", text(b"/bin/ls")), "/bin/ls ran");
+/// ```
 #[must_use]
 pub fn text<B: AsRef<[u8]> + ?Sized>(bytes: &B) -> Text<'_> {
     Text(bytes.as_ref())
@@ -40,6 +52,10 @@ fn is_unsafe_to_show(c: char) -> bool {
 
 /// What to remember of bytes that somebody else chose, as a key or part of one: their beginning, up to 512 bytes. Paths may
 /// have 4 KiB and command lines more, and a plugin's memory is limited.
+///
+/// ```
+/// assert_eq!(vespid_plugin::remembered(&[b'a'; 5000]).len(), 512);
+/// ```
 #[must_use]
 pub fn remembered(bytes: &[u8]) -> Vec<u8> {
     bytes.get(..REMEMBERED).unwrap_or(bytes).to_vec()
@@ -48,6 +64,10 @@ pub fn remembered(bytes: &[u8]) -> Vec<u8> {
 const REMEMBERED: usize = 512;
 
 /// At most `max` bytes of a text, the last character being an ellipsis if there was more.
+///
+/// ```
+/// assert_eq!(vespid_plugin::cut("a long story".to_owned(), 9), "a long…");
+/// ```
 #[must_use]
 pub fn cut(mut text: String, max: usize) -> String {
     const ELLIPSIS: char = '…';
@@ -59,10 +79,15 @@ pub fn cut(mut text: String, max: usize) -> String {
 }
 
 /// The last component of a path; all of it if it has no `/`.
+///
+/// ```
+/// assert_eq!(vespid_plugin::basename(b"/usr/bin/env"), b"env");
+/// ```
 #[must_use]
 #[inline]
 pub fn basename(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    slash.and_then(|slash| path.get(slash + 1..)).unwrap_or(path)
 }
 
 #[cfg(test)]

@@ -6,10 +6,44 @@ use crate::bindings::vespid::plugin::{events, reports};
 
 fact!(
     /// A change of a TCP connection.
+    ///
+    /// ```
+    /// # use vespid_plugin::testing::{BatchBuilder, EPOCH};
+    /// # use vespid_plugin::{Batch, ConnectionOp, Direction, errno};
+    /// # let mut builder = BatchBuilder::new();
+    /// # let curl = builder.process("/usr/bin/curl").id();
+    /// # builder.connect(curl, ([192, 0, 2, 1], 443)).bytes(100, 2000);
+    /// # builder.connect(curl, ([192, 0, 2, 1], 80)).fails(errno::ECONNREFUSED);
+    /// # let columns = builder.columns();
+    /// # let mut connections = Batch::new(&columns).connections();
+    /// let connection = connections.next().unwrap();
+    /// assert_eq!((connection.seq(), connection.time()), (1, EPOCH));
+    /// assert_eq!((connection.op(), connection.direction()), (ConnectionOp::Opened, Direction::Outbound));
+    /// assert_eq!(connection.local().to_string(), "10.0.0.1:40000");
+    /// assert_eq!(connection.remote().to_string(), "192.0.2.1:443");
+    /// assert_eq!((connection.local_port(), connection.remote_port()), (40_000, 443));
+    /// assert_eq!((connection.sent(), connection.received()), (100, 2000));
+    /// assert_eq!(connection.process().unwrap().name(), b"curl");
+    /// println!("{:?} ns, {:?} us", connection.duration(), connection.srtt());
+    /// println!("{} of {}", connection.retransmits(), connection.cookie());
+    /// println!("in network namespace {}", connection.netns());
+    ///
+    /// let connection = connections.next().unwrap();
+    /// assert_eq!(connection.op(), ConnectionOp::Failed);
+    /// assert_eq!(errno::name(connection.errno()), "ECONNREFUSED");
+    /// ```
     Connection, Connections, Connection
 );
 
 /// What happened to a connection.
+///
+/// ```
+/// use vespid_plugin::{Connection, ConnectionOp};
+///
+/// fn has_begun(connection: Connection<'_>) -> bool {
+///     matches!(connection.op(), ConnectionOp::Opened | ConnectionOp::Accepted)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionOp {
     /// This end opened it, and the peer answered.
@@ -25,6 +59,18 @@ pub enum ConnectionOp {
 }
 
 /// Who opened a connection.
+///
+/// ```
+/// use vespid_plugin::{Connection, Direction};
+///
+/// /// The port that says which service it is.
+/// fn service(connection: Connection<'_>) -> u16 {
+///     match connection.direction() {
+///         Direction::Inbound => connection.local_port(),
+///         Direction::Outbound | Direction::Unknown => connection.remote_port(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Direction {
     /// This end.

@@ -3,6 +3,22 @@ use super::{cell, string};
 use crate::bindings::vespid::plugin::events;
 
 /// A container that a process of the batch runs in. What is not known is empty.
+///
+/// ```
+/// # use vespid_plugin::testing::BatchBuilder;
+/// # use vespid_plugin::Batch;
+/// # let mut builder = BatchBuilder::new();
+/// # let web = builder.container("3f2a9c0d1e4b5a69", "nginx:1.27");
+/// # let nginx = builder.process("/usr/sbin/nginx").container(web).id();
+/// # builder.exec(nginx);
+/// # let columns = builder.columns();
+/// # let process = Batch::new(&columns).execs().next().and_then(|exec| exec.process()).unwrap();
+/// let container = process.container().unwrap();
+/// assert_eq!((container.id(), container.short_id()), (&b"3f2a9c0d1e4b5a69"[..], &b"3f2a9c0d1e4b"[..]));
+/// assert_eq!((container.image(), container.name()), (&b"nginx:1.27"[..], &b""[..]));
+/// let in_kubernetes = !container.pod().is_empty() || !container.pod_uid().is_empty() || !container.namespace().is_empty();
+/// assert!(!in_kubernetes && container.runtime().is_empty());
+/// ```
 #[derive(Clone, Copy)]
 pub struct Container<'a> {
     batch: &'a events::Batch,

@@ -4,6 +4,22 @@ use crate::bindings::vespid::plugin::{events, reports};
 
 fact!(
     /// An `execve` or `execveat`.
+    ///
+    /// ```
+    /// # use vespid_plugin::testing::{BatchBuilder, EPOCH};
+    /// # use vespid_plugin::Batch;
+    /// # let mut builder = BatchBuilder::new();
+    /// # let bash = builder.process("/bin/bash").id();
+    /// # let ls = builder.process("/bin/ls").id();
+    /// # builder.exec(ls).previous(bash);
+    /// # let columns = builder.columns();
+    /// # let exec = Batch::new(&columns).execs().next().unwrap();
+    /// assert_eq!((exec.seq(), exec.time()), (1, EPOCH));
+    /// assert_eq!(exec.filename(), b"/bin/ls");
+    /// assert_eq!(exec.process().unwrap().exe(), b"/bin/ls");
+    /// assert_eq!(exec.previous().unwrap().exe(), b"/bin/bash");
+    /// assert!(!exec.failed() && exec.errno() == 0);
+    /// ```
     Exec, Execs, Exec
 );
 

@@ -4,6 +4,20 @@ use crate::bindings::vespid::plugin::{events, reports};
 
 fact!(
     /// The end of a process.
+    ///
+    /// ```
+    /// # use vespid_plugin::testing::{BatchBuilder, EPOCH};
+    /// # use vespid_plugin::Batch;
+    /// # let mut builder = BatchBuilder::new();
+    /// # let ls = builder.process("/bin/ls").id();
+    /// # builder.exit(ls).code = 2;
+    /// # let columns = builder.columns();
+    /// # let exit = Batch::new(&columns).exits().next().unwrap();
+    /// assert_eq!((exit.seq(), exit.time()), (1, EPOCH));
+    /// assert_eq!((exit.code(), exit.signal()), (2, None));
+    /// let name = exit.process().map_or(&b"?"[..], |process| process.name());
+    /// println!("{} lived for {} ms", vespid_plugin::text(name), exit.lifetime() / 1_000_000);
+    /// ```
     Exit, Exits, Exit
 );
 

@@ -19,6 +19,14 @@ pub use process::{Process, ProcessId};
 use crate::bindings::vespid::plugin::{events, reports};
 
 /// An event, whatever its kind; what a verdict can be about.
+///
+/// ```
+/// use vespid_plugin::{Fact, Report, Severity};
+///
+/// fn strange(fact: &impl Fact, out: &mut Report) {
+///     out.verdict("strange", Severity::Notice).about(fact).message("look at this");
+/// }
+/// ```
 pub trait Fact {
     /// Where it stands in its batch.
     fn subject(&self) -> reports::Row;
@@ -29,11 +37,14 @@ pub trait Fact {
 fn string(batch: &events::Batch, id: u32) -> &[u8] {
     let strings = &batch.strings;
     let id = id as usize;
-    let start = match id.checked_sub(1) {
-        Some(before) => strings.ends.get(before).copied().unwrap_or(0),
-        None => 0,
+    // Asked first, so that the start needs no check of its own.
+    let Some(end) = strings.ends.get(id).copied() else {
+        return &[];
     };
-    let end = strings.ends.get(id).copied().unwrap_or(0);
+    let start = id
+        .checked_sub(1)
+        .and_then(|before| strings.ends.get(before).copied())
+        .unwrap_or(0);
     strings.blob.get(start as usize..end as usize).unwrap_or_default()
 }
 

@@ -4,10 +4,42 @@ use crate::bindings::vespid::plugin::{events, reports};
 
 fact!(
     /// An `open`, `openat`, `openat2` or `creat`.
+    ///
+    /// ```
+    /// # use vespid_plugin::testing::{BatchBuilder, EPOCH};
+    /// # use vespid_plugin::{Batch, PathKind, errno};
+    /// # let mut builder = BatchBuilder::new();
+    /// # let vi = builder.process("/bin/vi").id();
+    /// # builder.open(vi, "/etc/hosts").flags(0o1001).typed("hosts");
+    /// # builder.open(vi, "/etc/shadow").fails(errno::EACCES);
+    /// # let columns = builder.columns();
+    /// # let mut opens = Batch::new(&columns).opens();
+    /// let open = opens.next().unwrap();
+    /// assert_eq!((open.seq(), open.time()), (1, EPOCH));
+    /// assert_eq!((open.path(), open.typed()), (&b"/etc/hosts"[..], &b"hosts"[..]));
+    /// assert_eq!(open.path_kind(), PathKind::Resolved);
+    /// assert!(open.writes() && open.truncates() && !open.reads());
+    /// assert!(!open.is_directory() && !open.is_path_only());
+    /// assert_eq!((open.fd(), open.mode(), open.flags()), (Some(3), 0o100_644, 0o1001));
+    /// assert_eq!(open.process().unwrap().name(), b"vi");
+    ///
+    /// let open = opens.next().unwrap();
+    /// assert!(open.failed());
+    /// assert_eq!(errno::name(open.errno()), "EACCES");
+    /// assert_eq!(open.path_kind(), PathKind::Typed);
+    /// ```
     Open, Opens, Open
 );
 
 /// How far [`Open::path`] can be trusted.
+///
+/// ```
+/// use vespid_plugin::{Open, PathKind};
+///
+/// fn is_certain(open: Open<'_>) -> bool {
+///     open.path_kind() == PathKind::Resolved
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKind {
     /// The kernel resolved it.

@@ -4,6 +4,17 @@ use crate::basename;
 use crate::bindings::vespid::plugin::events;
 
 /// Names a process once and for all: process ids are used again, a pair of id and start time is not.
+///
+/// ```
+/// use std::time::Duration;
+/// use vespid_plugin::{Exec, Keyed, ProcessId};
+///
+/// fn count(children: &mut Keyed<ProcessId, u64>, exec: Exec<'_>) {
+///     if let Some(parent) = exec.process().and_then(|process| process.parent()) {
+///         *children.touch(exec.time(), parent.id(), || 0).0 += 1;
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct ProcessId {
     /// Process id in the initial pid namespace.
@@ -13,6 +24,39 @@ pub struct ProcessId {
 }
 
 /// A process with one of its images.
+///
+/// ```
+/// # use vespid_plugin::testing::BatchBuilder;
+/// # use vespid_plugin::{Batch, Process};
+/// # let mut builder = BatchBuilder::new();
+/// # let web = builder.container("3f2a9c", "nginx:1.27");
+/// # let nginx = builder.process("/usr/sbin/nginx").container(web).id();
+/// # let sh = builder.process("/bin/sh").parent(nginx).container(web).args(["sh", "-c", "id"]).id();
+/// # builder.exec(sh);
+/// # let columns = builder.columns();
+/// # let process = Batch::new(&columns).execs().next().and_then(|exec| exec.process()).unwrap();
+/// assert_eq!((process.name(), process.exe(), process.comm()), (&b"sh"[..], &b"/bin/sh"[..], &b"sh"[..]));
+/// assert_eq!(process.args().nth(1), Some(&b"-c"[..]));
+/// assert_eq!(process.command_line(), b"sh -c id");
+/// assert_eq!((process.cwd(), process.tty(), process.cgroup()), (&b"/"[..], &b""[..], &b""[..]));
+///
+/// assert_eq!(process.id().pid, process.pid());
+/// assert_eq!((process.uid(), process.gid(), process.euid()), (0, 0, 0));
+/// println!("logged in as {:?}, in namespaces {:?}", process.login_uid(), process.namespaces());
+///
+/// let parent = process.parent().unwrap();
+/// assert_eq!((parent.name(), parent.pid()), (&b"nginx"[..], process.ppid()));
+/// assert!(process.ancestors().any(|ancestor| ancestor.exe() == b"/usr/sbin/nginx"));
+/// assert_eq!(process.container().map(|container| container.image()), Some(&b"nginx:1.27"[..]));
+///
+/// assert!(!process.is_memfd() && !process.is_deleted() && !process.args_truncated());
+/// assert!(!process.is_kernel_thread() && !process.is_from_proc());
+/// assert!(!process.has_exited() && !process.is_incomplete());
+///
+/// // A memo that lives as long as the batch can be a list by row.
+/// let mut seen = vec![false; columns.processes.pid.len()];
+/// seen[process.row()] = true;
+/// ```
 #[derive(Clone, Copy)]
 pub struct Process<'a> {
     batch: &'a events::Batch,

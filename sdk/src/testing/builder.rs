@@ -4,6 +4,24 @@ use std::net::SocketAddr;
 use super::EPOCH;
 
 /// Makes a batch. Events get the time that [`at`](BatchBuilder::at) set last, and sequence numbers in order.
+///
+/// ```
+/// use vespid_plugin::errno;
+/// use vespid_plugin::testing::{BatchBuilder, MILLISECOND, SECOND};
+///
+/// let mut batch = BatchBuilder::new();
+/// let web = batch.container("3f2a9c", "nginx:1.27");
+/// let nginx = batch.process("/usr/sbin/nginx").container(web).id();
+/// let sh = batch.process("/bin/sh").parent(nginx).args(["sh", "-c", "id"]).cwd("/srv").id();
+/// batch.exec(sh).filename("sh");
+/// batch.at(5 * MILLISECOND).open(sh, "/etc/shadow").fails(errno::EACCES);
+/// batch.connect(sh, ([192, 0, 2, 1], 443)).bytes(10, 20);
+/// batch.at(2 * SECOND).exit(sh).signal = 9;
+/// assert_eq!(batch.columns().opens.unwrap().seq, [2]);
+///
+/// // The same processes in the batch that comes next.
+/// batch.next_batch().exec(nginx);
+/// ```
 #[derive(Debug)]
 pub struct BatchBuilder {
     pub(super) processes: Vec<ProcessRow>,

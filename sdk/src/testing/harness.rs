@@ -10,6 +10,8 @@ use crate::{Plugin, Restored};
 /// A plugin that runs natively. It does as the daemon does: describe, init, batches and ticks; and it adds up metrics.
 ///
 /// Panics, as tests should, if the plugin returns an error.
+///
+/// The [front page](crate) has an example.
 pub struct Harness<P: Plugin> {
     instance: Instance<P>,
     config: String,

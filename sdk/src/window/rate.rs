@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::keyed::nanoseconds;
 
 const PARTS: u64 = 16;
+const SLOTS: usize = 16;
 
 /// Counts events in a sliding window. The window moves on in sixteenths: a count is that of at least 15/16 of it and at
 /// most the whole. For an exact limit there is [`Burst`](crate::Burst).
@@ -32,7 +33,7 @@ pub struct Rate {
     part: u64,
     /// The latest part; parts are numbered from time 0.
     latest: u64,
-    counts: [u64; PARTS as usize],
+    counts: [u64; SLOTS],
 }
 
 impl Rate {
@@ -42,7 +43,7 @@ impl Rate {
         Rate {
             part: nanoseconds(window).div_ceil(PARTS).max(1),
             latest: 0,
-            counts: [0; PARTS as usize],
+            counts: [0; SLOTS],
         }
     }
 
@@ -70,7 +71,7 @@ impl Rate {
     }
 
     fn slot(&mut self, part: u64) -> &mut u64 {
-        &mut self.counts[(part % PARTS) as usize]
+        &mut self.counts[usize::try_from(part % PARTS).unwrap_or(0)]
     }
 
     fn advance(&mut self, part: u64) {
