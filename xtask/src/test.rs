@@ -38,7 +38,9 @@ fn test(packages: &[&str], tools: &TestTools) -> Command {
         .args(packages.iter().flat_map(|package| ["--package", package]));
     cargo
         .env("VESPID_PLUGINS", workspace::plugins_dir())
-        .env("VESPID_ZOO", workspace::zoo_component());
+        .env("VESPID_ZOO", workspace::zoo_component())
+        // Built by the same command, before the first test runs.
+        .env("VESPID", workspace::target_dir().join("debug/vespid"));
     for (key, tool) in [("VESPID_PROMTOOL", &tools.promtool), ("VESPID_PYTHON", &tools.python)] {
         if let Some(tool) = tool {
             cargo.env(key, tool);

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 
 use super::{BatchBuilder, EPOCH};
 use crate::bindings::vespid::plugin::describe::{self, MetricKind};
+use crate::bindings::vespid::plugin::events;
 use crate::bindings::vespid::plugin::reports::{self, Verdict};
 use crate::runtime::Instance;
 use crate::{Plugin, Restored};
@@ -42,7 +43,7 @@ impl Outcome {
     }
 }
 
-fn severity(verdict: &Verdict) -> &'static str {
+pub(super) fn severity(verdict: &Verdict) -> &'static str {
     match verdict.severity {
         reports::Severity::Info => "info",
         reports::Severity::Notice => "notice",
@@ -78,20 +79,22 @@ impl<P: Plugin> Harness<P> {
 
     /// Hands over a batch.
     pub fn batch(&mut self, batch: &BatchBuilder) -> Outcome {
-        let report = self
-            .instance
-            .on_batch(&batch.columns())
-            .expect("the plugin takes the batch");
-        self.apply(report)
+        self.columns(&batch.columns()).expect("the plugin takes the batch")
     }
 
     /// Lets event time come to so many nanoseconds after [`EPOCH`].
     pub fn tick(&mut self, nanoseconds: u64) -> Outcome {
-        let report = self
-            .instance
-            .tick(EPOCH + nanoseconds)
-            .expect("the plugin takes the tick");
-        self.apply(report)
+        self.tick_at(EPOCH + nanoseconds).expect("the plugin takes the tick")
+    }
+
+    pub(super) fn columns(&mut self, batch: &events::Batch) -> Result<Outcome, String> {
+        let report = self.instance.on_batch(batch)?;
+        Ok(self.apply(report))
+    }
+
+    pub(super) fn tick_at(&mut self, now: u64) -> Result<Outcome, String> {
+        let report = self.instance.tick(now)?;
+        Ok(self.apply(report))
     }
 
     /// Replaces the instance by another that continues from its snapshot.
@@ -121,6 +124,15 @@ impl<P: Plugin> Harness<P> {
             .filter(|((name, _), _)| name == metric)
             .map(|(_, value)| value)
             .sum()
+    }
+
+    /// Name, labels and value of every series, as [`value`](Harness::value) has them.
+    pub(super) fn series(&self) -> impl Iterator<Item = (&str, Vec<(String, String)>, f64)> {
+        self.values.iter().map(|((name, values), value)| {
+            let metric = self.manifest.metrics.iter().find(|metric| metric.name == *name);
+            let names = metric.into_iter().flat_map(|metric| metric.labels.iter().cloned());
+            (name.as_str(), names.zip(values.iter().cloned()).collect(), *value)
+        })
     }
 
     fn apply(&mut self, report: reports::Report) -> Outcome {

@@ -1,12 +1,15 @@
-//! Runs a plugin's logic on the machine at hand, on batches made by hand.
+//! Runs a plugin's logic on the machine at hand: on batches made by hand, or on the recordings of its test cases.
 //!
 //! What runs is what the component runs: the columns, the row views, the configuration's parser and the metrics; only
 //! the boundary is missing.
 mod builder;
+mod calls;
+mod cases;
 mod columns;
 mod harness;
 
 pub use builder::{BatchBuilder, ConnectionRow, ContainerRow, ExecRow, ExitRow, OpenRow, ProcessRow};
+pub use cases::cases;
 pub use harness::{Harness, Outcome};
 
 /// Midnight of 2026-01-01 in Unix nanoseconds: where time begins in a [`BatchBuilder`].
