@@ -4,7 +4,12 @@
 pub(crate) const TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 
 /// Executables that live in memory for a good reason: container runtimes protect themselves from CVE-2019-5736 so.
-pub(crate) const MEMFD_EXCEPTIONS: &[&str] = &["/memfd:runc_cloned:*", "/memfd:crun*", "/memfd:youki*"];
+pub(crate) const MEMFD_EXCEPTIONS: &[&str] = &[
+    "memfd:runc_cloned:*",
+    "memfd:runc_cloned:/**",
+    "memfd:crun*",
+    "memfd:youki*",
+];
 
 pub(crate) const SHELLS: &[&str] = &[
     "sh", "bash", "dash", "ash", "zsh", "ksh", "ksh93", "mksh", "csh", "tcsh", "fish", "rbash", "busybox", "pwsh",

@@ -126,10 +126,10 @@ fn a_program_in_memory_is_critical_unless_it_is_a_container_runtime() {
         })
     };
     assert_eq!(
-        run("/memfd:kthreadd", MEMFD | DELETED),
-        ["critical run-from-memory: bash (pid 1000) runs a program that exists in memory only (/memfd:kthreadd)"]
+        run("memfd:kthreadd", MEMFD | DELETED),
+        ["critical run-from-memory: bash (pid 1000) runs a program that exists in memory only (memfd:kthreadd)"]
     );
-    assert_eq!(run("/memfd:runc_cloned:", MEMFD | DELETED), [""; 0]);
+    assert_eq!(run("memfd:runc_cloned:/proc/self/exe", MEMFD | DELETED), [""; 0]);
     assert_eq!(
         run("/usr/bin/gone", DELETED),
         ["warning run-deleted: bash (pid 1000) runs /usr/bin/gone, which has been deleted"]
