@@ -231,6 +231,7 @@ const RULES: [Shipped; 19] = [
         except: &[
             "/usr/{local/,}bin/{kubelet,kubeadm,kubectl,helm,k9s,kube-*,k3s,crictl}",
             "/{opt,var/lib}/**/bin/{kubelet,kube-*,k3s}",
+            "/usr/lib/google-cloud-sdk/bin/kubectl",
         ],
         tags: &["T1552.001"],
         ..RULE
