@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders of the work tree. Of a package, its manifest and its sources: tests of its own may need more.
-const CARRIED: [&str; 9] = [
+const CARRIED: [&str; 10] = [
     "Cargo.lock",
     "Cargo.toml",
     "cases/Cargo.toml",
@@ -14,6 +14,7 @@ const CARRIED: [&str; 9] = [
     "fixtures/web-shell.jsonl.zst",
     "host/templates",
     "sdk/Cargo.toml",
+    "sdk/c",
     "sdk/src",
     "wit",
 ];

@@ -81,6 +81,11 @@ pub fn create(new: &New<'_>) -> Result<(PathBuf, Vec<PathBuf>), CreateError> {
             brought.extend(sdk::packages()?);
         }
     }
+    if new.language == Language::C {
+        for (path, bytes) in carried::below("sdk/c") {
+            brought.insert(Path::new("sdk").join(path), bytes.to_vec());
+        }
+    }
     for (path, bytes) in carried::below("wit") {
         brought.insert(Path::new("wit").join(path), bytes.to_vec());
     }

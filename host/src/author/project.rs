@@ -19,6 +19,8 @@ pub struct Project {
     pub name: String,
     /// What it is written in.
     pub language: Language,
+    /// Folder of the SDK, if it is not `sdk`; for languages whose own tools do not know where it is.
+    pub sdk: Option<PathBuf>,
 }
 
 /// Why a folder is not a project.
@@ -61,6 +63,7 @@ pub enum ProjectError {
 struct Text {
     name: String,
     language: Language,
+    sdk: Option<PathBuf>,
 }
 
 impl Project {
@@ -77,7 +80,7 @@ impl Project {
                 cause,
             },
         })?;
-        let Text { name, language } = match toml::from_str(&text) {
+        let Text { name, language, sdk } = match toml::from_str(&text) {
             Ok(text) => text,
             Err(cause) => return Err(ProjectError::Syntax { file, cause }),
         };
@@ -86,6 +89,7 @@ impl Project {
                 folder: folder.to_owned(),
                 name,
                 language,
+                sdk,
             }),
             Err(cause) => Err(ProjectError::Name { file, cause }),
         }

@@ -35,6 +35,14 @@ pub enum BuildError {
         /// Why.
         cause: io::Error,
     },
+    /// There is nothing to compile.
+    #[error("cannot read the sources in {}: {cause}", folder.display())]
+    NoSources {
+        /// Where they should be.
+        folder: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
     /// The tools were content, but made nothing.
     #[error("the build ended well, but left no component: {}: {cause}", file.display())]
     NoComponent {

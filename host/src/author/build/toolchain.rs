@@ -75,9 +75,7 @@ impl Toolchain {
                 remedy,
             });
         }
-        let own = targets.join(host).join("bin").join(LINKER);
-        let linker = if own.is_file() { Some(own) } else { on_path(LINKER) };
-        let linker = linker.ok_or_else(|| BuildError::Missing {
+        let linker = linker_in(&targets.join(host)).ok_or_else(|| BuildError::Missing {
             tool: LINKER.into(),
             why: format!(
                 "it makes a component of what the compiler makes, and is neither in {} nor on the PATH",
@@ -94,15 +92,7 @@ impl Toolchain {
 
     /// What `cargo xtask setup` found or installed.
     fn set_up() -> Option<Toolchain> {
-        let set = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let folder = set("VESPID_TOOLCHAIN")
-            .or_else(|| Some(set("XDG_CACHE_HOME")?.join("vespid/toolchain")))
-            .or_else(|| Some(set("HOME")?.join(".cache/vespid/toolchain")))?;
-        Toolchain::noted(&std::fs::read_to_string(folder.join("toolchain.env")).ok()?)
+        Toolchain::noted(&std::fs::read_to_string(home()?.join("toolchain.env")).ok()?)
     }
 
     fn noted(text: &str) -> Option<Toolchain> {
@@ -124,6 +114,36 @@ impl Toolchain {
     }
 }
 
+/// Where `cargo xtask setup` installs.
+pub(super) fn home() -> Option<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("VESPID_TOOLCHAIN")
+        .or_else(|| Some(set("XDG_CACHE_HOME")?.join("vespid/toolchain")))
+        .or_else(|| Some(set("HOME")?.join(".cache/vespid/toolchain")))
+}
+
+/// The component linker for compilers that are not Rust's: rustc's if there is one, one on the PATH, or what
+/// `cargo xtask setup` noted.
+pub(super) fn component_linker(bench: &Bench<'_>) -> Option<PathBuf> {
+    let sysroot = answer(bench, &["--print", "sysroot"]);
+    let host = answer(bench, &["--print", "host-tuple"]);
+    let rusts = sysroot
+        .zip(host)
+        .and_then(|(sysroot, host)| linker_in(&Path::new(&sysroot).join("lib/rustlib").join(host)));
+    rusts
+        .or_else(|| on_path(LINKER))
+        .or_else(|| Some(Toolchain::set_up()?.linker))
+}
+
+fn linker_in(target: &Path) -> Option<PathBuf> {
+    let own = target.join("bin").join(LINKER);
+    if own.is_file() { Some(own) } else { on_path(LINKER) }
+}
+
 /// What the project's compiler says about itself.
 fn answer(bench: &Bench<'_>, question: &[&str]) -> Option<String> {
     let output = bench.command("rustc").args(question).output().ok()?;
@@ -132,7 +152,7 @@ fn answer(bench: &Bench<'_>, question: &[&str]) -> Option<String> {
 }
 
 /// rustup's `wasm-ld` beside its component linker, for compilers that do not have it themselves.
-fn path_with_wasm_ld(linker: &Path) -> Option<std::ffi::OsString> {
+pub(super) fn path_with_wasm_ld(linker: &Path) -> Option<std::ffi::OsString> {
     let folder = linker.with_file_name("gcc-ld");
     if !folder.join("wasm-ld").exists() {
         return None;
