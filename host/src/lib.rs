@@ -30,6 +30,7 @@ pub mod trial;
 
 // What authors of plugins work with.
 pub mod author;
+pub mod hunt;
 
 // What puts it together, and what a user meets.
 pub mod cli;

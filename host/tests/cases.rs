@@ -1,5 +1,6 @@
 //! `vespid plugin test` on the built components: what passes, what fails, and what an author reads of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -83,10 +84,12 @@ fn recording(times: &[u64]) -> String {
     );
     for ms in times {
         let time = created + ms * 1_000_000;
-        text += &format!(
+        writeln!(
+            text,
             "{{\"event\":{{\"time\":{time},\"pid\":7,\"start\":5,\"uid\":0,\"gid\":0,\"mood\":\"good\",\"exec\":{{\"filename\":\"/bin/a\",\
-             \"colour\":[1],\"image\":{{\"ppid\":1,\"comm\":\"a\",\"exe\":\"/bin/a\",\"smell\":null}}}}}}}}\n"
-        );
+             \"colour\":[1],\"image\":{{\"ppid\":1,\"comm\":\"a\",\"exe\":\"/bin/a\",\"smell\":null}}}}}}}}"
+        )
+        .expect("text");
     }
     text + &format!("{{\"end\":{{\"events\":{}}}}}\n", times.len())
 }

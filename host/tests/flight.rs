@@ -102,7 +102,11 @@ fn a_plugin_that_did_not_run_finds_what_happened_before() {
     killed.wait_for("the event to be on disk", |_| found(&folder, &third).then_some(()));
     killed.signal(Signal::KILL);
     drop(killed);
-    let last = Daemon::start_in(home, &settings(&folder, "flight_recorder.kinds = [\"exec\"]"), &[]);
+    let last = Daemon::start_in(
+        home.clone(),
+        &settings(&folder, "flight_recorder.kinds = [\"exec\"]"),
+        &[],
+    );
     let (code, log, _) = last.stop();
     assert_eq!(code, 0, "{log}");
     assert!([&program, &other, &third].iter().all(|program| found(&folder, program)));
@@ -135,12 +139,9 @@ fn a_full_disk_costs_counted_events_and_nothing_else() {
     let more = settings(&folder, "flight_recorder.kinds = [\"open\"]");
     let mut daemon = Daemon::start_program(program, home.clone(), &more, &[]);
     daemon.wait_for("the disk to be full", |daemon| {
-        for number in 0..2_000 {
+        for number in 0..2_000_u64 {
             // Names that do not compress.
-            let name = format!(
-                "/tmp/{:x}",
-                u64::from(number) * 0x9e37_79b9_7f4a_7c15 % 0xffff_ffff_ffff
-            );
+            let name = format!("/tmp/{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             drop(fs::File::open(name));
         }
         let labels = ["stage=\"flight_recorder\"", "reason=\"disk_full\""];

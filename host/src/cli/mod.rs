@@ -54,6 +54,9 @@ enum Command {
     Record(record::Args),
     /// Run a recording through the plugins, as fast as it goes and without privileges.
     Replay(replay::Args),
+    /// Look at recordings, take parts of them, and make them fit for others.
+    #[command(subcommand)]
+    Recording(recording::RecordingCommand),
     /// Run a plugin over what the flight recorder has kept, and say what it would have found.
     Hunt(hunt::Args),
     /// Say what this kernel and these privileges can do, and what is lost without the rest.
@@ -208,6 +211,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args, log),
         Command::Record(args) => record::main(&args, log),
         Command::Replay(args) => replay::main(&args, log),
+        Command::Recording(command) => recording::main(&command),
         Command::Hunt(args) => hunt::main(&args, log),
         Command::Doctor(args) => doctor::main(&args),
         Command::Ctl(args) => ctl::main(&args),
@@ -221,8 +225,33 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { code, error }) => {
-            eprintln!("vespid: {error:#}");
+            eprintln!("vespid: {}", with_causes(&error));
             ExitCode::from(code)
         }
+    }
+}
+
+/// An error with its causes, each said once: many of our messages have their cause in them.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match () {
+            () if said.is_empty() => cause,
+            () if said.contains(&cause) => said,
+            () => format!("{said}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow::anyhow!("no such file")
+            .context("a.toml: no such file")
+            .context("cannot start");
+        assert_eq!(with_causes(&error), "cannot start: a.toml: no such file");
     }
 }

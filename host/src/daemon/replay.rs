@@ -22,6 +22,7 @@ use crate::pipeline::{Origin, Outlet, Seat};
 use crate::plugin::Delivery;
 use crate::progress;
 use crate::recording::{Header, Line, RecordingError, Sliced};
+use crate::trial::Feed;
 use crate::verdict::{self, Record, Sink, Target};
 
 /// How fast a recording is replayed.

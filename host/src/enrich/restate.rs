@@ -186,8 +186,8 @@ impl Container {
             (&self.pod, &other.pod),
             (&self.namespace, &other.namespace),
         ];
-        let covers = |(own, other): (&Box<[u8]>, &Box<[u8]>)| other.is_empty() || own == other;
-        self.id == other.id && pairs.into_iter().all(covers)
+        let covers = |own: &[u8], other: &[u8]| other.is_empty() || own == other;
+        self.id == other.id && pairs.into_iter().all(|(own, other)| covers(own, other))
     }
 }
 

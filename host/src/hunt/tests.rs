@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -50,11 +51,9 @@ fn seen(table: &mut ProcessTable, event: &Event<'_>) -> String {
             process.cgroup(),
         ];
         let (pid, ppid, start, euid) = (process.pid, process.ppid, process.start, process.euid);
-        text += &format!(
-            "\n{pid} {ppid} {start} {euid} {} {words:?} {:?}",
-            process.flags,
-            container.map(|container| (&container.id, &container.name))
-        );
+        let container = container.map(|container| (&container.id, &container.name));
+        let flags = process.flags;
+        write!(text, "\n{pid} {ppid} {start} {euid} {flags} {words:?} {container:?}").expect("text");
         next = process.parent;
     }
     text

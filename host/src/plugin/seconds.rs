@@ -29,11 +29,11 @@ mod tests {
     fn every_second_is_ticked_once_and_a_long_gap_at_its_end_only() {
         let mut seconds = Seconds::default();
         let mut advance = |ms: u64| -> Vec<u64> { seconds.advance(ms * 1_000_000).map(|tick| tick / SECOND).collect() };
-        assert_eq!(advance(5_500), []);
-        assert_eq!(advance(5_900), []);
+        assert!(advance(5_500).is_empty());
+        assert!(advance(5_900).is_empty());
         assert_eq!(advance(8_000), [6, 7, 8]);
-        assert_eq!(advance(7_000), []);
-        assert_eq!(advance(8_999), []);
+        assert!(advance(7_000).is_empty());
+        assert!(advance(8_999).is_empty());
         let gap = advance(10_000_000);
         assert_eq!((gap.len(), gap[0], gap[599]), (600, 9_401, 10_000));
     }

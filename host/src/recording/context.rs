@@ -78,7 +78,11 @@ impl Context {
         }
         let other = match &event.body {
             Body::Fork(fork) => self.whole.held(fork.child_pid, fork.child_start, true),
-            Body::Exec(exec) if exec.image.ppid != 0 => self.whole.held_parent(&exec.image, start),
+            // Of a parent that is not held it matters whether another process has its pid by now: then it has ended.
+            Body::Exec(exec) if exec.image.ppid != 0 => {
+                let parent = self.whole.held_parent(&exec.image, start);
+                parent.or_else(|| self.whole.held(exec.image.ppid, 0, true))
+            }
             _ => None,
         };
         if let Some(id) = other {

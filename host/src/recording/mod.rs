@@ -4,6 +4,7 @@
 //! The first line names the format's version and the node, the last one ends the recording. Between them stand, in the
 //! order in which the daemon met them, events and everything else that the enrichment knew: processes from `/proc`,
 //! containers from their runtimes, and losses.
+mod anonymise;
 mod chunk;
 mod context;
 mod read;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use anonymise::Anonymiser;
 pub use chunk::Chunk;
 pub use read::Reader;
 pub use rotate::{Place, Rotation, Segments, Store};

@@ -1,6 +1,6 @@
 //! Writes a recording, under a temporary name until it is complete.
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::chunk::Chunk;
 use super::segment::{Packer, Segment, part_of};
@@ -78,6 +78,15 @@ impl Writer {
         segment
             .finish(&mut packer)
             .map_err(|source| RecordingError::Io { file: part, source })
+    }
+
+    /// Gives the recording up: nothing of it stays.
+    pub fn discard(self) {
+        let Writer { part, segment, .. } = self;
+        drop(segment);
+        if let Err(error) = fs::remove_file(&part) {
+            tracing::warn!(file = %part.display(), %error, "cannot remove an unfinished recording");
+        }
     }
 
     fn error(&self, source: io::Error) -> RecordingError {

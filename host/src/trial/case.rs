@@ -8,6 +8,7 @@ use vespid_cases::{Case, Observed, Sample};
 
 use super::order::OutOfOrder;
 use super::{Bill, Call, Calls, Fault, Options, Outcome, Trial};
+use crate::bytes::Bytes;
 use crate::plugin::Plugin;
 use crate::recording::{Reader, Slice, Sliced};
 use crate::verdict::Record;
@@ -31,7 +32,7 @@ impl Ran {
     #[must_use]
     pub fn differs_from(&self, other: &Ran) -> Option<String> {
         let at = |lines: &[Vec<u8>], at: usize| match lines.get(at) {
-            Some(line) => String::from_utf8_lossy(line.trim_ascii_end()).into_owned(),
+            Some(line) => Bytes::from(line.trim_ascii_end()).to_string(),
             None => "nothing".to_owned(),
         };
         let most = self.lines.len().max(other.lines.len());

@@ -13,5 +13,5 @@ mod writer;
 pub use record::{Cause, Origin, Record, Summary, severity_name};
 pub use seen::seen;
 pub use sink::{Delivery, RECENT, Sink};
-pub use time::{time_of_day, timestamp};
+pub use time::{time_of_day, timestamp, utc};
 pub use writer::{Target, Unwritable};

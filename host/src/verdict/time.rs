@@ -22,6 +22,12 @@ impl fmt::Display for Utc {
     }
 }
 
+/// RFC 3339 in UTC with all nine digits.
+#[must_use]
+pub fn utc(ns: u64) -> String {
+    Utc(ns).to_string()
+}
+
 /// Unix nanoseconds as people read it: RFC 3339 in UTC, to the millisecond.
 #[must_use]
 pub fn timestamp(ns: u64) -> String {

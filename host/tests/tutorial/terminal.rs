@@ -78,7 +78,7 @@ impl Terminal {
         .expect("the shell listens");
         let mut status = String::new();
         self.answers.read_line(&mut status).expect("the shell answers");
-        let said = String::from_utf8_lossy(&fs::read(&said).unwrap_or_default()).into_owned();
+        let said = fs::read_to_string(&said).unwrap_or_default();
         match status.trim().parse() {
             Ok(status) => (status, said),
             Err(_) => panic!("the shell ended in\n{lines}\nit printed\n{said}"),

@@ -30,14 +30,8 @@ use crate::bindings::vespid::plugin::reports::Verdict;
 /// # }
 /// # #[derive(Deserialize, Serialize, JsonSchema)]
 /// # struct Config {}
-/// // In tests/cases.rs of the plugin:
-/// # mod tests { use super::*;
-/// #[test]
-/// # fn ignored() {}
-/// fn the_cases_pass_natively() {
-///     testing::cases::<Watch>(concat!(env!("CARGO_MANIFEST_DIR"), "/cases"));
-/// }
-/// # }
+/// // tests/cases.rs of the plugin, in a #[test]:
+/// testing::cases::<Watch>(concat!(env!("CARGO_MANIFEST_DIR"), "/cases"));
 /// ```
 ///
 /// # Panics

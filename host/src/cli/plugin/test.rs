@@ -9,6 +9,7 @@ use vespid_cases::{Case, Report, Scope, Style, accept, compare, junit};
 
 use super::{Daemon, Failure, inspect};
 use crate::author::Project;
+use crate::cli::with_causes;
 use crate::logging::{self, Choice};
 use crate::plugin::{Found, load};
 use crate::trial::{Call, Fault, Options, Ran, run};
@@ -156,7 +157,7 @@ impl Bench<'_> {
         match self.run(file) {
             Ok((verdict, note)) => (verdict, note),
             Err(error) => {
-                let text = format!("  {error:#}\n");
+                let text = format!("  {}\n", with_causes(&error));
                 (Verdict::Failed(text.clone(), text), String::new())
             }
         }

@@ -7,6 +7,7 @@ use super::Failure;
 use crate::recording::{RecordingError, SliceError};
 
 mod anonymise;
+mod batches;
 mod cut;
 mod export;
 mod info;
@@ -24,6 +25,8 @@ pub(super) enum RecordingCommand {
     Anonymise(anonymise::Args),
     /// Write a recording as tables for DuckDB, Polars, Spark and others.
     Export(export::Args),
+    /// Print the calls that a plugin gets for a recording, as JSON Lines.
+    Batches(batches::Args),
 }
 
 pub(super) fn main(command: &RecordingCommand) -> Result<(), Failure> {
@@ -33,6 +36,7 @@ pub(super) fn main(command: &RecordingCommand) -> Result<(), Failure> {
         RecordingCommand::Merge(args) => merge::main(args),
         RecordingCommand::Anonymise(args) => anonymise::main(args),
         RecordingCommand::Export(args) => export::main(args),
+        RecordingCommand::Batches(args) => batches::main(args),
     }
 }
 

@@ -18,7 +18,7 @@ fn header() -> Header {
 }
 
 fn event(number: u32) -> Event<'static> {
-    let body = if number % 2 == 0 {
+    let body = if number.is_multiple_of(2) {
         Body::Exit(Exit { code: 0, signal: 0 })
     } else {
         let path = vec![b'x'; 1_000].into();
@@ -184,7 +184,7 @@ fn everything_is_written_where_the_disk_is_waited_for() {
 
 #[test]
 fn a_slow_disk_costs_whole_chunks_which_are_counted_and_said() {
-    let (open, gate) = crossbeam_channel::unbounded();
+    let (open, gate) = bounded(1024);
     let store = Fake {
         gate: Some(gate),
         ..Fake::default()
