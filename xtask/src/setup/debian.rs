@@ -36,27 +36,36 @@ pub(crate) fn unpack(std_source: bool, home: &Home, progress: &Progress) -> anyh
     names.extend(lists.not_installed(&names)?);
     fetch(&task, &lists, &names, home, &temporary)?;
 
-    let libraries = fs::read_dir(temporary.join("usr/lib"))?
+    wrap(
+        &temporary,
+        &home.debian(),
+        &home.debian_usr().join("bin/rustc"),
+        "rustc",
+    )?;
+    publish(&temporary, &home.debian())?;
+    task.done("unpacked");
+    Ok(())
+}
+
+/// Writes `bin/NAME` into `unpacked`, which will be at `place`: it starts a program there with the libraries there.
+pub(crate) fn wrap(unpacked: &Path, place: &Path, program: &Path, name: &str) -> anyhow::Result<()> {
+    let libraries = fs::read_dir(unpacked.join("usr/lib"))?
         .flatten()
         .map(|entry| entry.file_name())
         .find(|name| name.to_str().is_some_and(|name| name.ends_with("-linux-gnu")))
         .context("the packages contain no library for this machine")?;
-    let usr = home.debian_usr();
-    let libraries = usr.join("lib").join(libraries);
     let script = format!(
         "#!/bin/sh\n\
-         # Debian's compiler outside of /usr: it finds its sysroot by itself, and its libraries through this.\n\
+         # Debian's program outside of /usr: it finds what belongs to it by itself, and its libraries through this.\n\
          export LD_LIBRARY_PATH='{}'\"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\"\n\
          exec '{}' \"$@\"\n",
-        libraries.display(),
-        usr.join("bin/rustc").display()
+        place.join("usr/lib").join(libraries).display(),
+        program.display()
     );
-    let rustc = temporary.join("bin/rustc");
-    fs::create_dir_all(temporary.join("bin"))?;
-    fs::write(&rustc, script)?;
-    fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755))?;
-    publish(&temporary, &home.debian())?;
-    task.done("unpacked");
+    let file = unpacked.join("bin").join(name);
+    fs::create_dir_all(unpacked.join("bin"))?;
+    fs::write(&file, script)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 

@@ -90,6 +90,21 @@ impl Home {
         self.0.join("prometheus")
     }
 
+    /// clang, unpacked. `vespid plugin build` looks for it here.
+    pub(crate) fn clang(&self) -> PathBuf {
+        self.0.join("clang")
+    }
+
+    /// componentize-py. `vespid plugin build` looks for it here.
+    pub(crate) fn componentize_py(&self) -> PathBuf {
+        self.0.join("python")
+    }
+
+    /// componentize-js. `vespid plugin build` looks for it here.
+    pub(crate) fn componentize_js(&self) -> PathBuf {
+        self.0.join("javascript")
+    }
+
     /// Python with the parser of OpenMetrics and the readers of tables.
     pub(crate) fn python(&self) -> PathBuf {
         let versions = [version::PROMETHEUS_CLIENT, version::DUCKDB, version::POLARS].join("-");

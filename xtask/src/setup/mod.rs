@@ -215,8 +215,7 @@ fn rows(machine: &Machine, home: &Home) -> Vec<Row> {
             remark: otherwise.to_owned(),
         },
     };
-    let tools = TestTools::find(home);
-    vec![
+    let mut rows = vec![
         row(
             "core library for bpfel-unknown-none",
             machine.bpf_compiler().map(|compiler| {
@@ -253,17 +252,12 @@ fn rows(machine: &Machine, home: &Home) -> Vec<Row> {
                 .map(|linker| linker.display().to_string()),
             "part of rustup's toolchains",
         ),
-        row(
-            "promtool (only for tests)",
-            tools.promtool_text(),
-            "from Debian's package prometheus, by `cargo xtask test`",
-        ),
-        row(
-            "Python's prometheus-client (only for tests)",
-            tools.python_text(),
-            "from PyPI, by `cargo xtask test`",
-        ),
-    ]
+    ];
+    rows.extend(TestTools::find(home).rows().into_iter().map(|(item, found, source)| {
+        let otherwise = format!("only for tests; from {source}, by `cargo xtask test`");
+        row(item, found.map(|path| path.display().to_string()), &otherwise)
+    }));
+    rows
 }
 
 /// Removes what set-up installed.

@@ -16,3 +16,7 @@ pub(crate) const DUCKDB: &str = "2.0.0";
 pub(crate) const POLARS: &str = "2.1.0";
 /// The checker of licences and sources, from crates.io.
 pub(crate) const CARGO_DENY: &str = "0.20.2";
+/// What makes components of Python for the tests, from PyPI; templates name it too.
+pub(crate) const COMPONENTIZE_PY: &str = "0.25.0";
+/// The same for JavaScript, from npm.
+pub(crate) const COMPONENTIZE_JS: &str = "0.23.0";

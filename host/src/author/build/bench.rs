@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use super::toolchain;
 use crate::author::project::Project;
 
 /// Why there is no component.
@@ -97,6 +98,15 @@ impl<'a> Bench<'a> {
             why: format!("{why}, and it is not on the PATH"),
             remedy: remedy.to_owned(),
         })
+    }
+
+    /// A tool on the PATH, or the one that `cargo xtask test` has installed below the toolchains' folder.
+    pub(super) fn tool_set_up(&self, tool: &str, own: &str, why: &str, remedy: &str) -> Result<PathBuf, BuildError> {
+        let own = toolchain::home().map(|home| home.join(own));
+        match own.filter(|own| on_path(tool).is_none() && is_program(own)) {
+            Some(own) => Ok(own),
+            None => self.tool(tool, why, remedy),
+        }
     }
 
     /// A command that runs in the project's folder, without what this program's own build may have put into its

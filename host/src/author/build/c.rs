@@ -6,8 +6,8 @@ use super::toolchain::{component_linker, home, path_with_wasm_ld};
 
 /// Versions that compile what the SDK needs, the newest first.
 const CLANGS: [&str; 11] = [
-    "clang", "clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17", "clang-16", "clang-15", "clang-14",
-    "clang-13",
+    "clang", "clang-22", "clang-21", "clang-20", "clang-19", "clang-18", "clang-17", "clang-16", "clang-15",
+    "clang-14", "clang-13",
 ];
 
 const FLAGS: [&str; 8] = [
@@ -36,7 +36,9 @@ pub(super) fn build(bench: &Bench<'_>) -> Result<PathBuf, BuildError> {
             remedy: "apt install lld (or your distribution's package of LLVM's linker)".into(),
         });
     }
-    let sdk = bench.folder.join(bench.project.sdk.as_deref().unwrap_or(Path::new("sdk")));
+    let sdk = bench
+        .folder
+        .join(bench.project.sdk.as_deref().unwrap_or(Path::new("sdk")));
     let mut objects = Vec::new();
     for folder in [&sdk, &bench.folder.join("src")] {
         for source in sources(folder)? {
@@ -73,9 +75,13 @@ pub(super) fn build(bench: &Bench<'_>) -> Result<PathBuf, BuildError> {
     Ok(component)
 }
 
-/// One on the PATH, or the one that `cargo xtask setup --languages` has installed.
+/// One on the PATH, or the one that `cargo xtask test` has installed.
 fn clang() -> Result<PathBuf, BuildError> {
-    let set_up = || home().map(|home| home.join("languages/bin/clang")).filter(|clang| clang.is_file());
+    let set_up = || {
+        home()
+            .map(|home| home.join("clang/bin/clang"))
+            .filter(|clang| clang.is_file())
+    };
     CLANGS
         .into_iter()
         .find_map(on_path)
