@@ -69,7 +69,6 @@ pub trait Plugin: Sized + 'static {
 ///     .connections()
 ///     .opens()
 ///     .state_version(1);
-/// assert_eq!(MANIFEST.version_of_state(), 1);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Manifest {
@@ -137,11 +136,5 @@ impl Manifest {
     #[must_use]
     pub const fn state<S: Versioned>(self) -> Self {
         self.state_version(S::VERSION)
-    }
-
-    /// What [`state_version`](Manifest::state_version) set.
-    #[must_use]
-    pub const fn version_of_state(self) -> u32 {
-        self.state_version
     }
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use vespid_plugin::prelude::*;
+use vespid_plugin::state::Versioned;
 use vespid_plugin::{Connection, Keyed, SeriesId};
 
 use crate::labels::Labels;
@@ -15,6 +16,14 @@ const CAPACITY: usize = 1 << 18;
 
 /// Label values, and the cookies of the open connections that have them.
 type Group = ([Vec<u8>; 4], Vec<u64>);
+
+/// What another instance goes on with.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OpenConnections(Vec<Group>);
+
+impl Versioned for OpenConnections {
+    const VERSION: u32 = 1;
+}
 
 pub(crate) struct Active {
     by_cookie: Keyed<u64, SeriesId>,
@@ -62,7 +71,7 @@ impl Active {
         }
     }
 
-    pub(crate) fn snapshot(&self) -> Vec<Group> {
+    pub(crate) fn snapshot(&self) -> OpenConnections {
         let mut groups: Vec<Group> = self
             .labels
             .iter()
@@ -74,11 +83,11 @@ impl Active {
                 cookies.push(*cookie);
             }
         }
-        groups
+        OpenConnections(groups)
     }
 
-    pub(crate) fn restore(&mut self, groups: Vec<Group>, gauge: &Gauge<4>) {
-        for (labels, cookies) in groups {
+    pub(crate) fn restore(&mut self, saved: OpenConnections, gauge: &Gauge<4>) {
+        for (labels, cookies) in saved.0 {
             for cookie in cookies {
                 self.add(0, cookie, labels.each_ref().map(Vec::as_slice), gauge);
             }

@@ -19,11 +19,12 @@ mod refused;
 mod scan;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::{Connection, ConnectionOp, Globs, Restored, errno, state};
+use vespid_plugin::state::Versioned;
+use vespid_plugin::{Connection, ConnectionOp, Globs, Restored, errno};
 
 pub use config::Config;
 
-use active::Active;
+use active::{Active, OpenConnections};
 use labels::{Labels, Namer};
 use metrics::Metrics;
 use refused::Refused;
@@ -46,7 +47,7 @@ impl Plugin for TcpStats {
         env!("CARGO_PKG_DESCRIPTION"),
     )
     .connections()
-    .state_version(1);
+    .state::<OpenConnections>();
     type Config = Config;
     type Metrics = Metrics;
 
@@ -81,17 +82,11 @@ impl Plugin for TcpStats {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        state::save(&self.active.snapshot())
+        self.active.snapshot().save()
     }
 
     fn restore(&mut self, version: u32, bytes: &[u8]) -> Restored {
-        match state::load(bytes).filter(|_| version == Self::MANIFEST.version_of_state()) {
-            Some(saved) => {
-                self.active.restore(saved, &self.metrics.active);
-                Restored::Warm
-            }
-            None => Restored::Cold,
-        }
+        OpenConnections::resume(version, bytes, |saved| self.active.restore(saved, &self.metrics.active))
     }
 }
 
