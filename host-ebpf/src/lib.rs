@@ -11,11 +11,13 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 mod offsets;
+mod ops;
 
 pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
+pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.
-pub const ABI_VERSION: u8 = 1;
+pub const ABI_VERSION: u8 = 2;
 
 /// Longest argument vector that is carried, in bytes, terminating NULs included.
 pub const MAX_ARGS: usize = 12 * 1024;
@@ -44,11 +46,26 @@ pub enum Kind {
     Connection = 4,
     /// A file was opened, or could not be.
     Open = 5,
+    /// A name or an attribute of a file changed, or something was mounted, or could not be.
+    Change = 6,
+    /// A call that needs, gives or takes away power, successful or not.
+    Privileged = 7,
+    /// A socket beside the connections of TCP.
+    Socket = 8,
 }
 
 impl Kind {
     /// Every kind, in numeric order.
-    pub const ALL: [Kind; 5] = [Kind::Fork, Kind::Exec, Kind::Exit, Kind::Connection, Kind::Open];
+    pub const ALL: [Kind; 8] = [
+        Kind::Fork,
+        Kind::Exec,
+        Kind::Exit,
+        Kind::Connection,
+        Kind::Open,
+        Kind::Change,
+        Kind::Privileged,
+        Kind::Socket,
+    ];
 
     /// Mask of the kinds that processes are known by. They are always wanted.
     pub const TREE: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit();
@@ -74,6 +91,9 @@ impl Kind {
             Kind::Exit => "exit",
             Kind::Connection => "connection",
             Kind::Open => "open",
+            Kind::Change => "change",
+            Kind::Privileged => "privileged",
+            Kind::Socket => "socket",
         }
     }
 
@@ -86,6 +106,9 @@ impl Kind {
             3 => Some(Kind::Exit),
             4 => Some(Kind::Connection),
             5 => Some(Kind::Open),
+            6 => Some(Kind::Change),
+            7 => Some(Kind::Privileged),
+            8 => Some(Kind::Socket),
             _ => None,
         }
     }
@@ -206,6 +229,8 @@ pub mod exec_flags {
     pub const DELETED: u32 = 1 << 2;
     /// The argument vector could not be read.
     pub const ARGS_UNREADABLE: u32 = 1 << 3;
+    /// The executable lies in the upper layer of an overlay.
+    pub const UPPER: u32 = 1 << 4;
 }
 
 /// Namespace inode numbers, in the order of [`ExecRaw::namespaces`].
@@ -234,6 +259,8 @@ pub struct ExecRaw {
     pub session: u32,
     /// Length of the whole argument vector in the process, which may be more than what is carried.
     pub args_total: u32,
+    /// Effective capabilities.
+    pub capabilities: u64,
     /// Inode numbers of the process's namespaces, in the order of [`NAMESPACES`].
     pub namespaces: [u32; 8],
     /// See [`exec_flags`].
@@ -272,20 +299,6 @@ pub struct ExitRaw {
     pub status: u32,
     /// Padding; 0.
     pub reserved: u32,
-}
-
-/// What happened to a TCP connection: [`ConnectionRaw::op`].
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionOp {
-    /// A connection attempt of ours was answered.
-    Opened = 1,
-    /// A connection of a peer was accepted by a process.
-    Accepted = 2,
-    /// A connection attempt of ours came to nothing; see `errno`.
-    Failed = 3,
-    /// A connection that had been established ended.
-    Closed = 4,
 }
 
 /// [`Kind::Connection`].
@@ -351,14 +364,133 @@ pub struct OpenRaw {
     pub typed_len: u16,
     /// A [`PathEnd`].
     pub path_end: u8,
+    /// See [`open_traits`].
+    pub traits: u8,
     /// Padding; 0.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
+}
+
+/// Bits of [`OpenRaw::traits`].
+pub mod open_traits {
+    /// The call created the file.
+    pub const CREATED: u8 = 1;
+    /// The file lies in the upper layer of an overlay.
+    pub const UPPER: u8 = 1 << 1;
+}
+
+/// [`Kind::Change`]: a call that makes, renames, removes or alters names and attributes of files, successful or not.
+///
+/// Tail: path, its text as typed, target, its text as typed, detail.
+///
+/// Where the kernel side knows the file itself, the path is the file's. Else it is the path of the directory that the
+/// text is relative to, and absent for an absolute text; `path_is_file` and `target_is_file` tell which.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+pub struct ChangeRaw {
+    /// The process, and when.
+    pub header: Header,
+    /// See the interface's `changes.value`.
+    pub value: u64,
+    /// What the call returned, or the negated errno.
+    pub result: i32,
+    /// The call's flags.
+    pub flags: u32,
+    /// The mode that was asked for.
+    pub mode: u32,
+    /// Length of the path in the tail.
+    pub path_len: u16,
+    /// Length of the typed text in the tail.
+    pub typed_len: u16,
+    /// Length of the target's path in the tail.
+    pub target_len: u16,
+    /// Length of the target's typed text in the tail.
+    pub target_typed_len: u16,
+    /// Length of the detail in the tail.
+    pub detail_len: u16,
+    /// A [`ChangeOp`].
+    pub op: u8,
+    /// A [`PathEnd`].
+    pub path_end: u8,
+    /// A [`PathEnd`].
+    pub target_end: u8,
+    /// 1 if `path` is the file's own.
+    pub path_is_file: u8,
+    /// 1 if `target` is the new name's own.
+    pub target_is_file: u8,
+    /// Padding; 0.
+    pub reserved: [u8; 5],
+}
+
+/// [`Kind::Privileged`].
+///
+/// Tail: detail. For a module loaded from a descriptor it is the path of the file, walked as `detail_end` says; for a
+/// duplicated socket it is the remote end, 16 bytes of address and 2 of port in network order; else it is text.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+pub struct PrivilegedRaw {
+    /// The process that made the call, and when.
+    pub header: Header,
+    /// See the interface's `privileged.argument`.
+    pub argument: u64,
+    /// Start of the process that it was done to, nanoseconds of `CLOCK_BOOTTIME`; 0 when not known.
+    pub target_start_ns: u64,
+    /// Process id of the process that it was done to, in the initial pid namespace; 0 when not known.
+    pub target_pid: u32,
+    /// See the interface's `privileged.code`.
+    pub code: u32,
+    /// What the call returned, or the negated errno.
+    pub result: i64,
+    /// Length of the detail in the tail.
+    pub detail_len: u16,
+    /// A [`PrivilegedOp`].
+    pub op: u8,
+    /// A [`PathEnd`]; [`PathEnd::Absent`] if the detail is no path.
+    pub detail_end: u8,
+    /// Padding; 0.
+    pub reserved: u32,
+}
+
+/// [`Kind::Socket`].
+///
+/// Tail: name. For a Unix socket it is the `sun_path` as given; for DNS the first bytes of the datagram.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+pub struct SocketRaw {
+    /// The process, and when.
+    pub header: Header,
+    /// What the call returned, or the negated errno.
+    pub result: i64,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// See the interface's `sockets.code`.
+    pub code: u32,
+    /// Local address, IPv4 in its IPv6-mapped form.
+    pub local: [u8; 16],
+    /// Remote address, IPv4 in its IPv6-mapped form.
+    pub remote: [u8; 16],
+    /// Local port.
+    pub local_port: u16,
+    /// Remote port.
+    pub remote_port: u16,
+    /// Length of the name in the tail.
+    pub name_len: u16,
+    /// A [`SocketOp`].
+    pub op: u8,
+    /// Address family.
+    pub family: u8,
+    /// Protocol of IP.
+    pub protocol: u8,
+    /// Padding; 0.
+    pub reserved: [u8; 7],
 }
 
 // The layout is pinned where it is defined: a change here is a new ABI_VERSION.
 const _: () = assert!(size_of::<Header>() == 48);
 const _: () = assert!(size_of::<ForkRaw>() == 72);
-const _: () = assert!(size_of::<ExecRaw>() == 168);
+const _: () = assert!(size_of::<ExecRaw>() == 176);
 const _: () = assert!(size_of::<ExitRaw>() == 56);
 const _: () = assert!(size_of::<ConnectionRaw>() == 136);
 const _: () = assert!(size_of::<OpenRaw>() == 72);
+const _: () = assert!(size_of::<ChangeRaw>() == 88);
+const _: () = assert!(size_of::<PrivilegedRaw>() == 88);
+const _: () = assert!(size_of::<SocketRaw>() == 112);

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Kind;
 
 /// Layout version of [`Offsets`].
-pub const OFFSETS_VERSION: u32 = 1;
+pub const OFFSETS_VERSION: u32 = 2;
 
 /// Value of a field that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -89,6 +89,7 @@ offsets! {
         task_sessionid = "task_struct.sessionid";
         signal_tty = "signal_struct.tty";
         tty_name = "tty_struct.name";
+        cred_cap_effective = "cred.cap_effective";
         cred_user_ns = "cred.user_ns";
         task_thread_pid = "task_struct.thread_pid";
         pid_level = "pid.level";

@@ -2,7 +2,10 @@
 //!
 //! A record comes from the kernel, but its contents are the monitored programs' to choose, so nothing in it is taken for
 //! granted: a record that does not add up is an error with a fixed reason, and is counted.
+mod change;
 mod path;
+mod privileged;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -147,6 +150,9 @@ pub fn decode<'a>(record: &'a [u8], clock: &Clock, scratch: &'a mut Scratch) -> 
         Kind::Exit => exit(record)?,
         Kind::Connection => connection(record)?,
         Kind::Open => open(record, &mut scratch.joined)?,
+        Kind::Change => change::decode(record, &mut scratch.joined)?,
+        Kind::Privileged => privileged::decode(record, *clock, &mut scratch.joined)?,
+        Kind::Socket => socket::decode(record, &mut scratch.joined)?,
     };
     let subject = Subject {
         pid: header.pid,
@@ -243,6 +249,7 @@ fn exec<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>) -> Result<B
         egid: raw.egid,
         login_uid: raw.login_uid,
         session: raw.session,
+        capabilities: raw.capabilities,
         namespaces: raw.namespaces,
         flags: image_flags(raw.flags),
         comm: Bytes::from(until_nul(comm)),
@@ -272,6 +279,7 @@ fn image_flags(raw: u32) -> u32 {
         ),
         (exec_flags::MEMFD, process_flags::MEMFD),
         (exec_flags::DELETED, process_flags::DELETED),
+        (exec_flags::UPPER, process_flags::UPPER),
     ];
     pairs
         .iter()
@@ -294,13 +302,10 @@ fn exit(record: &[u8]) -> Result<Body<'static>, DecodeError> {
 fn connection(record: &[u8]) -> Result<Body<'static>, DecodeError> {
     let (raw, tail) = fixed::<ConnectionRaw>(record)?;
     tail.parts([])?;
-    let op = match raw.op {
-        1 => ConnectionOp::Opened,
-        2 => ConnectionOp::Accepted,
-        3 => ConnectionOp::Failed,
-        4 => ConnectionOp::Closed,
-        number => return Err(DecodeError::Number { field: "op", number }),
-    };
+    let op = ConnectionOp::from_number(raw.op).ok_or(DecodeError::Number {
+        field: "op",
+        number: raw.op,
+    })?;
     if raw.inbound > 2 {
         return Err(DecodeError::Number {
             field: "inbound",
@@ -350,5 +355,6 @@ fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Body<'a>, Decod
         mode: raw.mode,
         result: raw.result,
         path_kind,
+        traits: raw.traits,
     }))
 }

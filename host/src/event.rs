@@ -2,10 +2,19 @@
 //!
 //! Live events borrow from the kernel's record; events of a recording own their bytes. Their serialised form is the
 //! recording format's line.
+mod change;
+mod ops;
+mod privileged;
+mod socket;
+
 use serde::{Deserialize, Serialize};
 use vespid_ebpf::{ConnectionOp, Kind};
 
 use crate::bytes::Bytes;
+
+pub use change::Change;
+pub use privileged::Privileged;
+pub use socket::Socket;
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +65,15 @@ pub enum Body<'a> {
     /// The subject opened a file, or failed to.
     #[serde(borrow)]
     Open(Open<'a>),
+    /// The subject changed names or attributes of files, or what is mounted, or failed to.
+    #[serde(borrow)]
+    Change(Change<'a>),
+    /// The subject asked for something that takes or gives power.
+    #[serde(borrow)]
+    Privileged(Privileged<'a>),
+    /// One of the subject's sockets did something.
+    #[serde(borrow)]
+    Socket(Socket<'a>),
 }
 
 impl Body<'_> {
@@ -68,6 +86,9 @@ impl Body<'_> {
             Body::Exit(_) => Kind::Exit,
             Body::Connection(_) => Kind::Connection,
             Body::Open(_) => Kind::Open,
+            Body::Change(_) => Kind::Change,
+            Body::Privileged(_) => Kind::Privileged,
+            Body::Socket(_) => Kind::Socket,
         }
     }
 }
@@ -114,6 +135,9 @@ pub struct Image<'a> {
     pub login_uid: u32,
     /// Audit session; `u32::MAX` if none.
     pub session: u32,
+    /// Effective capabilities when the image was started; 0 if not known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub capabilities: u64,
     /// Inode numbers of the namespaces, in the order of [`vespid_ebpf::NAMESPACES`].
     #[serde(skip_serializing_if = "is_unknown")]
     pub namespaces: [u32; 8],
@@ -167,6 +191,8 @@ pub mod process_flags {
     pub const EXITED: u32 = 1 << 5;
     /// Only what the event itself carried is known.
     pub const INCOMPLETE: u32 = 1 << 6;
+    /// The executable lies in the upper layer of an overlay.
+    pub const UPPER: u32 = 1 << 7;
 }
 
 /// An end.
@@ -183,7 +209,7 @@ pub struct Exit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// What happened to it.
-    #[serde(with = "op_name")]
+    #[serde(with = "ops")]
     pub op: ConnectionOp,
     /// Who opened it: 0 this end, 1 the peer, 2 not known.
     pub direction: u8,
@@ -234,6 +260,9 @@ pub struct Open<'a> {
     /// See the interface's `opens.path-kind`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub path_kind: u8,
+    /// See the interface's `opens.traits`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub traits: u8,
 }
 
 /// A process known from elsewhere than its own events: /proc at start, or when an event's process was unknown.
@@ -349,30 +378,5 @@ mod arguments {
             }
         }
         deserializer.deserialize_any(Arguments)
-    }
-}
-
-mod op_name {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use vespid_ebpf::ConnectionOp;
-
-    const NAMES: [(&str, ConnectionOp); 4] = [
-        ("opened", ConnectionOp::Opened),
-        ("accepted", ConnectionOp::Accepted),
-        ("failed", ConnectionOp::Failed),
-        ("closed", ConnectionOp::Closed),
-    ];
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(op: &ConnectionOp, serializer: S) -> Result<S::Ok, S::Error> {
-        let name = NAMES.iter().find(|(_, known)| known == op).map_or("", |(name, _)| name);
-        serializer.serialize_str(name)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ConnectionOp, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        let op = NAMES.iter().find(|(known, _)| *known == name).map(|(_, op)| *op);
-        op.ok_or_else(|| D::Error::custom(format!("`{name}` is not opened, accepted, failed or closed")))
     }
 }

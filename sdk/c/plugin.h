@@ -82,9 +82,13 @@ typedef struct vespid_plugin_events_processes_t {
   // Row of the container, or none for a process of the host.
   plugin_list_u32_t   container;
   // Bits: 1 arguments truncated, 2 executable is a memfd, 4 executable was deleted, 8 kernel thread, 16 found by
-  // reading /proc rather than by its exec event, 32 ended by the end of the batch, 64 incomplete (only what the event itself carried
-  // is known).
+  // reading /proc rather than by its exec event, 32 ended by the end of the batch, 64 incomplete (only what the
+  // event itself carried is known), 128 executable lies in the upper layer of an overlay (in a container: it is
+  // not the image's, or was changed since).
   plugin_list_u32_t   flags;
+  // Effective capabilities when the image was started: bit `n` for the capability with number `n`. 0 as well if
+  // they are not known.
+  plugin_list_u64_t   capabilities;
   // Eight inode numbers a row: cgroup, ipc, mnt, net, pid, time, user and uts namespace; 0 for not known.
   plugin_list_u32_t   namespaces;
 } vespid_plugin_events_processes_t;
@@ -203,7 +207,117 @@ typedef struct vespid_plugin_events_opens_t {
   // but outside the root directory of the process, 3 leading components missing, 4 no place in any directory
   // tree.
   plugin_list_u8_t   path_kind;
+  // Bits: 1 the call created the file, 2 the file lies in the upper layer of an overlay (in a container: it is
+  // not the image's, or was changed since).
+  plugin_list_u8_t   traits;
 } vespid_plugin_events_opens_t;
+
+// Names and attributes of files, and mounts: calls that made, renamed, removed or altered something, or failed to.
+typedef struct vespid_plugin_events_changes_t {
+  // Sequence number of the event.
+  plugin_list_u64_t   seq;
+  // When.
+  plugin_list_u64_t   time;
+  // Row of the process.
+  plugin_list_u32_t   process;
+  // 1 renamed, 2 linked, 3 symbolic link made, 4 unlinked, 5 directory removed, 6 directory made, 7 node made,
+  // 8 truncated, 9 mode changed, 10 owner changed, 11 extended attribute set, 12 extended attribute removed,
+  // 13 mounted, 14 unmounted.
+  plugin_list_u8_t   op;
+  // String: absolute path of the file, before the call. Of a rename: the old name. Of a link: the file that gets
+  // another name. Of a symbolic link: what it points to. Of a mount: what is mounted, if that is a path.
+  plugin_list_u32_t   path;
+  // String: the same as the caller typed it; empty if the call named a descriptor.
+  plugin_list_u32_t   typed;
+  // String: absolute path of the name that the call makes: the new name of a rename, a link or a symbolic link,
+  // the place of a mount. Else empty.
+  plugin_list_u32_t   target;
+  // String: the same as the caller typed it.
+  plugin_list_u32_t   target_typed;
+  // String: name of the extended attribute; type of the mounted file system. Else empty.
+  plugin_list_u32_t   detail;
+  // The call's flags (`renameat2`, `unlinkat`, `mount`, `umount2`), or 0.
+  plugin_list_u32_t   flags;
+  // 6, 7, 9: the mode that was asked for, with the special bits, and for a node with its type. Else 0.
+  plugin_list_u32_t   mode;
+  // 8: the new length in bytes. 7: the device number. 10: the new user id, and the new group id shifted left by
+  // 32, each `0xffff_ffff` if it is to stay. Else 0.
+  plugin_list_u64_t   value;
+  // What the call returned: 0, or the negated `errno`.
+  plugin_list_s64_t   result;
+  // How far `path` can be trusted, as in `opens`.
+  plugin_list_u8_t   path_kind;
+  // How far `target` can be trusted, as in `opens`.
+  plugin_list_u8_t   target_kind;
+} vespid_plugin_events_changes_t;
+
+// Calls that need, give or take away power over other processes, the kernel or the system, whether they succeeded
+// or not.
+typedef struct vespid_plugin_events_privileged_t {
+  // Sequence number of the event.
+  plugin_list_u64_t   seq;
+  // When.
+  plugin_list_u64_t   time;
+  // Row of the process that made the call.
+  plugin_list_u32_t   process;
+  // 1 `ptrace`, 2 memory of another process read or written (`process_vm_readv`, `process_vm_writev`), 3 kernel
+  // module loaded, 4 kernel module unloaded, 5 `bpf`, 6 `setns`, 7 `unshare`, 8 `clone` with new namespaces,
+  // 9 user or group ids set, 10 `capset`, 11 `memfd_create`, 12 key management (`add_key`, `request_key`,
+  // `keyctl`), 13 raw or packet socket, 14 `io_uring_setup`, 15 socket duplicated onto standard input, output or
+  // error, 16 root directory changed (`chroot`, `pivot_root`), 17 `perf_event_open`, 18 `userfaultfd`,
+  // 19 another kernel loaded (`kexec_load`), 20 file opened by handle (`open_by_handle_at`).
+  plugin_list_u8_t   op;
+  // What exactly was asked for: 1 the request; 2 0 to read, 1 to write; 3 0 from memory, 1 from a descriptor; 5 the
+  // command; 6–8 `CLONE_NEW*` flags; 9 number of the system call; 11 the flags; 12 number of the
+  // system call, and for `keyctl` the operation shifted left by 16; 13 the address family, and the type shifted
+  // left by 16; 14 the number of entries; 15 the descriptor that now is the socket; 17 the type of event;
+  // else 0.
+  plugin_list_u32_t   code;
+  // 1 address; 9 the first id that was asked for; 10 the effective capabilities afterwards; 13 the protocol; 15 the
+  // descriptor that was duplicated; else 0.
+  plugin_list_u64_t   argument;
+  // Row of the process that it was done to (1, 2, 8), or none if there is none or it is not known.
+  plugin_list_u32_t   target;
+  // String: 3 path of the module's file, or empty; 4 name of the module; 11 name of the file; 15 the socket's
+  // remote end, as `address:port`; 16 the new root, as typed; else empty.
+  plugin_list_u32_t   detail;
+  // What the call returned, or the negated `errno`.
+  plugin_list_s64_t   result;
+} vespid_plugin_events_privileged_t;
+
+// Sockets beside the connections of TCP: addresses taken, ports listened on, first datagrams, Unix sockets, and
+// names asked for.
+typedef struct vespid_plugin_events_sockets_t {
+  // Sequence number of the event.
+  plugin_list_u64_t   seq;
+  // When.
+  plugin_list_u64_t   time;
+  // Row of the process.
+  plugin_list_u32_t   process;
+  // 1 bound, 2 listening, 3 first datagram sent to an address, 4 first datagram received from an address,
+  // 5 connected to a Unix socket, 6 DNS question sent, 7 DNS answer received.
+  plugin_list_u8_t   op;
+  // Address family: 1 Unix, 2 IPv4, 10 IPv6, 16 netlink, 17 packet.
+  plugin_list_u8_t   family;
+  // Protocol of IP (6 TCP, 17 UDP); 0 for another family.
+  plugin_list_u8_t   protocol;
+  // 32 bytes a row: local, then remote address, each 16 bytes in network order, IPv4 in its IPv6-mapped form; zeroes
+  // for what there is not.
+  plugin_list_u8_t   addresses;
+  // Local port.
+  plugin_list_u32_t   local_port;
+  // Remote port.
+  plugin_list_u32_t   remote_port;
+  // String: path of a Unix socket, an abstract one with a leading `@`; the name that DNS was asked for. Else
+  // empty.
+  plugin_list_u32_t   name;
+  // 2 the length of the queue; 6, 7 the type of the DNS question; else 0.
+  plugin_list_u32_t   code;
+  // What the call returned, or the negated `errno`. Of a DNS answer: its response code.
+  plugin_list_s64_t   result;
+  // Inode number of the network namespace.
+  plugin_list_u32_t   netns;
+} vespid_plugin_events_sockets_t;
 
 // How many events were lost, by where, since the batch before this one. Losses before a plugin's first batch are
 // not in it.
@@ -250,6 +364,21 @@ typedef struct {
   vespid_plugin_events_opens_t val;
 } vespid_plugin_events_option_opens_t;
 
+typedef struct {
+  bool is_some;
+  vespid_plugin_events_changes_t val;
+} vespid_plugin_events_option_changes_t;
+
+typedef struct {
+  bool is_some;
+  vespid_plugin_events_privileged_t val;
+} vespid_plugin_events_option_privileged_t;
+
+typedef struct {
+  bool is_some;
+  vespid_plugin_events_sockets_t val;
+} vespid_plugin_events_option_sockets_t;
+
 // A batch. A table that was not subscribed to, or has no row in this batch, is absent.
 typedef struct vespid_plugin_events_batch_t {
   vespid_plugin_events_header_t   header;
@@ -260,6 +389,9 @@ typedef struct vespid_plugin_events_batch_t {
   vespid_plugin_events_option_exits_t   exits;
   vespid_plugin_events_option_connections_t   connections;
   vespid_plugin_events_option_opens_t   opens;
+  vespid_plugin_events_option_changes_t   changes;
+  vespid_plugin_events_option_privileged_t   privileged;
+  vespid_plugin_events_option_sockets_t   sockets;
 } vespid_plugin_events_batch_t;
 
 // Kinds of events: one for each fact table.
@@ -269,6 +401,9 @@ typedef uint8_t vespid_plugin_describe_kinds_t;
 #define VESPID_PLUGIN_DESCRIBE_KINDS_EXITS (1 << 1)
 #define VESPID_PLUGIN_DESCRIBE_KINDS_CONNECTIONS (1 << 2)
 #define VESPID_PLUGIN_DESCRIBE_KINDS_OPENS (1 << 3)
+#define VESPID_PLUGIN_DESCRIBE_KINDS_CHANGES (1 << 4)
+#define VESPID_PLUGIN_DESCRIBE_KINDS_PRIVILEGED (1 << 5)
+#define VESPID_PLUGIN_DESCRIBE_KINDS_SOCKETS (1 << 6)
 
 // What a metric measures.
 typedef uint8_t vespid_plugin_describe_metric_kind_t;
@@ -345,6 +480,9 @@ typedef struct vespid_plugin_reports_row_t {
     uint32_t     exit;
     uint32_t     connection;
     uint32_t     open;
+    uint32_t     change;
+    uint32_t     privileged;
+    uint32_t     socket;
   } val;
 } vespid_plugin_reports_row_t;
 
@@ -352,6 +490,9 @@ typedef struct vespid_plugin_reports_row_t {
 #define VESPID_PLUGIN_REPORTS_ROW_EXIT 1
 #define VESPID_PLUGIN_REPORTS_ROW_CONNECTION 2
 #define VESPID_PLUGIN_REPORTS_ROW_OPEN 3
+#define VESPID_PLUGIN_REPORTS_ROW_CHANGE 4
+#define VESPID_PLUGIN_REPORTS_ROW_PRIVILEGED 5
+#define VESPID_PLUGIN_REPORTS_ROW_SOCKET 6
 
 typedef struct {
   bool is_some;
@@ -482,6 +623,12 @@ void plugin_list_s64_free(plugin_list_s64_t *ptr);
 
 void vespid_plugin_events_opens_free(vespid_plugin_events_opens_t *ptr);
 
+void vespid_plugin_events_changes_free(vespid_plugin_events_changes_t *ptr);
+
+void vespid_plugin_events_privileged_free(vespid_plugin_events_privileged_t *ptr);
+
+void vespid_plugin_events_sockets_free(vespid_plugin_events_sockets_t *ptr);
+
 void vespid_plugin_events_header_free(vespid_plugin_events_header_t *ptr);
 
 void vespid_plugin_events_option_execs_free(vespid_plugin_events_option_execs_t *ptr);
@@ -491,6 +638,12 @@ void vespid_plugin_events_option_exits_free(vespid_plugin_events_option_exits_t 
 void vespid_plugin_events_option_connections_free(vespid_plugin_events_option_connections_t *ptr);
 
 void vespid_plugin_events_option_opens_free(vespid_plugin_events_option_opens_t *ptr);
+
+void vespid_plugin_events_option_changes_free(vespid_plugin_events_option_changes_t *ptr);
+
+void vespid_plugin_events_option_privileged_free(vespid_plugin_events_option_privileged_t *ptr);
+
+void vespid_plugin_events_option_sockets_free(vespid_plugin_events_option_sockets_t *ptr);
 
 void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr);
 

@@ -1,6 +1,6 @@
 //! A batch as rows to walk over.
 use crate::bindings::vespid::plugin::events;
-use crate::rows::{Connection, Exec, Exit, Open};
+use crate::rows::{Change, Connection, Exec, Exit, Open, Privileged, Socket};
 
 /// A batch of events. Rows are views on the batch's columns: making one costs two pointers, and a getter one load.
 ///
@@ -41,6 +41,9 @@ pub struct Batch<'a>(&'a events::Batch);
 ///     Row::Open(open) => open.path(),
 ///     Row::Exit(_) => b"the end",
 ///     Row::Connection(_) => b"a connection",
+///     Row::Change(change) => change.path(),
+///     Row::Privileged(_) => b"a privileged call",
+///     Row::Socket(_) => b"a socket",
 /// });
 /// assert_eq!(story.collect::<Vec<_>>(), [&b"/bin/cat"[..], b"/etc/passwd", b"the end"]);
 /// ```
@@ -54,6 +57,29 @@ pub enum Row<'a> {
     Connection(Connection<'a>),
     /// A file open.
     Open(Open<'a>),
+    /// A changed name or attribute of a file, or a mount.
+    Change(Change<'a>),
+    /// A privileged call.
+    Privileged(Privileged<'a>),
+    /// A socket beside TCP connections.
+    Socket(Socket<'a>),
+}
+
+/// The rows of a table, in order.
+macro_rules! rows {
+    ($(#[$doc:meta])* $method:ident -> $row:ident) => {
+        $(#[$doc])*
+        pub fn $method(self) -> impl Iterator<Item = $row<'a>> {
+            let table = self.0.$method.as_ref();
+            (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
+                Some($row {
+                    batch: self.0,
+                    table: table?,
+                    row,
+                })
+            })
+        }
+    };
 }
 
 impl<'a> Batch<'a> {
@@ -82,52 +108,33 @@ impl<'a> Batch<'a> {
         lost.kernel.saturating_add(lost.decode).saturating_add(lost.queue)
     }
 
-    /// `execve` and `execveat`, in order.
-    pub fn execs(self) -> impl Iterator<Item = Exec<'a>> {
-        let table = self.0.execs.as_ref();
-        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
-            Some(Exec {
-                batch: self.0,
-                table: table?,
-                row,
-            })
-        })
+    rows! {
+        /// `execve` and `execveat`, in order.
+        execs -> Exec
     }
-
-    /// Ends of processes, in order.
-    pub fn exits(self) -> impl Iterator<Item = Exit<'a>> {
-        let table = self.0.exits.as_ref();
-        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
-            Some(Exit {
-                batch: self.0,
-                table: table?,
-                row,
-            })
-        })
+    rows! {
+        /// Ends of processes, in order.
+        exits -> Exit
     }
-
-    /// TCP connections, in order.
-    pub fn connections(self) -> impl Iterator<Item = Connection<'a>> {
-        let table = self.0.connections.as_ref();
-        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
-            Some(Connection {
-                batch: self.0,
-                table: table?,
-                row,
-            })
-        })
+    rows! {
+        /// TCP connections, in order.
+        connections -> Connection
     }
-
-    /// File opens, in order.
-    pub fn opens(self) -> impl Iterator<Item = Open<'a>> {
-        let table = self.0.opens.as_ref();
-        (0..table.map_or(0, |table| table.seq.len())).filter_map(move |row| {
-            Some(Open {
-                batch: self.0,
-                table: table?,
-                row,
-            })
-        })
+    rows! {
+        /// File opens, in order.
+        opens -> Open
+    }
+    rows! {
+        /// Changed names and attributes of files, and mounts, in order.
+        changes -> Change
+    }
+    rows! {
+        /// Privileged calls, in order.
+        privileged -> Privileged
+    }
+    rows! {
+        /// Sockets beside TCP connections, in order.
+        sockets -> Socket
     }
 
     /// All events in the order of their sequence numbers.
@@ -136,12 +143,18 @@ impl<'a> Batch<'a> {
         let mut exits = self.exits().peekable();
         let mut connections = self.connections().peekable();
         let mut opens = self.opens().peekable();
+        let mut changes = self.changes().peekable();
+        let mut privileged = self.privileged().peekable();
+        let mut sockets = self.sockets().peekable();
         std::iter::from_fn(move || {
             let heads = [
                 execs.peek().map(|row| row.seq()),
                 exits.peek().map(|row| row.seq()),
                 connections.peek().map(|row| row.seq()),
                 opens.peek().map(|row| row.seq()),
+                changes.peek().map(|row| row.seq()),
+                privileged.peek().map(|row| row.seq()),
+                sockets.peek().map(|row| row.seq()),
             ];
             let (_, table) = heads
                 .iter()
@@ -152,7 +165,10 @@ impl<'a> Batch<'a> {
                 0 => execs.next().map(Row::Exec),
                 1 => exits.next().map(Row::Exit),
                 2 => connections.next().map(Row::Connection),
-                _ => opens.next().map(Row::Open),
+                3 => opens.next().map(Row::Open),
+                4 => changes.next().map(Row::Change),
+                5 => privileged.next().map(Row::Privileged),
+                _ => sockets.next().map(Row::Socket),
             }
         })
     }

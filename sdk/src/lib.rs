@@ -95,7 +95,10 @@ pub use names::NameLimit;
 pub use plugin::{Manifest, Plugin, Restored};
 pub use repeats::Repeats;
 pub use report::{Report, Severity, Verdict};
-pub use rows::{Connection, ConnectionOp, Container, Direction, Exec, Exit, Fact, Open, PathKind, Process, ProcessId};
+pub use rows::{
+    Change, ChangeOp, Connection, ConnectionOp, Container, Direction, Exec, Exit, Fact, Open, PathKind, Privileged,
+    PrivilegedOp, Process, ProcessId, Socket, SocketOp,
+};
 pub use text::{Text, basename, cut, remembered, text};
 
 pub use schemars;

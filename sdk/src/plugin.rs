@@ -3,6 +3,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 pub use crate::bindings::exports::vespid::plugin::guest::Restored;
+use crate::bindings::vespid::plugin::describe::Kinds;
 use crate::state::Versioned;
 use crate::{Batch, Registry, Report};
 
@@ -68,6 +69,9 @@ pub trait Plugin: Sized + 'static {
 ///     .exits()
 ///     .connections()
 ///     .opens()
+///     .changes()
+///     .privileged()
+///     .sockets()
 ///     .state_version(1);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -75,10 +79,7 @@ pub struct Manifest {
     pub(crate) name: &'static str,
     pub(crate) version: &'static str,
     pub(crate) description: &'static str,
-    pub(crate) execs: bool,
-    pub(crate) exits: bool,
-    pub(crate) connections: bool,
-    pub(crate) opens: bool,
+    pub(crate) subscription: Kinds,
     pub(crate) state_version: u32,
 }
 
@@ -91,10 +92,7 @@ impl Manifest {
             name,
             version,
             description,
-            execs: false,
-            exits: false,
-            connections: false,
-            opens: false,
+            subscription: Kinds::empty(),
             state_version: 0,
         }
     }
@@ -102,28 +100,50 @@ impl Manifest {
     /// Subscribes to `execve`.
     #[must_use]
     pub const fn execs(self) -> Self {
-        Manifest { execs: true, ..self }
+        self.and(Kinds::EXECS)
     }
 
     /// Subscribes to the ends of processes.
     #[must_use]
     pub const fn exits(self) -> Self {
-        Manifest { exits: true, ..self }
+        self.and(Kinds::EXITS)
     }
 
     /// Subscribes to TCP connections.
     #[must_use]
     pub const fn connections(self) -> Self {
-        Manifest {
-            connections: true,
-            ..self
-        }
+        self.and(Kinds::CONNECTIONS)
     }
 
     /// Subscribes to file opens.
     #[must_use]
     pub const fn opens(self) -> Self {
-        Manifest { opens: true, ..self }
+        self.and(Kinds::OPENS)
+    }
+
+    /// Subscribes to changed names and attributes of files, and to mounts.
+    #[must_use]
+    pub const fn changes(self) -> Self {
+        self.and(Kinds::CHANGES)
+    }
+
+    /// Subscribes to privileged calls.
+    #[must_use]
+    pub const fn privileged(self) -> Self {
+        self.and(Kinds::PRIVILEGED)
+    }
+
+    /// Subscribes to sockets beside TCP connections.
+    #[must_use]
+    pub const fn sockets(self) -> Self {
+        self.and(Kinds::SOCKETS)
+    }
+
+    const fn and(self, kind: Kinds) -> Self {
+        Manifest {
+            subscription: self.subscription.union(kind),
+            ..self
+        }
     }
 
     /// The version of what [`Plugin::snapshot`] returns.

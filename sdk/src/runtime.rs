@@ -1,6 +1,6 @@
 //! Between the generated bindings and a [`Plugin`]: the one instance of a component.
 use crate::bindings::exports::vespid::plugin::guest::Restored;
-use crate::bindings::vespid::plugin::describe::{self, Kinds};
+use crate::bindings::vespid::plugin::describe;
 use crate::bindings::vespid::plugin::{events, reports};
 use crate::{Batch, Plugin, Registry, Report, config};
 
@@ -27,18 +27,11 @@ impl<P: Plugin> Instance<P> {
         let registry = Registry::default();
         let _ = P::metrics(&registry);
         let manifest = P::MANIFEST;
-        let kinds = [
-            (manifest.execs, Kinds::EXECS),
-            (manifest.exits, Kinds::EXITS),
-            (manifest.connections, Kinds::CONNECTIONS),
-            (manifest.opens, Kinds::OPENS),
-        ];
-        let wanted = kinds.into_iter().filter(|(wanted, _)| *wanted);
         describe::Manifest {
             name: manifest.name.to_owned(),
             version: manifest.version.to_owned(),
             description: manifest.description.to_owned(),
-            subscription: wanted.fold(Kinds::empty(), |all, (_, kind)| all | kind),
+            subscription: manifest.subscription,
             metrics: registry.0.borrow().metrics().to_vec(),
             config_schema: config::schema::<P::Config>().as_value().to_string(),
             state_version: manifest.state_version,

@@ -91,6 +91,11 @@ unsafe fn describe(scratch: *mut Scratch<EXEC_SIZE>, task: Task, filename: u64) 
             u32::MAX
         };
         (*raw).args_total = args_total as u32;
+        (*raw).capabilities = if has!(cred_cap_effective) {
+            direct(cred, offset!(cred_cap_effective))
+        } else {
+            0
+        };
         namespaces(&raw mut (*raw).namespaces, task);
         (*raw).flags = flags;
         (*raw).errno = 0;

@@ -8,10 +8,11 @@ use super::header::header;
 use super::output::{count, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::syscall::{Action, Call};
+use super::sys_exit::action;
+use super::syscall::Call;
 
 #[inline(never)]
-pub(super) fn report(task: Task, call: Call, action: Action) {
+pub(super) fn report(task: Task, call: Call, action: u8) {
     // SAFETY: a scratch from its map.
     let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action) });
     if sent.is_none() {
@@ -20,9 +21,9 @@ pub(super) fn report(task: Task, call: Call, action: Action) {
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: Action) -> Option<()> {
+unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8) -> Option<()> {
     const FIXED: usize = size_of::<ExecRaw>();
-    let filename = call.argument(if action == Action::ExecAt { 1 } else { 0 });
+    let filename = call.argument(if action == action::EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
         let record: *mut u8 = (&raw mut (*scratch).record).cast();

@@ -2,7 +2,7 @@
 mod exec;
 mod exit;
 mod fork;
-mod syscall;
+mod sys_exit;
 mod tcp;
 
 mod accept;
@@ -16,4 +16,5 @@ mod output;
 mod owner;
 mod read;
 mod scratch;
+mod syscall;
 mod walk;

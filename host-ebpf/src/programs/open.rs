@@ -10,7 +10,8 @@ use super::header::header;
 use super::output::{count, has_room, send};
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call, place};
-use super::syscall::{Action, Call};
+use super::sys_exit::action;
+use super::syscall::Call;
 use super::walk::{append_path, path_step};
 
 /// `AT_FDCWD`.
@@ -28,22 +29,22 @@ struct Request {
 
 impl Request {
     #[inline(always)]
-    fn of(call: Call, action: Action) -> Request {
+    fn of(call: Call, action: u8) -> Request {
         let (first, second, third) = (call.argument(0), call.argument(1), call.argument(2));
         match action {
-            Action::Creat => Request {
+            action::CREAT => Request {
                 directory: WORKING_DIRECTORY,
                 typed: first,
                 flags: CREAT_FLAGS,
                 mode: second,
             },
-            Action::OpenAt => Request {
+            action::OPENAT => Request {
                 directory: first as i32,
                 typed: second,
                 flags: third,
                 mode: call.argument(3),
             },
-            Action::OpenAt2 => {
+            action::OPENAT2 => {
                 // struct open_how { __u64 flags, mode, resolve; }
                 let [flags, mode] = user::<[u64; 2]>(third).unwrap_or([0, 0]);
                 Request {
@@ -64,7 +65,7 @@ impl Request {
 }
 
 #[inline(never)]
-pub(super) fn report(task: Task, call: Call, action: Action) {
+pub(super) fn report(task: Task, call: Call, action: u8) {
     if !has_room(Kind::Open) {
         return;
     }
@@ -76,7 +77,7 @@ pub(super) fn report(task: Task, call: Call, action: Action) {
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: Action) -> Option<()> {
+unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8) -> Option<()> {
     let request = Request::of(call, action);
     let mut mode = (request.mode & 0o7777) as u32;
     // The file itself; for a failed open the directory that a relative text is relative to.
@@ -116,7 +117,8 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         (*raw).path_len = path_len;
         (*raw).typed_len = typed_len as u16;
         (*raw).path_end = path_end as u8;
-        (*raw).reserved = [0; 3];
+        (*raw).traits = 0;
+        (*raw).reserved = [0; 2];
         send(Kind::Open, scratch)
     }
 }

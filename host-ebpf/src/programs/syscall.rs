@@ -1,32 +1,17 @@
-//! `sys_exit(regs, result)`: runs after every system call of every task, so what does not concern us leaves at once.
+//! `sys_exit(regs, result)`: runs after every system call of every task, so what does not concern a program leaves it at
+//! once. There is a program for each kind that is made of system calls, and only those that are wanted are attached.
 //!
 //! The registers still hold the arguments. What user pointers refer to may have been changed by another thread since
 //! the kernel read it, hence "as typed".
-use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use vespid_ebpf::Kind;
 
-use super::globals::{offset, wanted};
-use super::header::is_own;
+use super::globals::offset;
 use super::read::{Task, direct};
-use super::{accept, failed_exec, open};
 
 /// `TS_COMPAT` in arch/x86/include/asm/thread_info.h: the call came through the 32-bit table.
 const COMPAT: u32 = 2;
 /// `ERESTARTSYS` … `ERESTART_RESTARTBLOCK`: the call was interrupted and comes again.
 const RESTARTS: core::ops::RangeInclusive<i64> = -516..=-512;
-
-/// What a call that concerns us does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    Open,
-    Creat,
-    OpenAt,
-    OpenAt2,
-    Exec,
-    ExecAt,
-    Accept,
-}
 
 /// A call that has returned.
 #[derive(Clone, Copy)]
@@ -57,73 +42,55 @@ impl Call {
     }
 }
 
-/// The x86-64 table.
-#[inline(always)]
-fn native(number: u64) -> Option<Action> {
-    match number {
-        2 => Some(Action::Open),
-        85 => Some(Action::Creat),
-        257 => Some(Action::OpenAt),
-        437 => Some(Action::OpenAt2),
-        59 => Some(Action::Exec),
-        322 => Some(Action::ExecAt),
-        43 | 288 => Some(Action::Accept),
-        _ => None,
-    }
+/// Numbers that a table has room for; no system call's is larger.
+pub(super) const NUMBERS: usize = 512;
+
+/// What a program makes of each system call, by number; 0 for those that do not concern it. One for the x86-64 table,
+/// and one for the i386 table, which `int 0x80` uses even in a 64-bit process.
+pub(super) struct Calls {
+    pub(super) native: [u8; NUMBERS],
+    pub(super) compat: [u8; NUMBERS],
 }
 
-/// The i386 table, which `int 0x80` uses even in a 64-bit process.
-#[inline(always)]
-fn compat(number: u64) -> Option<Action> {
-    match number {
-        5 => Some(Action::Open),
-        8 => Some(Action::Creat),
-        295 => Some(Action::OpenAt),
-        437 => Some(Action::OpenAt2),
-        11 => Some(Action::Exec),
-        358 => Some(Action::ExecAt),
-        364 => Some(Action::Accept),
-        _ => None,
+/// A table of [`Calls`], from pairs of number and action.
+pub(super) const fn table(pairs: &[(usize, u8)]) -> [u8; NUMBERS] {
+    let mut table = [0; NUMBERS];
+    let mut at = 0;
+    while at < pairs.len() {
+        table[pairs[at].0] = pairs[at].1;
+        at += 1;
     }
+    table
 }
 
-#[btf_tracepoint(function = "sys_exit")]
-fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
+/// The call that has just returned, if it concerns a program, and what it is to that program. `calls` must be a static:
+/// it is read from the programs' read-only data.
+#[inline(always)]
+pub(super) fn returned(ctx: &BtfTracePointContext, calls: &'static Calls) -> Option<(Task, Call, u8)> {
     let regs: *const u8 = ctx.arg(0);
     // SAFETY: `regs` is an argument of the tracepoint.
     let number: u64 = unsafe { direct(regs, offset!(regs_orig_ax)) };
-    if native(number).is_none() && compat(number).is_none() {
-        return 0;
+    let at = number as usize & (NUMBERS - 1);
+    // SAFETY: `at` is below the length of both.
+    let (native, compat) = unsafe {
+        (
+            calls.native.as_ptr().add(at).read_volatile(),
+            calls.compat.as_ptr().add(at).read_volatile(),
+        )
+    };
+    if native | compat == 0 || number >= NUMBERS as u64 {
+        return None;
     }
     let task = Task::current();
     let is_compat = task.field::<u32>(offset!(task_status)) & COMPAT != 0;
-    let Some(action) = (if is_compat { compat(number) } else { native(number) }) else {
-        return 0;
-    };
+    let action = if is_compat { compat } else { native };
     let call = Call {
         regs,
         compat: is_compat,
         result: ctx.arg(1),
     };
-    if RESTARTS.contains(&call.result) {
-        return 0;
+    if action == 0 || RESTARTS.contains(&call.result) {
+        return None;
     }
-    match action {
-        Action::Exec | Action::ExecAt => {
-            if wanted(Kind::Exec) && call.result < 0 && !is_own() {
-                failed_exec::report(task, call, action);
-            }
-        }
-        Action::Accept => {
-            if wanted(Kind::Connection) && call.result >= 0 {
-                accept::report(task, call);
-            }
-        }
-        Action::Open | Action::Creat | Action::OpenAt | Action::OpenAt2 => {
-            if wanted(Kind::Open) && !is_own() {
-                open::report(task, call, action);
-            }
-        }
-    }
-    0
+    Some((task, call, action))
 }

@@ -1,5 +1,7 @@
 //! Empty tables with room for a number of rows.
-use crate::interface::vespid::plugin::events::{Connections, Containers, Execs, Exits, Opens, Processes, Strings};
+use crate::interface::vespid::plugin::events::{
+    Changes, Connections, Containers, Execs, Exits, Opens, Privileged, Processes, Sockets, Strings,
+};
 
 macro_rules! tables {
     ($($name:ident -> $table:ident { $($column:ident $(* $width:literal)?),* $(,)? })*) => {
@@ -12,7 +14,7 @@ macro_rules! tables {
 tables! {
     processes -> Processes {
         pid, ppid, parent, start, uid, gid, euid, login_uid, comm, exe, args, cwd, tty, cgroup, container, flags,
-        namespaces * 8,
+        capabilities, namespaces * 8,
     }
     containers -> Containers { id, runtime, name, image, pod_uid, pod, namespace }
     execs -> Execs { seq, time, process, previous, filename, errno }
@@ -21,7 +23,15 @@ tables! {
         seq, time, process, op, direction, addresses * 32, local_port, remote_port, cookie, sent, received, duration,
         srtt, retransmits, errno, netns,
     }
-    opens -> Opens { seq, time, process, path, typed, flags, mode, result, path_kind }
+    opens -> Opens { seq, time, process, path, typed, flags, mode, result, path_kind, traits }
+    changes -> Changes {
+        seq, time, process, op, path, typed, target, target_typed, detail, flags, mode, value, result, path_kind,
+        target_kind,
+    }
+    privileged -> Privileged { seq, time, process, op, code, argument, target, detail, result }
+    sockets -> Sockets {
+        seq, time, process, op, family, protocol, addresses * 32, local_port, remote_port, name, code, result, netns,
+    }
 }
 
 /// With string 0, the empty one.

@@ -115,6 +115,7 @@ impl Dimensions {
         rows.cgroup.push(cgroup);
         rows.container.push(container);
         rows.flags.push(process.flags);
+        rows.capabilities.push(process.capabilities());
         rows.namespaces.extend_from_slice(process.namespaces());
         row
     }

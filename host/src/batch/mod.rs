@@ -4,6 +4,7 @@
 //! without another copy of the schema. Events of kinds that were not subscribed to leave no trace in it.
 mod columns;
 mod dimensions;
+mod facts;
 #[cfg(test)]
 mod view;
 
@@ -12,14 +13,14 @@ mod tests;
 
 pub use dimensions::NONE;
 
-use std::net::{IpAddr, SocketAddr};
-
 use dimensions::Dimensions;
 
 use crate::enrich::{Attribution, ProcessTable};
-use crate::event::{Body, Connection, Event, process_flags};
+use crate::event::{Body, Event, process_flags};
 use crate::interface::vespid::plugin::describe::Kinds;
-use crate::interface::vespid::plugin::events::{Batch, Connections, Execs, Exits, Header, Lost, Opens};
+use crate::interface::vespid::plugin::events::{
+    Batch, Changes, Connections, Execs, Exits, Header, Lost, Opens, Privileged, Sockets,
+};
 
 /// Collects events into batches, for all plugins with the same subscription.
 pub struct Builder {
@@ -31,6 +32,9 @@ pub struct Builder {
     exits: Exits,
     connections: Connections,
     opens: Opens,
+    changes: Changes,
+    privileged: Privileged,
+    sockets: Sockets,
     first: u64,
     last: u64,
     oldest_time: Option<u64>,
@@ -50,6 +54,9 @@ impl Builder {
             exits: columns::exits(0),
             connections: columns::connections(0),
             opens: columns::opens(0),
+            changes: columns::changes(0),
+            privileged: columns::privileged(0),
+            sockets: columns::sockets(0),
             first: 0,
             last: 0,
             oldest_time: None,
@@ -72,50 +79,30 @@ impl Builder {
             _ => NONE,
         };
         let process = whose.process.map_or(NONE, |id| self.dimensions.row(id, table));
+        let row = facts::Row {
+            seq,
+            time: event.time,
+            process,
+        };
+        let texts = &mut self.dimensions;
         match &event.body {
             Body::Fork(_) => return false,
-            Body::Exec(exec) => {
-                self.execs.seq.push(seq);
-                self.execs.time.push(event.time);
-                self.execs.process.push(process);
-                self.execs.previous.push(previous);
-                self.execs.filename.push(self.dimensions.text(exec.filename.as_slice()));
-                self.execs.errno.push(exec.errno);
-            }
+            Body::Exec(exec) => facts::exec(&mut self.execs, row, exec, previous, texts),
             Body::Exit(exit) => {
                 let start = whose
                     .process
                     .and_then(|id| table.get(id))
                     .map_or(0, |process| process.start);
-                self.exits.seq.push(seq);
-                self.exits.time.push(event.time);
-                self.exits.process.push(process);
-                self.exits.code.push(exit.code);
-                self.exits.signal.push(exit.signal);
-                self.exits.lifetime.push(if start == 0 {
-                    0
-                } else {
-                    event.time.saturating_sub(start)
-                });
+                facts::exit(&mut self.exits, row, exit, start);
             }
-            Body::Connection(connection) => self.push_connection(seq, event.time, process, connection),
-            Body::Open(open) => {
-                let path = self.dimensions.text(open.path.as_slice());
-                let typed = if open.typed == open.path {
-                    path
-                } else {
-                    self.dimensions.text(open.typed.as_slice())
-                };
-                self.opens.seq.push(seq);
-                self.opens.time.push(event.time);
-                self.opens.process.push(process);
-                self.opens.path.push(path);
-                self.opens.typed.push(typed);
-                self.opens.flags.push(open.flags);
-                self.opens.mode.push(open.mode);
-                self.opens.result.push(i64::from(open.result));
-                self.opens.path_kind.push(open.path_kind);
+            Body::Connection(connection) => facts::connection(&mut self.connections, row, connection),
+            Body::Open(open) => facts::open(&mut self.opens, row, open, texts),
+            Body::Change(change) => facts::change(&mut self.changes, row, change, texts),
+            Body::Privileged(call) => {
+                let target = whose.target.map_or(NONE, |id| texts.row(id, table));
+                facts::privileged(&mut self.privileged, row, call, target, texts);
             }
+            Body::Socket(socket) => facts::socket(&mut self.sockets, row, socket, texts),
         }
         if self.oldest_time.is_none() {
             self.first = seq;
@@ -126,31 +113,16 @@ impl Builder {
         true
     }
 
-    fn push_connection(&mut self, seq: u64, time: u64, process: u32, connection: &Connection) {
-        let table = &mut self.connections;
-        table.seq.push(seq);
-        table.time.push(time);
-        table.process.push(process);
-        table.op.push(connection.op as u8);
-        table.direction.push(connection.direction);
-        table.addresses.extend_from_slice(&octets(connection.local));
-        table.addresses.extend_from_slice(&octets(connection.remote));
-        table.local_port.push(u32::from(connection.local.port()));
-        table.remote_port.push(u32::from(connection.remote.port()));
-        table.cookie.push(connection.cookie);
-        table.sent.push(connection.sent);
-        table.received.push(connection.received);
-        table.duration.push(connection.duration);
-        table.srtt.push(connection.srtt);
-        table.retransmits.push(connection.retransmits);
-        table.errno.push(connection.errno);
-        table.netns.push(connection.netns);
-    }
-
     /// Events in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.execs.seq.len() + self.exits.seq.len() + self.connections.seq.len() + self.opens.seq.len()
+        self.execs.seq.len()
+            + self.exits.seq.len()
+            + self.connections.seq.len()
+            + self.opens.seq.len()
+            + self.changes.seq.len()
+            + self.privileged.seq.len()
+            + self.sockets.seq.len()
     }
 
     /// Whether there is no event in it.
@@ -179,14 +151,15 @@ impl Builder {
 
     /// The batch; the builder goes on with an empty one, which expects to grow as large.
     pub fn finish(&mut self, lost: Lost) -> Batch {
-        let execs = columns::execs(self.execs.seq.len());
-        let exits = columns::exits(self.exits.seq.len());
-        let connections = columns::connections(self.connections.seq.len());
-        let opens = columns::opens(self.opens.seq.len());
-        let execs = std::mem::replace(&mut self.execs, execs);
-        let exits = std::mem::replace(&mut self.exits, exits);
-        let connections = std::mem::replace(&mut self.connections, connections);
-        let opens = std::mem::replace(&mut self.opens, opens);
+        // What was gathered, if anything; in its place an empty table of the same size.
+        macro_rules! take {
+            ($table:ident) => {
+                (!self.$table.seq.is_empty()).then(|| {
+                    let empty = columns::$table(self.$table.seq.len());
+                    std::mem::replace(&mut self.$table, empty)
+                })
+            };
+        }
         let (strings, processes, containers) = self.dimensions.finish();
         let header = Header {
             node: self.node.clone(),
@@ -201,10 +174,13 @@ impl Builder {
             strings,
             processes,
             containers,
-            execs: Some(execs).filter(|table| !table.seq.is_empty()),
-            exits: Some(exits).filter(|table| !table.seq.is_empty()),
-            connections: Some(connections).filter(|table| !table.seq.is_empty()),
-            opens: Some(opens).filter(|table| !table.seq.is_empty()),
+            execs: take!(execs),
+            exits: take!(exits),
+            connections: take!(connections),
+            opens: take!(opens),
+            changes: take!(changes),
+            privileged: take!(privileged),
+            sockets: take!(sockets),
         }
     }
 
@@ -215,13 +191,9 @@ impl Builder {
             Body::Exit(_) => self.kinds.contains(Kinds::EXITS),
             Body::Connection(_) => self.kinds.contains(Kinds::CONNECTIONS),
             Body::Open(_) => self.kinds.contains(Kinds::OPENS),
+            Body::Change(_) => self.kinds.contains(Kinds::CHANGES),
+            Body::Privileged(_) => self.kinds.contains(Kinds::PRIVILEGED),
+            Body::Socket(_) => self.kinds.contains(Kinds::SOCKETS),
         }
-    }
-}
-
-fn octets(end: SocketAddr) -> [u8; 16] {
-    match end.ip() {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
     }
 }

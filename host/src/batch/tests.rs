@@ -1,12 +1,12 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use vespid_ebpf::ConnectionOp;
+use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
 
 use super::view::What;
 use super::*;
 use crate::enrich::{Nothing, Options};
-use crate::event::{Exec, Exit, Fork, Image, Open, Subject};
+use crate::event::{Change, Connection, Exec, Exit, Fork, Image, Open, Privileged, Socket, Subject};
 use crate::interface::vespid::plugin::reports::Row;
 
 const NO_LOSS: Lost = Lost {
@@ -50,6 +50,7 @@ fn check(batch: &Batch, kinds: Kinds) {
     ];
     assert!(columns.iter().all(|column| column.len() == rows));
     assert_eq!((processes.start.len(), processes.namespaces.len()), (rows, 8 * rows));
+    assert_eq!(processes.capabilities.len(), rows);
     are_strings(&columns.map(Vec::as_slice)[6..12]);
     refer(&processes.container, batch.containers.id.len());
     // Parents come first, so there is no loop.
@@ -128,9 +129,65 @@ fn check(batch: &Batch, kinds: Kinds) {
             opens.mode.len(),
             opens.result.len(),
             opens.path_kind.len(),
+            opens.traits.len(),
         ];
         facts(kinds.contains(Kinds::OPENS), &opens.seq, &opens.process, &lens);
         are_strings(&[&opens.path, &opens.typed]);
+    }
+    if let Some(table) = &batch.changes {
+        let lens = [
+            table.time.len(),
+            table.op.len(),
+            table.path.len(),
+            table.typed.len(),
+            table.target.len(),
+            table.target_typed.len(),
+            table.detail.len(),
+            table.flags.len(),
+            table.mode.len(),
+            table.value.len(),
+            table.result.len(),
+            table.path_kind.len(),
+            table.target_kind.len(),
+        ];
+        facts(kinds.contains(Kinds::CHANGES), &table.seq, &table.process, &lens);
+        are_strings(&[
+            &table.path,
+            &table.typed,
+            &table.target,
+            &table.target_typed,
+            &table.detail,
+        ]);
+    }
+    if let Some(table) = &batch.privileged {
+        let lens = [
+            table.time.len(),
+            table.op.len(),
+            table.code.len(),
+            table.argument.len(),
+            table.detail.len(),
+            table.result.len(),
+        ];
+        facts(kinds.contains(Kinds::PRIVILEGED), &table.seq, &table.process, &lens);
+        facts(true, &table.seq, &table.target, &[]);
+        are_strings(&[&table.detail]);
+    }
+    if let Some(table) = &batch.sockets {
+        let lens = [
+            table.time.len(),
+            table.op.len(),
+            table.family.len(),
+            table.protocol.len(),
+            table.addresses.len() / 32,
+            table.local_port.len(),
+            table.remote_port.len(),
+            table.name.len(),
+            table.code.len(),
+            table.result.len(),
+            table.netns.len(),
+        ];
+        facts(kinds.contains(Kinds::SOCKETS), &table.seq, &table.process, &lens);
+        are_strings(&[&table.name]);
     }
     if !seqs.is_empty() {
         let range = (*seqs.iter().min().unwrap(), *seqs.iter().max().unwrap());
@@ -175,7 +232,7 @@ impl Pipeline {
     }
 
     fn all() -> Pipeline {
-        Pipeline::new(Kinds::EXECS | Kinds::EXITS | Kinds::CONNECTIONS | Kinds::OPENS)
+        Pipeline::new(Kinds::all())
     }
 
     fn push(&mut self, pid: u32, body: Body<'_>) -> bool {
@@ -238,6 +295,49 @@ fn open<'a>(path: &'a str, typed: &'a str) -> Body<'a> {
         typed: typed.into(),
         result: -13,
         ..Open::default()
+    })
+}
+
+fn change(path: &str) -> Body<'_> {
+    Body::Change(Change {
+        op: ChangeOp::Unlink,
+        path: path.into(),
+        typed: path.into(),
+        target: "".into(),
+        target_typed: "".into(),
+        detail: "".into(),
+        flags: 1,
+        mode: 2,
+        value: 3,
+        result: -4,
+        path_kind: 1,
+        target_kind: 0,
+    })
+}
+
+fn privileged(target_pid: u32, detail: &str) -> Body<'_> {
+    Body::Privileged(Privileged {
+        op: PrivilegedOp::Ptrace,
+        code: 16,
+        argument: 5,
+        target_pid,
+        target_start: 0,
+        detail: detail.into(),
+        result: -1,
+    })
+}
+
+fn socket(name: &str) -> Body<'_> {
+    Body::Socket(Socket {
+        op: SocketOp::DnsQuestion,
+        family: 10,
+        protocol: 17,
+        local: None,
+        remote: "[2001:db8::1]:53".parse().ok(),
+        name: name.into(),
+        code: 28,
+        result: 40,
+        netns: 7,
     })
 }
 
@@ -377,6 +477,31 @@ fn a_connection_is_found_again() {
     assert_eq!(view::fact(&batch, Row::Connection(1)).unwrap().process, 0);
 }
 
+#[test]
+fn what_system_calls_did_is_found_again() {
+    let mut pipeline = Pipeline::all();
+    pipeline.push(1, fork(2));
+    for body in [change("/a"), privileged(2, "d"), privileged(99, "unknown"), socket("n")] {
+        assert!(pipeline.push(1, body));
+    }
+    let batch = pipeline.finish();
+    let found = |row| view::fact(&batch, row).unwrap().what;
+    assert_eq!([found(Row::Change(0))], [change("/a")].map(What::from));
+    assert_eq!([found(Row::Socket(0))], [socket("n")].map(What::from));
+    let What::Privileged(call, target) = found(Row::Privileged(0)) else {
+        panic!("another table")
+    };
+    assert_eq!(
+        (call.op, call.code, call.detail),
+        (PrivilegedOp::Ptrace, 16, "d".into())
+    );
+    assert_eq!(batch.processes.pid[target as usize], 2);
+    let What::Privileged(_, target) = found(Row::Privileged(1)) else {
+        panic!("another table")
+    };
+    assert_eq!(target, NONE);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Fork(u32, u32),
@@ -384,6 +509,9 @@ enum Step {
     Fail(u32),
     Exit(u32),
     Open(u32, String, String),
+    Change(u32, String),
+    Privileged(u32, u32, String),
+    Socket(u32, String),
     Flush,
 }
 
@@ -395,6 +523,9 @@ fn step() -> impl Strategy<Value = Step> {
         (pid.clone(), pid.clone(), group).prop_map(|(pid, ppid, group)| Step::Exec(pid, ppid, group)),
         pid.clone().prop_map(Step::Fail),
         pid.clone().prop_map(Step::Exit),
+        (pid.clone(), ".{0,5}").prop_map(|(pid, path)| Step::Change(pid, path)),
+        (pid.clone(), pid.clone(), ".{0,5}").prop_map(|(pid, target, detail)| Step::Privileged(pid, target, detail)),
+        (pid.clone(), ".{0,5}").prop_map(|(pid, name)| Step::Socket(pid, name)),
         (pid, ".{0,5}", ".{0,5}").prop_map(|(pid, path, typed)| Step::Open(pid, path, typed)),
         Just(Step::Flush),
     ]
@@ -404,19 +535,26 @@ proptest! {
     #[test]
     fn whatever_happens_a_batch_keeps_what_the_interface_promises(
         steps in proptest::collection::vec(step(), 0..200),
-        kinds in 0..16u32,
+        kinds in 0..128u32,
         capacity in 1..20usize,
     ) {
-        let all = [Kinds::EXECS, Kinds::EXITS, Kinds::CONNECTIONS, Kinds::OPENS];
-        let kinds = (0..4).filter(|at| kinds & (1 << at) != 0).fold(Kinds::empty(), |kinds, at| kinds | all[at]);
+        let all = [
+            Kinds::EXECS,
+            Kinds::EXITS,
+            Kinds::CONNECTIONS,
+            Kinds::OPENS,
+            Kinds::CHANGES,
+            Kinds::PRIVILEGED,
+            Kinds::SOCKETS,
+        ];
+        let chosen = all.iter().enumerate().filter(|(at, _)| kinds & (1 << at) != 0);
+        let kinds = chosen.fold(Kinds::empty(), |kinds, (_, kind)| kinds | *kind);
         let mut pipeline = Pipeline::new(kinds);
         pipeline.table = ProcessTable::new(Options { capacity, grace_ns: 20, ..Options::default() }, Box::new(Nothing));
         let mut pushed = 0;
         let mut rows = 0;
         let mut count = |batch: &Batch| {
-            rows += batch.execs.as_ref().map_or(0, |table| table.seq.len());
-            rows += batch.exits.as_ref().map_or(0, |table| table.seq.len());
-            rows += batch.opens.as_ref().map_or(0, |table| table.seq.len());
+            rows += batch.rows();
         };
         for step in &steps {
             pushed += usize::from(match step {
@@ -427,6 +565,9 @@ proptest! {
                 }
                 Step::Exit(pid) => pipeline.push(*pid, EXIT),
                 Step::Open(pid, path, typed) => pipeline.push(*pid, open(path, typed)),
+                Step::Change(pid, path) => pipeline.push(*pid, change(path)),
+                Step::Privileged(pid, target, detail) => pipeline.push(*pid, privileged(*target, detail)),
+                Step::Socket(pid, name) => pipeline.push(*pid, socket(name)),
                 Step::Flush => {
                     count(&pipeline.finish());
                     false

@@ -3,9 +3,9 @@
 //! Rows come from plugins, so every reference is checked; one that leads nowhere reads as absent.
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use vespid_ebpf::ConnectionOp;
+use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
 
-use crate::event::{Connection, Exit, Open};
+use crate::event::{Body, Change, Connection, Exit, Open, Privileged, Socket};
 use crate::interface::vespid::plugin::events::Batch;
 use crate::interface::vespid::plugin::reports::Row;
 
@@ -48,6 +48,22 @@ pub(super) enum What<'a> {
     Connection(Connection),
     /// A file open.
     Open(Open<'a>),
+    /// A changed file, or a mount.
+    Change(Change<'a>),
+    /// A privileged call, and the row of the process that it was done to.
+    Privileged(Privileged<'a>, u32),
+    /// What a socket did.
+    Socket(Socket<'a>),
+}
+
+impl<'a> From<Body<'a>> for What<'a> {
+    fn from(body: Body<'a>) -> What<'a> {
+        match body {
+            Body::Change(change) => What::Change(change),
+            Body::Socket(socket) => What::Socket(socket),
+            body => unreachable!("{body:?} is shown otherwise"),
+        }
+    }
 }
 
 /// A process. Its columns are described in the interface.
@@ -153,6 +169,9 @@ pub(super) fn fact(batch: &Batch, row: Row) -> Option<Fact<'_>> {
         Row::Exit(row) => exit(batch, row as usize),
         Row::Connection(row) => connection(batch, row as usize),
         Row::Open(row) => open(batch, row as usize),
+        Row::Change(row) => change(batch, row as usize),
+        Row::Privileged(row) => privileged(batch, row as usize),
+        Row::Socket(row) => socket(batch, row as usize),
     }
 }
 
@@ -192,16 +211,8 @@ fn exit(batch: &Batch, at: usize) -> Option<Fact<'_>> {
 fn connection(batch: &Batch, at: usize) -> Option<Fact<'_>> {
     let table = batch.connections.as_ref()?;
     let addresses = table.addresses.get(at.checked_mul(32)?..)?;
-    let op = *table.op.get(at)?;
     let what = What::Connection(Connection {
-        op: [
-            ConnectionOp::Opened,
-            ConnectionOp::Accepted,
-            ConnectionOp::Failed,
-            ConnectionOp::Closed,
-        ]
-        .into_iter()
-        .find(|known| *known as u8 == op)?,
+        op: ConnectionOp::from_number(*table.op.get(at)?)?,
         direction: *table.direction.get(at)?,
         local: end(addresses.first_chunk()?, *table.local_port.get(at)?),
         remote: end(addresses.get(16..)?.first_chunk()?, *table.remote_port.get(at)?),
@@ -237,6 +248,74 @@ fn open(batch: &Batch, at: usize) -> Option<Fact<'_>> {
         mode: *table.mode.get(at)?,
         result: i32::try_from(*table.result.get(at)?).ok()?,
         path_kind: *table.path_kind.get(at)?,
+        traits: *table.traits.get(at)?,
+    });
+    Some(Fact {
+        seq: *table.seq.get(at)?,
+        time: *table.time.get(at)?,
+        process: *table.process.get(at)?,
+        what,
+    })
+}
+
+fn change(batch: &Batch, at: usize) -> Option<Fact<'_>> {
+    let table = batch.changes.as_ref()?;
+    let text = |column: &[u32]| Some(string(batch, *column.get(at)?).into());
+    let what = What::Change(Change {
+        op: ChangeOp::from_number(*table.op.get(at)?)?,
+        path: text(&table.path)?,
+        typed: text(&table.typed)?,
+        target: text(&table.target)?,
+        target_typed: text(&table.target_typed)?,
+        detail: text(&table.detail)?,
+        flags: *table.flags.get(at)?,
+        mode: *table.mode.get(at)?,
+        value: *table.value.get(at)?,
+        result: i32::try_from(*table.result.get(at)?).ok()?,
+        path_kind: *table.path_kind.get(at)?,
+        target_kind: *table.target_kind.get(at)?,
+    });
+    Some(Fact {
+        seq: *table.seq.get(at)?,
+        time: *table.time.get(at)?,
+        process: *table.process.get(at)?,
+        what,
+    })
+}
+
+fn privileged(batch: &Batch, at: usize) -> Option<Fact<'_>> {
+    let table = batch.privileged.as_ref()?;
+    let call = Privileged {
+        op: PrivilegedOp::from_number(*table.op.get(at)?)?,
+        code: *table.code.get(at)?,
+        argument: *table.argument.get(at)?,
+        target_pid: 0,
+        target_start: 0,
+        detail: string(batch, *table.detail.get(at)?).into(),
+        result: *table.result.get(at)?,
+    };
+    Some(Fact {
+        seq: *table.seq.get(at)?,
+        time: *table.time.get(at)?,
+        process: *table.process.get(at)?,
+        what: What::Privileged(call, *table.target.get(at)?),
+    })
+}
+
+fn socket(batch: &Batch, at: usize) -> Option<Fact<'_>> {
+    let table = batch.sockets.as_ref()?;
+    let addresses = table.addresses.get(at.checked_mul(32)?..)?;
+    let known = |octets: &[u8; 16], port: u32| (*octets != [0; 16]).then(|| end(octets, port));
+    let what = What::Socket(Socket {
+        op: SocketOp::from_number(*table.op.get(at)?)?,
+        family: *table.family.get(at)?,
+        protocol: *table.protocol.get(at)?,
+        local: known(addresses.first_chunk()?, *table.local_port.get(at)?),
+        remote: known(addresses.get(16..)?.first_chunk()?, *table.remote_port.get(at)?),
+        name: string(batch, *table.name.get(at)?).into(),
+        code: *table.code.get(at)?,
+        result: *table.result.get(at)?,
+        netns: *table.netns.get(at)?,
     });
     Some(Fact {
         seq: *table.seq.get(at)?,

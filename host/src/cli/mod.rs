@@ -132,6 +132,12 @@ enum KindName {
     Connection,
     /// File opens.
     Open,
+    /// Changed names and attributes of files, and mounts.
+    Change,
+    /// Privileged calls.
+    Privileged,
+    /// Sockets beside TCP connections.
+    Socket,
 }
 
 impl KindName {
@@ -140,6 +146,9 @@ impl KindName {
             KindName::Process => 0,
             KindName::Connection => Kind::Connection.bit(),
             KindName::Open => Kind::Open.bit(),
+            KindName::Change => Kind::Change.bit(),
+            KindName::Privileged => Kind::Privileged.bit(),
+            KindName::Socket => Kind::Socket.bit(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The comparison of a plugin with its shadow, in reach of both their threads. It exists while a shadow runs.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::interface::vespid::plugin::events::Batch;
 use crate::nest::Role;
 use crate::shadow::{Comparison, Side, Summary, VerdictSeen};
 use crate::verdict::{Cause, Record};
@@ -56,7 +55,7 @@ impl Comparing {
             comparison.verdict(side, seen);
         }
         let (time, events) = match cause {
-            Cause::Batch(batch) => (now, rows(batch)),
+            Cause::Batch(batch) => (now, batch.rows() as u64),
             Cause::Tick(time) => (time, 0),
         };
         comparison.progress(side, time, events);
@@ -76,14 +75,4 @@ fn side(role: Role) -> Side {
         Role::Active => Side::Active,
         Role::Shadow => Side::Shadow,
     }
-}
-
-fn rows(batch: &Batch) -> u64 {
-    let tables = [
-        batch.execs.as_ref().map(|table| table.seq.len()),
-        batch.exits.as_ref().map(|table| table.seq.len()),
-        batch.connections.as_ref().map(|table| table.seq.len()),
-        batch.opens.as_ref().map(|table| table.seq.len()),
-    ];
-    tables.into_iter().flatten().map(|rows| rows as u64).sum()
 }

@@ -82,6 +82,9 @@ fn tables(kind: Kind) -> Kinds {
         Kind::Exit => Kinds::EXITS,
         Kind::Connection => Kinds::CONNECTIONS,
         Kind::Open => Kinds::OPENS,
+        Kind::Change => Kinds::CHANGES,
+        Kind::Privileged => Kinds::PRIVILEGED,
+        Kind::Socket => Kinds::SOCKETS,
     }
 }
 

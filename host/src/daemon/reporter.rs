@@ -202,11 +202,5 @@ impl Sink for Reporter {
 }
 
 fn oldest(batch: &Batch) -> Option<u64> {
-    let firsts = [
-        batch.execs.as_ref().and_then(|table| table.time.first()),
-        batch.exits.as_ref().and_then(|table| table.time.first()),
-        batch.connections.as_ref().and_then(|table| table.time.first()),
-        batch.opens.as_ref().and_then(|table| table.time.first()),
-    ];
-    firsts.into_iter().flatten().min().copied()
+    batch.facts().filter_map(|facts| facts.time.first()).min().copied()
 }

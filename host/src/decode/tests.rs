@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use vespid_ebpf::{ABI_VERSION, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, Kind, OpenRaw, PathEnd};
+use vespid_ebpf::{
+    ABI_VERSION, ChangeOp, ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, Kind, OpenRaw, PathEnd,
+    PrivilegedOp, PrivilegedRaw, SocketOp, SocketRaw,
+};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::*;
@@ -78,6 +81,43 @@ fn error(record: &[u8]) -> DecodeError {
     decode(record, &CLOCK, &mut Scratch::default()).expect_err("a bad record")
 }
 
+fn change_record(op: ChangeOp, tail: [&[u8]; 5]) -> Vec<u8> {
+    record::<ChangeRaw>(
+        Kind::Change,
+        |raw| {
+            raw.op = op as u8;
+            [
+                raw.path_len,
+                raw.typed_len,
+                raw.target_len,
+                raw.target_typed_len,
+                raw.detail_len,
+            ] = tail.map(len);
+            let end = |walked: &[u8]| {
+                if walked.is_empty() {
+                    PathEnd::Absent
+                } else {
+                    PathEnd::TaskRoot
+                }
+            };
+            (raw.path_end, raw.target_end) = (end(tail[0]) as u8, end(tail[2]) as u8);
+        },
+        &tail,
+    )
+}
+
+fn privileged_record(op: PrivilegedOp, detail: &[u8], end: PathEnd) -> Vec<u8> {
+    record::<PrivilegedRaw>(
+        Kind::Privileged,
+        |raw| {
+            raw.op = op as u8;
+            raw.detail_len = len(detail);
+            raw.detail_end = end as u8;
+        },
+        &[detail],
+    )
+}
+
 /// One good record of each kind.
 fn good() -> Vec<Vec<u8>> {
     vec![
@@ -86,6 +126,9 @@ fn good() -> Vec<Vec<u8>> {
         record::<ExitRaw>(Kind::Exit, |raw| raw.status = 3 << 8, &[]),
         record::<ConnectionRaw>(Kind::Connection, |raw| raw.op = 1, &[]),
         open_record(3, b"passwd\0etc\0", PathEnd::TaskRoot, b"/etc/passwd"),
+        change_record(ChangeOp::Rename, [b"tmp\0", b"a", b"", b"/b", b""]),
+        privileged_record(PrivilegedOp::Memfd, b"x", PathEnd::Absent),
+        record::<SocketRaw>(Kind::Socket, |raw| raw.op = 1, &[]),
     ]
 }
 
@@ -292,5 +335,77 @@ proptest! {
         let at = at % record.len();
         record[at] = value;
         let _survived = decode(&record, &CLOCK, &mut Scratch::default()).map(|event| event.time);
+    }
+}
+
+#[test]
+fn both_paths_of_a_change_are_made_absolute() {
+    let ways: [(ChangeOp, [&[u8]; 5], [&str; 2]); 5] = [
+        (
+            ChangeOp::Rename,
+            [b"tmp\0", b"../etc/a", b"", b"/b/./c", b""],
+            ["/etc/a", "/b/c"],
+        ),
+        (ChangeOp::Mode, [b"", b"/bin/sh", b"", b"", b""], ["/bin/sh", ""]),
+        // What a symbolic link says is relative to the link.
+        (
+            ChangeOp::Symlink,
+            [b"", b"../shadow", b"etc\0", b"x/y", b""],
+            ["/etc/shadow", "/etc/x/y"],
+        ),
+        (
+            ChangeOp::Symlink,
+            [b"", b"/etc/shadow", b"tmp\0", b"y", b""],
+            ["/etc/shadow", "/tmp/y"],
+        ),
+        (
+            ChangeOp::Mount,
+            [b"", b"tmpfs", b"", b"/mnt", b"tmpfs"],
+            ["tmpfs", "/mnt"],
+        ),
+    ];
+    for (op, tail, expected) in ways {
+        let record = change_record(op, tail);
+        let mut scratch = Scratch::default();
+        let Body::Change(change) = decode(&record, &CLOCK, &mut scratch).expect("a good record").body else {
+            panic!("no change")
+        };
+        assert_eq!([change.path.to_string(), change.target.to_string()], expected);
+    }
+}
+
+#[test]
+fn a_detail_is_a_path_an_address_or_text() {
+    let address = [&[0; 10][..], &[0xff, 0xff, 192, 0, 2, 1], &443_u16.to_be_bytes()].concat();
+    let ways: [(PrivilegedOp, &[u8], PathEnd, &str); 4] = [
+        (PrivilegedOp::LoadModule, b"x.ko\0tmp\0", PathEnd::TaskRoot, "/tmp/x.ko"),
+        (PrivilegedOp::StdioSocket, &address, PathEnd::Absent, "192.0.2.1:443"),
+        (PrivilegedOp::StdioSocket, b"", PathEnd::Absent, ""),
+        (PrivilegedOp::Memfd, b"a\nb", PathEnd::Absent, "a\\x0ab"),
+    ];
+    for (op, detail, end, expected) in ways {
+        let record = privileged_record(op, detail, end);
+        let mut scratch = Scratch::default();
+        let Body::Privileged(call) = decode(&record, &CLOCK, &mut scratch).expect("a good record").body else {
+            panic!("no call")
+        };
+        assert_eq!(call.detail.to_string(), expected);
+    }
+}
+
+#[test]
+fn names_of_unix_sockets_end_where_they_end() {
+    for (name, expected) in [(&b"/run/x\0\0"[..], "/run/x"), (b"\0bus", "@bus"), (b"", "")] {
+        let fill = |raw: &mut SocketRaw| {
+            raw.op = SocketOp::UnixConnect as u8;
+            (raw.family, raw.name_len) = (1, len(name));
+        };
+        let record = record::<SocketRaw>(Kind::Socket, fill, &[name]);
+        let mut scratch = Scratch::default();
+        let Body::Socket(socket) = decode(&record, &CLOCK, &mut scratch).expect("a good record").body else {
+            panic!("no socket")
+        };
+        assert_eq!(socket.name.to_string(), expected);
+        assert_eq!((socket.local, socket.remote), (None, None));
     }
 }

@@ -62,4 +62,6 @@ pub struct Attribution {
     pub process: Option<ProcessId>,
     /// After a successful exec: the process as it was before, if that is known.
     pub previous: Option<Box<Process>>,
+    /// The process that it was done to, if there is one and it is known.
+    pub target: Option<ProcessId>,
 }

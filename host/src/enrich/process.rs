@@ -113,6 +113,12 @@ impl Process {
         &self.image.namespaces
     }
 
+    /// Effective capabilities when the image was started; 0 if not known.
+    #[must_use]
+    pub fn capabilities(&self) -> u64 {
+        self.image.capabilities
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -142,6 +148,7 @@ pub(super) struct Image {
     /// comm, tty, exe, args, cwd.
     text: Box<[u8]>,
     ends: [usize; 5],
+    pub(super) capabilities: u64,
     pub(super) namespaces: [u32; 8],
     /// Bytes of text that all images together hold.
     total: Arc<AtomicUsize>,
@@ -160,6 +167,7 @@ impl Image {
         Arc::new(Image {
             text,
             ends,
+            capabilities: image.capabilities,
             namespaces: image.namespaces,
             total: Arc::clone(total),
         })
@@ -175,6 +183,7 @@ impl Image {
             exe: exe.into(),
             args: args.into(),
             cwd: cwd.into(),
+            capabilities: self.capabilities,
             namespaces: self.namespaces,
             ..event::Image::default()
         };

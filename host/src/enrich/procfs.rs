@@ -100,6 +100,7 @@ impl Procfs {
             parent_start: 0,
             euid: users.euid,
             egid: users.egid,
+            capabilities: users.capabilities,
             login_uid: number(&folder.join("loginuid")),
             session: number(&folder.join("sessionid")),
             namespaces: vespid_ebpf::NAMESPACES.map(|name| namespace(&folder, name)),

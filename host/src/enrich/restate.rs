@@ -57,6 +57,7 @@ impl ProcessTable {
                     .map_or(0, |parent| parent.start),
                 euid: process.euid,
                 login_uid: process.login_uid,
+                capabilities: process.capabilities(),
                 namespaces: *process.namespaces(),
                 flags: process.flags,
                 comm: text(process.comm()),
@@ -134,6 +135,7 @@ impl Process {
         self.has_same_marks(other)
             && numbers(self) == numbers(other)
             && users(self) == users(other)
+            && self.capabilities() == other.capabilities()
             && self.namespaces() == other.namespaces()
             && texts(self) == texts(other)
     }

@@ -214,11 +214,16 @@ impl ProcessTable {
         match &event.body {
             Body::Fork(fork) => self.fork(id, subject, fork),
             Body::Exit(_) => self.end(id, event.time),
-            Body::Exec(_) | Body::Connection(_) | Body::Open(_) => {}
+            _ => {}
         }
+        let target = match &event.body {
+            Body::Privileged(call) if call.target_pid != 0 => self.find(call.target_pid, call.target_start),
+            _ => None,
+        };
         Attribution {
             process: Some(id),
             previous: None,
+            target,
         }
     }
 
@@ -335,6 +340,7 @@ impl ProcessTable {
         Attribution {
             process: Some(id),
             previous,
+            target: None,
         }
     }
 

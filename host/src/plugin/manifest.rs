@@ -13,6 +13,9 @@ pub fn kind_names(kinds: Kinds) -> Vec<&'static str> {
         ("exits", Kinds::EXITS),
         ("connections", Kinds::CONNECTIONS),
         ("opens", Kinds::OPENS),
+        ("changes", Kinds::CHANGES),
+        ("privileged", Kinds::PRIVILEGED),
+        ("sockets", Kinds::SOCKETS),
     ]
     .into_iter()
     .filter(|(_, kind)| kinds.contains(*kind))

@@ -1,4 +1,6 @@
 //! Whether a report keeps the rules, decided before anything of it is applied: whole or not at all.
+use vespid_ebpf::Kind;
+
 use crate::interface::vespid::plugin::describe::{Manifest, MetricKind};
 use crate::interface::vespid::plugin::events::Batch;
 use crate::interface::vespid::plugin::reports::{Report, Row, Verdict};
@@ -178,37 +180,19 @@ fn check_verdict(verdict: &Verdict) -> Result<(), BadReport> {
 }
 
 fn check_row(row: Row, batch: Option<&Batch>) -> Result<(), BadReport> {
-    let (table, row, rows) = match row {
-        Row::Exec(row) => (
-            "execs",
-            row,
-            batch
-                .and_then(|batch| batch.execs.as_ref())
-                .map(|table| table.seq.len()),
-        ),
-        Row::Exit(row) => (
-            "exits",
-            row,
-            batch
-                .and_then(|batch| batch.exits.as_ref())
-                .map(|table| table.seq.len()),
-        ),
-        Row::Connection(row) => (
-            "connections",
-            row,
-            batch
-                .and_then(|batch| batch.connections.as_ref())
-                .map(|table| table.seq.len()),
-        ),
-        Row::Open(row) => (
-            "opens",
-            row,
-            batch
-                .and_then(|batch| batch.opens.as_ref())
-                .map(|table| table.seq.len()),
-        ),
+    let (table, row, kind) = match row {
+        Row::Exec(row) => ("execs", row, Kind::Exec),
+        Row::Exit(row) => ("exits", row, Kind::Exit),
+        Row::Connection(row) => ("connections", row, Kind::Connection),
+        Row::Open(row) => ("opens", row, Kind::Open),
+        Row::Change(row) => ("changes", row, Kind::Change),
+        Row::Privileged(row) => ("privileged", row, Kind::Privileged),
+        Row::Socket(row) => ("sockets", row, Kind::Socket),
     };
-    let rows = rows.unwrap_or(0);
+    let mut tables = batch.into_iter().flat_map(Batch::facts);
+    let rows = tables
+        .find(|facts| facts.kind == kind)
+        .map_or(0, |facts| facts.seq.len());
     if (row as usize) < rows {
         Ok(())
     } else {

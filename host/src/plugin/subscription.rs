@@ -4,11 +4,15 @@ use vespid_ebpf::Kind;
 use super::worker::Rows;
 use crate::interface::vespid::plugin::describe::Kinds;
 
-const TABLES: [(Kinds, Kind); 4] = [
+/// Each table and what its rows are made of.
+const TABLES: [(Kinds, Kind); 7] = [
     (Kinds::EXECS, Kind::Exec),
     (Kinds::EXITS, Kind::Exit),
     (Kinds::CONNECTIONS, Kind::Connection),
     (Kinds::OPENS, Kind::Open),
+    (Kinds::CHANGES, Kind::Change),
+    (Kinds::PRIVILEGED, Kind::Privileged),
+    (Kinds::SOCKETS, Kind::Socket),
 ];
 
 /// The records that these tables are made of, as a mask of [`Kind::bit`].

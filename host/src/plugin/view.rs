@@ -6,7 +6,7 @@ use wasmtime::component::{ComponentType, Lower};
 
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::{
-    Batch, Connections, Containers, Execs, Exits, Lost, Opens, Processes, Strings,
+    Batch, Changes, Connections, Containers, Execs, Exits, Lost, Opens, Privileged, Processes, Sockets, Strings,
 };
 
 /// Field by field the interface's `header`.
@@ -33,6 +33,9 @@ pub(super) struct BatchView<'a> {
     exits: Option<&'a Exits>,
     connections: Option<&'a Connections>,
     opens: Option<&'a Opens>,
+    changes: Option<&'a Changes>,
+    privileged: Option<&'a Privileged>,
+    sockets: Option<&'a Sockets>,
 }
 
 impl<'a> BatchView<'a> {
@@ -56,6 +59,9 @@ impl<'a> BatchView<'a> {
             exits: batch.exits.as_ref().filter(|_| wants(Kinds::EXITS)),
             connections: batch.connections.as_ref().filter(|_| wants(Kinds::CONNECTIONS)),
             opens: batch.opens.as_ref().filter(|_| wants(Kinds::OPENS)),
+            changes: batch.changes.as_ref().filter(|_| wants(Kinds::CHANGES)),
+            privileged: batch.privileged.as_ref().filter(|_| wants(Kinds::PRIVILEGED)),
+            sockets: batch.sockets.as_ref().filter(|_| wants(Kinds::SOCKETS)),
         }
     }
 }

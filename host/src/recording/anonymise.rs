@@ -8,10 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
+use vespid_ebpf::PrivilegedOp;
 
 use super::{Header, Line};
 use crate::bytes::{Bytes, hex};
-use crate::event::{Body, Event, Exec, Image, Known, KnownContainer, Open};
+use crate::event::{Body, Change, Event, Exec, Image, Known, KnownContainer, Open, Privileged, Socket};
 
 type Words = LazyLock<HashSet<&'static [u8]>>;
 
@@ -145,8 +146,37 @@ impl Anonymiser {
                 connection.remote = self.end(connection.remote);
                 Body::Connection(connection)
             }
+            Body::Change(change) => Body::Change(Change {
+                path: self.path(change.path),
+                typed: self.path(change.typed),
+                target: self.path(change.target),
+                target_typed: self.path(change.target_typed),
+                ..change
+            }),
+            Body::Privileged(call) => Body::Privileged(self.privileged(call)),
+            Body::Socket(socket) => Body::Socket(Socket {
+                local: socket.local.map(|end| self.end(end)),
+                remote: socket.remote.map(|end| self.end(end)),
+                name: if socket.family == 1 {
+                    self.path(socket.name)
+                } else {
+                    self.name(socket.name)
+                },
+                ..socket
+            }),
             Body::Fork(_) | Body::Exit(_) => body,
         }
+    }
+
+    fn privileged<'a>(&self, call: Privileged<'a>) -> Privileged<'a> {
+        let remote = (call.op == PrivilegedOp::StdioSocket)
+            .then(|| call.detail.to_string().parse().ok())
+            .flatten();
+        let detail = match remote {
+            Some(remote) => self.end(remote).to_string().into_bytes().into(),
+            None => self.path(call.detail),
+        };
+        Privileged { detail, ..call }
     }
 
     fn image<'a>(&self, image: Image<'a>) -> Image<'a> {

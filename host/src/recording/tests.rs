@@ -3,11 +3,11 @@ use std::io::Cursor;
 use std::path::Path;
 
 use proptest::prelude::*;
-use vespid_ebpf::ConnectionOp;
+use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
 
 use super::*;
 use crate::bytes::Bytes;
-use crate::event::{Body, Connection, Exec, Exit, Fork, Image, Open, Subject};
+use crate::event::{Body, Change, Connection, Exec, Exit, Fork, Image, Open, Privileged, Socket, Subject};
 
 const SUBJECT: Subject = Subject {
     pid: 7,
@@ -110,6 +110,41 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
             mode: 0o644,
             result: -13,
             path_kind: 1,
+            traits: 2,
+        })),
+        event(Body::Change(Change {
+            op: ChangeOp::Rename,
+            path: bytes(),
+            typed: bytes(),
+            target: bytes(),
+            target_typed: bytes(),
+            detail: bytes(),
+            flags: 1,
+            mode: 0o4755,
+            value: u64::MAX,
+            result: -1,
+            path_kind: 1,
+            target_kind: 3,
+        })),
+        event(Body::Privileged(Privileged {
+            op: PrivilegedOp::Ptrace,
+            code: 16,
+            argument: u64::MAX,
+            target_pid: 3,
+            target_start: 4,
+            detail: bytes(),
+            result: i64::MIN,
+        })),
+        event(Body::Socket(Socket {
+            op: SocketOp::UnixConnect,
+            family: 1,
+            protocol: 0,
+            local: None,
+            remote: Some(end("[::1]:53")),
+            name: bytes(),
+            code: 1,
+            result: -2,
+            netns: 5,
         })),
         Line::Lost(Loss {
             stage: "kernel".into(),
@@ -138,7 +173,7 @@ fn assert_reads_back(file: &Path, lines: &[Line<'_>]) {
     for line in lines {
         assert_eq!(reader.next().unwrap().as_ref(), Some(line));
     }
-    assert_eq!(reader.next().unwrap(), Some(Line::End(End { events: 6 })));
+    assert_eq!(reader.next().unwrap(), Some(Line::End(End { events: 9 })));
     assert_eq!(reader.next().unwrap(), None);
 }
 
@@ -168,7 +203,7 @@ fn what_was_written_is_read_back_plain_and_compressed() {
     for name in ["r.jsonl", "r.jsonl.zst"] {
         let file = folder.path().join(name);
         let lines = lines(b"/bin/a b\0-c\0\0\xffx\n\x1b[31m\\\xe2\x80\xae\0");
-        assert_eq!(write(&file, &lines), 6);
+        assert_eq!(write(&file, &lines), 9);
         assert_reads_back(&file, &lines);
         assert!(!folder.path().join(format!("{name}.part")).exists());
         assert_eq!(
@@ -188,6 +223,7 @@ fn a_line_is_short_and_can_be_read_by_people() {
         mode: 0o100_640,
         result: 3,
         path_kind: 0,
+        traits: 0,
     };
     let subject = Subject {
         pid: 7,
@@ -246,8 +282,8 @@ fn an_unfinished_recording_is_readable_up_to_what_was_flushed() {
             matches!(
                 reader.next(),
                 Err(RecordingError::Truncated {
-                    line: 12,
-                    events: 6,
+                    line: 15,
+                    events: 9,
                     ..
                 })
             ),

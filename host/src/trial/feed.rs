@@ -119,7 +119,8 @@ impl Pace {
             Body::Fork(fork) => fork.child_start = self.time(fork.child_start),
             Body::Exec(exec) => exec.image.parent_start = self.time(exec.image.parent_start),
             Body::Connection(connection) => connection.duration = self.length(connection.duration),
-            Body::Exit(_) | Body::Open(_) => {}
+            Body::Privileged(call) => call.target_start = self.time(call.target_start),
+            Body::Exit(_) | Body::Open(_) | Body::Change(_) | Body::Socket(_) => {}
         }
         Cow::Owned(event)
     }

@@ -1,61 +1,13 @@
 //! Rows of a batch, resolved to what a reader of the verdict needs. Every index is checked: a row is named by a plugin.
-use std::borrow::Cow;
-use std::net::{IpAddr, Ipv6Addr};
-
 use serde::Serialize;
 
 use super::time::Utc;
 use crate::bytes::Bytes;
 use crate::event::process_flags;
-use crate::interface::vespid::plugin::events::{Batch, Connections, Execs, Exits, Opens};
-use crate::interface::vespid::plugin::reports::Row;
+use crate::interface::vespid::plugin::events::Batch;
 
 /// Most ancestors of a process in a verdict.
 const MAX_ANCESTORS: usize = 64;
-
-/// The event, by the names of the interface's columns. Its time is the verdict's, and its process stands beside it.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Event<'a> {
-    Exec {
-        seq: u64,
-        filename: Bytes<'a>,
-        errno: u32,
-        previous: Option<Process<'a>>,
-    },
-    Exit {
-        seq: u64,
-        code: u32,
-        signal: u32,
-        lifetime: u64,
-    },
-    Connection {
-        seq: u64,
-        op: Cow<'static, str>,
-        direction: Cow<'static, str>,
-        local_address: Option<IpAddr>,
-        local_port: u32,
-        remote_address: Option<IpAddr>,
-        remote_port: u32,
-        cookie: u64,
-        sent: u64,
-        received: u64,
-        duration: u64,
-        srtt: u32,
-        retransmits: u32,
-        errno: u32,
-        netns: u32,
-    },
-    Open {
-        seq: u64,
-        path: Bytes<'a>,
-        typed: Bytes<'a>,
-        flags: u32,
-        mode: u32,
-        result: i64,
-        path_kind: Cow<'static, str>,
-    },
-}
 
 #[derive(Serialize)]
 pub(super) struct Process<'a> {
@@ -82,94 +34,6 @@ pub(super) struct Container<'a> {
     pod: Bytes<'a>,
     namespace: Bytes<'a>,
     pod_uid: Bytes<'a>,
-}
-
-/// The event that a verdict is about.
-pub(super) struct Subject<'a> {
-    pub(super) seq: u64,
-    pub(super) time: u64,
-    pub(super) event: Event<'a>,
-    /// Row of its process.
-    pub(super) process: u32,
-}
-
-/// Resolves the row that a verdict is about; `None` if there is no such row.
-pub(super) fn subject(batch: &Batch, row: Row) -> Option<Subject<'_>> {
-    let (seq, time, process, event) = match row {
-        Row::Exec(row) => {
-            let table: &Execs = batch.execs.as_ref()?;
-            let event = Event::Exec {
-                seq: *table.seq.get(row as usize)?,
-                filename: text(batch, at(&table.filename, row)),
-                errno: at(&table.errno, row),
-                previous: process(batch, reference(&table.previous, row)),
-            };
-            (&table.seq, &table.time, reference(&table.process, row), event)
-        }
-        Row::Exit(row) => {
-            let table: &Exits = batch.exits.as_ref()?;
-            let event = Event::Exit {
-                seq: *table.seq.get(row as usize)?,
-                code: at(&table.code, row),
-                signal: at(&table.signal, row),
-                lifetime: at(&table.lifetime, row),
-            };
-            (&table.seq, &table.time, reference(&table.process, row), event)
-        }
-        Row::Connection(row) => {
-            let table: &Connections = batch.connections.as_ref()?;
-            let event = connection(table, row)?;
-            (&table.seq, &table.time, reference(&table.process, row), event)
-        }
-        Row::Open(row) => {
-            let table: &Opens = batch.opens.as_ref()?;
-            let event = Event::Open {
-                seq: *table.seq.get(row as usize)?,
-                path: text(batch, at(&table.path, row)),
-                typed: text(batch, at(&table.typed, row)),
-                flags: at(&table.flags, row),
-                mode: at(&table.mode, row),
-                result: at(&table.result, row),
-                path_kind: name(
-                    at(&table.path_kind, row),
-                    &["resolved", "typed", "outside_root", "incomplete", "detached"],
-                ),
-            };
-            (&table.seq, &table.time, reference(&table.process, row), event)
-        }
-    };
-    let (Row::Exec(row) | Row::Exit(row) | Row::Connection(row) | Row::Open(row)) = row;
-    Some(Subject {
-        seq: at(seq, row),
-        time: at(time, row),
-        event,
-        process,
-    })
-}
-
-fn connection(table: &Connections, row: u32) -> Option<Event<'static>> {
-    let address = |offset: usize| {
-        let start = row as usize * 32 + offset;
-        let bytes: [u8; 16] = table.addresses.get(start..start + 16)?.try_into().ok()?;
-        Some(Ipv6Addr::from(bytes).to_canonical())
-    };
-    Some(Event::Connection {
-        seq: *table.seq.get(row as usize)?,
-        op: name(at(&table.op, row), &["", "opened", "accepted", "failed", "closed"]),
-        direction: name(at(&table.direction, row), &["outbound", "inbound", "unknown"]),
-        local_address: address(0),
-        local_port: at(&table.local_port, row),
-        remote_address: address(16),
-        remote_port: at(&table.remote_port, row),
-        cookie: at(&table.cookie, row),
-        sent: at(&table.sent, row),
-        received: at(&table.received, row),
-        duration: at(&table.duration, row),
-        srtt: at(&table.srtt, row),
-        retransmits: at(&table.retransmits, row),
-        errno: at(&table.errno, row),
-        netns: at(&table.netns, row),
-    })
 }
 
 /// The process in a row.
@@ -229,24 +93,18 @@ pub(super) fn container(batch: &Batch, process: u32) -> Option<Container<'_>> {
 
 /// The time of the latest event in a batch; rows are in the order of time.
 pub(super) fn latest(batch: &Batch) -> Option<u64> {
-    let last = [
-        batch.execs.as_ref().map(|table| &table.time),
-        batch.exits.as_ref().map(|table| &table.time),
-        batch.connections.as_ref().map(|table| &table.time),
-        batch.opens.as_ref().map(|table| &table.time),
-    ];
-    last.into_iter().flatten().filter_map(|time| time.last()).copied().max()
+    batch.facts().filter_map(|facts| facts.time.last()).copied().max()
 }
 
-fn at<T: Copy + Default>(column: &[T], row: u32) -> T {
+pub(super) fn at<T: Copy + Default>(column: &[T], row: u32) -> T {
     column.get(row as usize).copied().unwrap_or_default()
 }
 
-fn reference(column: &[u32], row: u32) -> u32 {
+pub(super) fn reference(column: &[u32], row: u32) -> u32 {
     column.get(row as usize).copied().unwrap_or(u32::MAX)
 }
 
-fn text(batch: &Batch, id: u32) -> Bytes<'_> {
+pub(super) fn text(batch: &Batch, id: u32) -> Bytes<'_> {
     Bytes::from(slice(batch, id))
 }
 
@@ -270,12 +128,6 @@ fn arguments(bytes: &[u8]) -> Vec<Bytes<'_>> {
         .collect()
 }
 
-fn name(number: u8, names: &[&'static str]) -> Cow<'static, str> {
-    names
-        .get(usize::from(number))
-        .map_or_else(|| Cow::from(number.to_string()), |name| Cow::from(*name))
-}
-
 fn flag_names(flags: u32) -> Vec<&'static str> {
     [
         (process_flags::ARGS_TRUNCATED, "args_truncated"),
@@ -285,6 +137,7 @@ fn flag_names(flags: u32) -> Vec<&'static str> {
         (process_flags::FROM_PROC, "from_proc"),
         (process_flags::EXITED, "exited"),
         (process_flags::INCOMPLETE, "incomplete"),
+        (process_flags::UPPER, "upper"),
     ]
     .into_iter()
     .filter_map(|(bit, name)| (flags & bit != 0).then_some(name))

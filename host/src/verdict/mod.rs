@@ -3,6 +3,7 @@
 //! A plugin's worker makes each verdict a [`Record`] while it still has the batch, and hands that to the [`Sink`], which
 //! never makes it wait.
 mod columns;
+mod event;
 mod line;
 mod record;
 mod seen;

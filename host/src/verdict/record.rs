@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::columns::{self, Container, Event, Process};
+use super::columns::{self, Container, Process};
+use super::event::{self, Event};
 use super::line::to_line;
 use super::time::Utc;
 use crate::interface::vespid::plugin::events::Batch;
@@ -75,7 +76,7 @@ impl Record {
         };
         let subject = batch
             .zip(verdict.subject)
-            .and_then(|(batch, row)| columns::subject(batch, row));
+            .and_then(|(batch, row)| event::subject(batch, row));
         let row = batch.zip(subject.as_ref().map(|subject| subject.process));
         let time = subject.as_ref().map_or(now, |subject| subject.time);
         let process = row.and_then(|(batch, row)| columns::process(batch, row));

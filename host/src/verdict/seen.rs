@@ -1,12 +1,12 @@
 //! The events of a batch for people: what a plugin saw, with every reference resolved.
 use serde::Serialize;
 
-use super::columns::{self, Container, Event, Process};
+use super::columns::{self, Container, Process};
+use super::event::{self, Event};
 use super::line::to_line;
 use super::time::Utc;
 use crate::bytes::Bytes;
 use crate::interface::vespid::plugin::events::Batch;
-use crate::interface::vespid::plugin::reports::Row;
 
 #[derive(Serialize)]
 struct Seen<'a> {
@@ -29,17 +29,10 @@ struct Ancestor<'a> {
 /// # Errors
 /// If a line cannot be written, which no batch should bring about.
 pub fn seen(batch: &Batch) -> Result<Vec<u8>, serde_json::Error> {
-    let rows = |len: usize, row: fn(u32) -> Row| (0..u32::try_from(len).unwrap_or(u32::MAX)).map(row);
-    let execs = batch.execs.as_ref().map_or(0, |table| table.seq.len());
-    let exits = batch.exits.as_ref().map_or(0, |table| table.seq.len());
-    let connections = batch.connections.as_ref().map_or(0, |table| table.seq.len());
-    let opens = batch.opens.as_ref().map_or(0, |table| table.seq.len());
-    let mut subjects: Vec<_> = rows(execs, Row::Exec)
-        .chain(rows(exits, Row::Exit))
-        .chain(rows(connections, Row::Connection))
-        .chain(rows(opens, Row::Open))
-        .filter_map(|row| columns::subject(batch, row))
-        .collect();
+    let rows = batch
+        .facts()
+        .flat_map(|facts| (0..).map(facts.row).take(facts.seq.len()));
+    let mut subjects: Vec<_> = rows.filter_map(|row| event::subject(batch, row)).collect();
     subjects.sort_by_key(|subject| subject.seq);
     let mut out = Vec::new();
     for subject in subjects {

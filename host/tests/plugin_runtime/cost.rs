@@ -58,7 +58,7 @@ fn mixed(events: usize) -> Batch {
         pid: narrow.clone(),
         ppid: narrow.clone(),
         parent: narrow.clone(),
-        start: wide,
+        start: wide.clone(),
         uid: narrow.clone(),
         gid: narrow.clone(),
         euid: narrow.clone(),
@@ -71,6 +71,7 @@ fn mixed(events: usize) -> Batch {
         cgroup: narrow.clone(),
         container: narrow.clone(),
         flags: narrow,
+        capabilities: wide,
         namespaces: vec![0; rows * 8],
     };
     let (narrow, wide) = (vec![0_u32; connections], vec![0_u64; connections]);

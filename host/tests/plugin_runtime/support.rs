@@ -94,6 +94,7 @@ pub(crate) fn opens(first: u64, rows: usize) -> Batch {
         mode: vec![0o100_644; rows],
         result: vec![3; rows],
         path_kind: vec![0; rows],
+        traits: vec![0; rows],
     });
     batch
 }
@@ -144,6 +145,7 @@ fn empty(first: u64, last: u64) -> Batch {
             cgroup: one(),
             container: vec![u32::MAX],
             flags: vec![0],
+            capabilities: vec![0],
             namespaces: vec![0; 8],
         },
         containers: Containers {
@@ -159,6 +161,9 @@ fn empty(first: u64, last: u64) -> Batch {
         exits: None,
         connections: None,
         opens: None,
+        changes: None,
+        privileged: None,
+        sockets: None,
     }
 }
 

@@ -76,8 +76,9 @@ pub mod vespid {
                 }
             }
         }
-        /// A batch of events as a small star schema: fact tables (`execs`, `exits`, `connections`, `opens`), one row an event,
-        /// and dimension tables (`strings`, `processes`, `containers`), one row for each thing the facts refer to.
+        /// A batch of events as a small star schema: fact tables (`execs`, `exits`, `connections`, `opens`, `changes`,
+        /// `privileged`, `sockets`), one row an event, and dimension tables (`strings`, `processes`, `containers`), one row for
+        /// each thing the facts refer to.
         ///
         /// Every table is a record of columns; all columns of a table have the same length, and row `i` is the `i`-th element
         /// of each. A reference to a row of another table is that row's index, or `0xffff_ffff` for "none".
@@ -147,9 +148,13 @@ pub mod vespid {
                 /// Row of the container, or none for a process of the host.
                 pub container: _rt::Vec<u32>,
                 /// Bits: 1 arguments truncated, 2 executable is a memfd, 4 executable was deleted, 8 kernel thread, 16 found by
-                /// reading /proc rather than by its exec event, 32 ended by the end of the batch, 64 incomplete (only what the event itself carried
-                /// is known).
+                /// reading /proc rather than by its exec event, 32 ended by the end of the batch, 64 incomplete (only what the
+                /// event itself carried is known), 128 executable lies in the upper layer of an overlay (in a container: it is
+                /// not the image's, or was changed since).
                 pub flags: _rt::Vec<u32>,
+                /// Effective capabilities when the image was started: bit `n` for the capability with number `n`. 0 as well if
+                /// they are not known.
+                pub capabilities: _rt::Vec<u64>,
                 /// Eight inode numbers a row: cgroup, ipc, mnt, net, pid, time, user and uts namespace; 0 for not known.
                 pub namespaces: _rt::Vec<u32>,
             }
@@ -175,6 +180,7 @@ pub mod vespid {
                         .field("cgroup", &self.cgroup)
                         .field("container", &self.container)
                         .field("flags", &self.flags)
+                        .field("capabilities", &self.capabilities)
                         .field("namespaces", &self.namespaces)
                         .finish()
                 }
@@ -360,6 +366,9 @@ pub mod vespid {
                 /// but outside the root directory of the process, 3 leading components missing, 4 no place in any directory
                 /// tree.
                 pub path_kind: _rt::Vec<u8>,
+                /// Bits: 1 the call created the file, 2 the file lies in the upper layer of an overlay (in a container: it is
+                /// not the image's, or was changed since).
+                pub traits: _rt::Vec<u8>,
             }
             impl ::core::fmt::Debug for Opens {
                 fn fmt(
@@ -376,6 +385,178 @@ pub mod vespid {
                         .field("mode", &self.mode)
                         .field("result", &self.result)
                         .field("path-kind", &self.path_kind)
+                        .field("traits", &self.traits)
+                        .finish()
+                }
+            }
+            /// Names and attributes of files, and mounts: calls that made, renamed, removed or altered something, or failed to.
+            #[derive(Clone, Default)]
+            pub struct Changes {
+                /// Sequence number of the event.
+                pub seq: _rt::Vec<u64>,
+                /// When.
+                pub time: _rt::Vec<u64>,
+                /// Row of the process.
+                pub process: _rt::Vec<u32>,
+                /// 1 renamed, 2 linked, 3 symbolic link made, 4 unlinked, 5 directory removed, 6 directory made, 7 node made,
+                /// 8 truncated, 9 mode changed, 10 owner changed, 11 extended attribute set, 12 extended attribute removed,
+                /// 13 mounted, 14 unmounted.
+                pub op: _rt::Vec<u8>,
+                /// String: absolute path of the file, before the call. Of a rename: the old name. Of a link: the file that gets
+                /// another name. Of a symbolic link: what it points to. Of a mount: what is mounted, if that is a path.
+                pub path: _rt::Vec<u32>,
+                /// String: the same as the caller typed it; empty if the call named a descriptor.
+                pub typed: _rt::Vec<u32>,
+                /// String: absolute path of the name that the call makes: the new name of a rename, a link or a symbolic link,
+                /// the place of a mount. Else empty.
+                pub target: _rt::Vec<u32>,
+                /// String: the same as the caller typed it.
+                pub target_typed: _rt::Vec<u32>,
+                /// String: name of the extended attribute; type of the mounted file system. Else empty.
+                pub detail: _rt::Vec<u32>,
+                /// The call's flags (`renameat2`, `unlinkat`, `mount`, `umount2`), or 0.
+                pub flags: _rt::Vec<u32>,
+                /// 6, 7, 9: the mode that was asked for, with the special bits, and for a node with its type. Else 0.
+                pub mode: _rt::Vec<u32>,
+                /// 8: the new length in bytes. 7: the device number. 10: the new user id, and the new group id shifted left by
+                /// 32, each `0xffff_ffff` if it is to stay. Else 0.
+                pub value: _rt::Vec<u64>,
+                /// What the call returned: 0, or the negated `errno`.
+                pub result: _rt::Vec<i64>,
+                /// How far `path` can be trusted, as in `opens`.
+                pub path_kind: _rt::Vec<u8>,
+                /// How far `target` can be trusted, as in `opens`.
+                pub target_kind: _rt::Vec<u8>,
+            }
+            impl ::core::fmt::Debug for Changes {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Changes")
+                        .field("seq", &self.seq)
+                        .field("time", &self.time)
+                        .field("process", &self.process)
+                        .field("op", &self.op)
+                        .field("path", &self.path)
+                        .field("typed", &self.typed)
+                        .field("target", &self.target)
+                        .field("target-typed", &self.target_typed)
+                        .field("detail", &self.detail)
+                        .field("flags", &self.flags)
+                        .field("mode", &self.mode)
+                        .field("value", &self.value)
+                        .field("result", &self.result)
+                        .field("path-kind", &self.path_kind)
+                        .field("target-kind", &self.target_kind)
+                        .finish()
+                }
+            }
+            /// Calls that need, give or take away power over other processes, the kernel or the system, whether they succeeded
+            /// or not.
+            #[derive(Clone, Default)]
+            pub struct Privileged {
+                /// Sequence number of the event.
+                pub seq: _rt::Vec<u64>,
+                /// When.
+                pub time: _rt::Vec<u64>,
+                /// Row of the process that made the call.
+                pub process: _rt::Vec<u32>,
+                /// 1 `ptrace`, 2 memory of another process read or written (`process_vm_readv`, `process_vm_writev`), 3 kernel
+                /// module loaded, 4 kernel module unloaded, 5 `bpf`, 6 `setns`, 7 `unshare`, 8 `clone` with new namespaces,
+                /// 9 user or group ids set, 10 `capset`, 11 `memfd_create`, 12 key management (`add_key`, `request_key`,
+                /// `keyctl`), 13 raw or packet socket, 14 `io_uring_setup`, 15 socket duplicated onto standard input, output or
+                /// error, 16 root directory changed (`chroot`, `pivot_root`), 17 `perf_event_open`, 18 `userfaultfd`,
+                /// 19 another kernel loaded (`kexec_load`), 20 file opened by handle (`open_by_handle_at`).
+                pub op: _rt::Vec<u8>,
+                /// What exactly was asked for: 1 the request; 2 0 to read, 1 to write; 3 0 from memory, 1 from a descriptor; 5 the
+                /// command; 6–8 `CLONE_NEW*` flags; 9 number of the system call; 11 the flags; 12 number of the
+                /// system call, and for `keyctl` the operation shifted left by 16; 13 the address family, and the type shifted
+                /// left by 16; 14 the number of entries; 15 the descriptor that now is the socket; 17 the type of event;
+                /// else 0.
+                pub code: _rt::Vec<u32>,
+                /// 1 address; 9 the first id that was asked for; 10 the effective capabilities afterwards; 13 the protocol; 15 the
+                /// descriptor that was duplicated; else 0.
+                pub argument: _rt::Vec<u64>,
+                /// Row of the process that it was done to (1, 2, 8), or none if there is none or it is not known.
+                pub target: _rt::Vec<u32>,
+                /// String: 3 path of the module's file, or empty; 4 name of the module; 11 name of the file; 15 the socket's
+                /// remote end, as `address:port`; 16 the new root, as typed; else empty.
+                pub detail: _rt::Vec<u32>,
+                /// What the call returned, or the negated `errno`.
+                pub result: _rt::Vec<i64>,
+            }
+            impl ::core::fmt::Debug for Privileged {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Privileged")
+                        .field("seq", &self.seq)
+                        .field("time", &self.time)
+                        .field("process", &self.process)
+                        .field("op", &self.op)
+                        .field("code", &self.code)
+                        .field("argument", &self.argument)
+                        .field("target", &self.target)
+                        .field("detail", &self.detail)
+                        .field("result", &self.result)
+                        .finish()
+                }
+            }
+            /// Sockets beside the connections of TCP: addresses taken, ports listened on, first datagrams, Unix sockets, and
+            /// names asked for.
+            #[derive(Clone, Default)]
+            pub struct Sockets {
+                /// Sequence number of the event.
+                pub seq: _rt::Vec<u64>,
+                /// When.
+                pub time: _rt::Vec<u64>,
+                /// Row of the process.
+                pub process: _rt::Vec<u32>,
+                /// 1 bound, 2 listening, 3 first datagram sent to an address, 4 first datagram received from an address,
+                /// 5 connected to a Unix socket, 6 DNS question sent, 7 DNS answer received.
+                pub op: _rt::Vec<u8>,
+                /// Address family: 1 Unix, 2 IPv4, 10 IPv6, 16 netlink, 17 packet.
+                pub family: _rt::Vec<u8>,
+                /// Protocol of IP (6 TCP, 17 UDP); 0 for another family.
+                pub protocol: _rt::Vec<u8>,
+                /// 32 bytes a row: local, then remote address, each 16 bytes in network order, IPv4 in its IPv6-mapped form; zeroes
+                /// for what there is not.
+                pub addresses: _rt::Vec<u8>,
+                /// Local port.
+                pub local_port: _rt::Vec<u32>,
+                /// Remote port.
+                pub remote_port: _rt::Vec<u32>,
+                /// String: path of a Unix socket, an abstract one with a leading `@`; the name that DNS was asked for. Else
+                /// empty.
+                pub name: _rt::Vec<u32>,
+                /// 2 the length of the queue; 6, 7 the type of the DNS question; else 0.
+                pub code: _rt::Vec<u32>,
+                /// What the call returned, or the negated `errno`. Of a DNS answer: its response code.
+                pub result: _rt::Vec<i64>,
+                /// Inode number of the network namespace.
+                pub netns: _rt::Vec<u32>,
+            }
+            impl ::core::fmt::Debug for Sockets {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Sockets")
+                        .field("seq", &self.seq)
+                        .field("time", &self.time)
+                        .field("process", &self.process)
+                        .field("op", &self.op)
+                        .field("family", &self.family)
+                        .field("protocol", &self.protocol)
+                        .field("addresses", &self.addresses)
+                        .field("local-port", &self.local_port)
+                        .field("remote-port", &self.remote_port)
+                        .field("name", &self.name)
+                        .field("code", &self.code)
+                        .field("result", &self.result)
+                        .field("netns", &self.netns)
                         .finish()
                 }
             }
@@ -442,6 +623,9 @@ pub mod vespid {
                 pub exits: Option<Exits>,
                 pub connections: Option<Connections>,
                 pub opens: Option<Opens>,
+                pub changes: Option<Changes>,
+                pub privileged: Option<Privileged>,
+                pub sockets: Option<Sockets>,
             }
             impl ::core::fmt::Debug for Batch {
                 fn fmt(
@@ -457,6 +641,9 @@ pub mod vespid {
                         .field("exits", &self.exits)
                         .field("connections", &self.connections)
                         .field("opens", &self.opens)
+                        .field("changes", &self.changes)
+                        .field("privileged", &self.privileged)
+                        .field("sockets", &self.sockets)
                         .finish()
                 }
             }
@@ -472,7 +659,8 @@ pub mod vespid {
                 #[doc = " Kinds of events: one for each fact table."] #[derive(PartialEq,
                 Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub struct Kinds : u8 {
                 const EXECS = 1 << 0; const EXITS = 1 << 1; const CONNECTIONS = 1 << 2;
-                const OPENS = 1 << 3; }
+                const OPENS = 1 << 3; const CHANGES = 1 << 4; const PRIVILEGED = 1 << 5;
+                const SOCKETS = 1 << 6; }
             }
             /// What a metric measures.
             #[repr(u8)]
@@ -636,6 +824,9 @@ pub mod vespid {
                 Exit(u32),
                 Connection(u32),
                 Open(u32),
+                Change(u32),
+                Privileged(u32),
+                Socket(u32),
             }
             impl ::core::fmt::Debug for Row {
                 fn fmt(
@@ -649,6 +840,11 @@ pub mod vespid {
                             f.debug_tuple("Row::Connection").field(e).finish()
                         }
                         Row::Open(e) => f.debug_tuple("Row::Open").field(e).finish(),
+                        Row::Change(e) => f.debug_tuple("Row::Change").field(e).finish(),
+                        Row::Privileged(e) => {
+                            f.debug_tuple("Row::Privileged").field(e).finish()
+                        }
+                        Row::Socket(e) => f.debug_tuple("Row::Socket").field(e).finish(),
                     }
                 }
             }
@@ -1119,7 +1315,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result204 = {
+                        let result324 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -1331,24 +1527,46 @@ pub mod exports {
                                 .add(40 + 55 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
                             let len88 = l87;
-                            let l89 = i32::from(
+                            let l89 = *arg0
+                                .add(40 + 56 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l90 = *arg0
+                                .add(40 + 57 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len91 = l90;
+                            let l92 = i32::from(
                                 *arg0
-                                    .add(40 + 56 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 58 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l108 = i32::from(
+                            let l111 = i32::from(
                                 *arg0
-                                    .add(40 + 69 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 71 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l127 = i32::from(
+                            let l130 = i32::from(
                                 *arg0
-                                    .add(40 + 82 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 84 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l176 = i32::from(
+                            let l179 = i32::from(
                                 *arg0
-                                    .add(40 + 115 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 117 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l210 = i32::from(
+                                *arg0
+                                    .add(40 + 138 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l256 = i32::from(
+                                *arg0
+                                    .add(40 + 169 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l284 = i32::from(
+                                *arg0
+                                    .add(40 + 188 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -1454,56 +1672,54 @@ pub mod exports {
                                     >>::from(
                                         _rt::Vec::from_raw_parts(l62.cast(), len64, len64),
                                     ),
+                                    capabilities: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l65.cast(), len67, len67),
+                                    ),
                                     namespaces: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l65.cast(), len67, len67)),
+                                    >>::from(_rt::Vec::from_raw_parts(l68.cast(), len70, len70)),
                                 },
                                 containers: super::super::super::super::vespid::plugin::events::Containers {
                                     id: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l68.cast(), len70, len70),
+                                        _rt::Vec::from_raw_parts(l71.cast(), len73, len73),
                                     ),
                                     runtime: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l71.cast(), len73, len73),
+                                        _rt::Vec::from_raw_parts(l74.cast(), len76, len76),
                                     ),
                                     name: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l74.cast(), len76, len76),
+                                        _rt::Vec::from_raw_parts(l77.cast(), len79, len79),
                                     ),
                                     image: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l77.cast(), len79, len79),
+                                        _rt::Vec::from_raw_parts(l80.cast(), len82, len82),
                                     ),
                                     pod_uid: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l80.cast(), len82, len82),
+                                        _rt::Vec::from_raw_parts(l83.cast(), len85, len85),
                                     ),
                                     pod: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
-                                        _rt::Vec::from_raw_parts(l83.cast(), len85, len85),
+                                        _rt::Vec::from_raw_parts(l86.cast(), len88, len88),
                                     ),
                                     namespace: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l86.cast(), len88, len88)),
+                                    >>::from(_rt::Vec::from_raw_parts(l89.cast(), len91, len91)),
                                 },
-                                execs: match l89 {
+                                execs: match l92 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l90 = *arg0
-                                                .add(40 + 57 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l91 = *arg0
-                                                .add(40 + 58 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len92 = l91;
                                             let l93 = *arg0
                                                 .add(40 + 59 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -1539,36 +1755,43 @@ pub mod exports {
                                                 .add(40 + 68 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len107 = l106;
+                                            let l108 = *arg0
+                                                .add(40 + 69 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l109 = *arg0
+                                                .add(40 + 70 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len110 = l109;
                                             super::super::super::super::vespid::plugin::events::Execs {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l90.cast(), len92, len92),
+                                                    _rt::Vec::from_raw_parts(l93.cast(), len95, len95),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l93.cast(), len95, len95),
+                                                    _rt::Vec::from_raw_parts(l96.cast(), len98, len98),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l96.cast(), len98, len98),
+                                                    _rt::Vec::from_raw_parts(l99.cast(), len101, len101),
                                                 ),
                                                 previous: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l99.cast(), len101, len101),
+                                                    _rt::Vec::from_raw_parts(l102.cast(), len104, len104),
                                                 ),
                                                 filename: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l102.cast(), len104, len104),
+                                                    _rt::Vec::from_raw_parts(l105.cast(), len107, len107),
                                                 ),
                                                 errno: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l105.cast(), len107, len107),
+                                                    _rt::Vec::from_raw_parts(l108.cast(), len110, len110),
                                                 ),
                                             }
                                         };
@@ -1576,17 +1799,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                exits: match l108 {
+                                exits: match l111 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l109 = *arg0
-                                                .add(40 + 70 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l110 = *arg0
-                                                .add(40 + 71 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len111 = l110;
                                             let l112 = *arg0
                                                 .add(40 + 72 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -1622,36 +1838,43 @@ pub mod exports {
                                                 .add(40 + 81 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len126 = l125;
+                                            let l127 = *arg0
+                                                .add(40 + 82 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l128 = *arg0
+                                                .add(40 + 83 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len129 = l128;
                                             super::super::super::super::vespid::plugin::events::Exits {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l109.cast(), len111, len111),
+                                                    _rt::Vec::from_raw_parts(l112.cast(), len114, len114),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l112.cast(), len114, len114),
+                                                    _rt::Vec::from_raw_parts(l115.cast(), len117, len117),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l115.cast(), len117, len117),
+                                                    _rt::Vec::from_raw_parts(l118.cast(), len120, len120),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l118.cast(), len120, len120),
+                                                    _rt::Vec::from_raw_parts(l121.cast(), len123, len123),
                                                 ),
                                                 signal: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l121.cast(), len123, len123),
+                                                    _rt::Vec::from_raw_parts(l124.cast(), len126, len126),
                                                 ),
                                                 lifetime: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l124.cast(), len126, len126),
+                                                    _rt::Vec::from_raw_parts(l127.cast(), len129, len129),
                                                 ),
                                             }
                                         };
@@ -1659,17 +1882,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                connections: match l127 {
+                                connections: match l130 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l128 = *arg0
-                                                .add(40 + 83 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l129 = *arg0
-                                                .add(40 + 84 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len130 = l129;
                                             let l131 = *arg0
                                                 .add(40 + 85 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -1775,86 +1991,93 @@ pub mod exports {
                                                 .add(40 + 114 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len175 = l174;
+                                            let l176 = *arg0
+                                                .add(40 + 115 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l177 = *arg0
+                                                .add(40 + 116 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len178 = l177;
                                             super::super::super::super::vespid::plugin::events::Connections {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l128.cast(), len130, len130),
+                                                    _rt::Vec::from_raw_parts(l131.cast(), len133, len133),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l131.cast(), len133, len133),
+                                                    _rt::Vec::from_raw_parts(l134.cast(), len136, len136),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l134.cast(), len136, len136),
+                                                    _rt::Vec::from_raw_parts(l137.cast(), len139, len139),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l137.cast(), len139, len139),
+                                                    _rt::Vec::from_raw_parts(l140.cast(), len142, len142),
                                                 ),
                                                 direction: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l140.cast(), len142, len142),
+                                                    _rt::Vec::from_raw_parts(l143.cast(), len145, len145),
                                                 ),
                                                 addresses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l143.cast(), len145, len145),
+                                                    _rt::Vec::from_raw_parts(l146.cast(), len148, len148),
                                                 ),
                                                 local_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l146.cast(), len148, len148),
+                                                    _rt::Vec::from_raw_parts(l149.cast(), len151, len151),
                                                 ),
                                                 remote_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l149.cast(), len151, len151),
+                                                    _rt::Vec::from_raw_parts(l152.cast(), len154, len154),
                                                 ),
                                                 cookie: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l152.cast(), len154, len154),
+                                                    _rt::Vec::from_raw_parts(l155.cast(), len157, len157),
                                                 ),
                                                 sent: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l155.cast(), len157, len157),
+                                                    _rt::Vec::from_raw_parts(l158.cast(), len160, len160),
                                                 ),
                                                 received: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l158.cast(), len160, len160),
+                                                    _rt::Vec::from_raw_parts(l161.cast(), len163, len163),
                                                 ),
                                                 duration: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l161.cast(), len163, len163),
+                                                    _rt::Vec::from_raw_parts(l164.cast(), len166, len166),
                                                 ),
                                                 srtt: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l164.cast(), len166, len166),
+                                                    _rt::Vec::from_raw_parts(l167.cast(), len169, len169),
                                                 ),
                                                 retransmits: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l167.cast(), len169, len169),
+                                                    _rt::Vec::from_raw_parts(l170.cast(), len172, len172),
                                                 ),
                                                 errno: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l170.cast(), len172, len172),
+                                                    _rt::Vec::from_raw_parts(l173.cast(), len175, len175),
                                                 ),
                                                 netns: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l173.cast(), len175, len175),
+                                                    _rt::Vec::from_raw_parts(l176.cast(), len178, len178),
                                                 ),
                                             }
                                         };
@@ -1862,17 +2085,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                opens: match l176 {
+                                opens: match l179 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l177 = *arg0
-                                                .add(40 + 116 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l178 = *arg0
-                                                .add(40 + 117 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len179 = l178;
                                             let l180 = *arg0
                                                 .add(40 + 118 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -1929,51 +2145,547 @@ pub mod exports {
                                                 .add(40 + 133 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len203 = l202;
+                                            let l204 = *arg0
+                                                .add(40 + 134 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l205 = *arg0
+                                                .add(40 + 135 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len206 = l205;
+                                            let l207 = *arg0
+                                                .add(40 + 136 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l208 = *arg0
+                                                .add(40 + 137 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len209 = l208;
                                             super::super::super::super::vespid::plugin::events::Opens {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l177.cast(), len179, len179),
+                                                    _rt::Vec::from_raw_parts(l180.cast(), len182, len182),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l180.cast(), len182, len182),
+                                                    _rt::Vec::from_raw_parts(l183.cast(), len185, len185),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l183.cast(), len185, len185),
+                                                    _rt::Vec::from_raw_parts(l186.cast(), len188, len188),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l186.cast(), len188, len188),
+                                                    _rt::Vec::from_raw_parts(l189.cast(), len191, len191),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l189.cast(), len191, len191),
+                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
+                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
+                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
+                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
+                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
+                                                ),
+                                                traits: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                changes: match l210 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l211 = *arg0
+                                                .add(40 + 139 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l212 = *arg0
+                                                .add(40 + 140 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len213 = l212;
+                                            let l214 = *arg0
+                                                .add(40 + 141 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l215 = *arg0
+                                                .add(40 + 142 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len216 = l215;
+                                            let l217 = *arg0
+                                                .add(40 + 143 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l218 = *arg0
+                                                .add(40 + 144 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len219 = l218;
+                                            let l220 = *arg0
+                                                .add(40 + 145 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l221 = *arg0
+                                                .add(40 + 146 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len222 = l221;
+                                            let l223 = *arg0
+                                                .add(40 + 147 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l224 = *arg0
+                                                .add(40 + 148 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len225 = l224;
+                                            let l226 = *arg0
+                                                .add(40 + 149 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l227 = *arg0
+                                                .add(40 + 150 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len228 = l227;
+                                            let l229 = *arg0
+                                                .add(40 + 151 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l230 = *arg0
+                                                .add(40 + 152 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len231 = l230;
+                                            let l232 = *arg0
+                                                .add(40 + 153 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l233 = *arg0
+                                                .add(40 + 154 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len234 = l233;
+                                            let l235 = *arg0
+                                                .add(40 + 155 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l236 = *arg0
+                                                .add(40 + 156 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len237 = l236;
+                                            let l238 = *arg0
+                                                .add(40 + 157 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l239 = *arg0
+                                                .add(40 + 158 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len240 = l239;
+                                            let l241 = *arg0
+                                                .add(40 + 159 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l242 = *arg0
+                                                .add(40 + 160 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len243 = l242;
+                                            let l244 = *arg0
+                                                .add(40 + 161 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l245 = *arg0
+                                                .add(40 + 162 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len246 = l245;
+                                            let l247 = *arg0
+                                                .add(40 + 163 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l248 = *arg0
+                                                .add(40 + 164 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len249 = l248;
+                                            let l250 = *arg0
+                                                .add(40 + 165 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l251 = *arg0
+                                                .add(40 + 166 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len252 = l251;
+                                            let l253 = *arg0
+                                                .add(40 + 167 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l254 = *arg0
+                                                .add(40 + 168 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len255 = l254;
+                                            super::super::super::super::vespid::plugin::events::Changes {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l211.cast(), len213, len213),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l214.cast(), len216, len216),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l217.cast(), len219, len219),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
+                                                ),
+                                                path: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
+                                                ),
+                                                typed: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
+                                                ),
+                                                target: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
+                                                ),
+                                                target_typed: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
+                                                ),
+                                                detail: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
+                                                ),
+                                                flags: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
+                                                ),
+                                                mode: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
+                                                ),
+                                                value: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
+                                                ),
+                                                result: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
+                                                ),
+                                                path_kind: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
+                                                ),
+                                                target_kind: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                privileged: match l256 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l257 = *arg0
+                                                .add(40 + 170 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l258 = *arg0
+                                                .add(40 + 171 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len259 = l258;
+                                            let l260 = *arg0
+                                                .add(40 + 172 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l261 = *arg0
+                                                .add(40 + 173 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len262 = l261;
+                                            let l263 = *arg0
+                                                .add(40 + 174 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l264 = *arg0
+                                                .add(40 + 175 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len265 = l264;
+                                            let l266 = *arg0
+                                                .add(40 + 176 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l267 = *arg0
+                                                .add(40 + 177 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len268 = l267;
+                                            let l269 = *arg0
+                                                .add(40 + 178 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l270 = *arg0
+                                                .add(40 + 179 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len271 = l270;
+                                            let l272 = *arg0
+                                                .add(40 + 180 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l273 = *arg0
+                                                .add(40 + 181 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len274 = l273;
+                                            let l275 = *arg0
+                                                .add(40 + 182 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l276 = *arg0
+                                                .add(40 + 183 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len277 = l276;
+                                            let l278 = *arg0
+                                                .add(40 + 184 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l279 = *arg0
+                                                .add(40 + 185 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len280 = l279;
+                                            let l281 = *arg0
+                                                .add(40 + 186 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l282 = *arg0
+                                                .add(40 + 187 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len283 = l282;
+                                            super::super::super::super::vespid::plugin::events::Privileged {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l257.cast(), len259, len259),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l260.cast(), len262, len262),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l263.cast(), len265, len265),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
+                                                ),
+                                                code: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
+                                                ),
+                                                argument: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
+                                                ),
+                                                target: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
+                                                ),
+                                                detail: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
+                                                ),
+                                                result: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                sockets: match l284 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l285 = *arg0
+                                                .add(40 + 189 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l286 = *arg0
+                                                .add(40 + 190 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len287 = l286;
+                                            let l288 = *arg0
+                                                .add(40 + 191 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l289 = *arg0
+                                                .add(40 + 192 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len290 = l289;
+                                            let l291 = *arg0
+                                                .add(40 + 193 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l292 = *arg0
+                                                .add(40 + 194 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len293 = l292;
+                                            let l294 = *arg0
+                                                .add(40 + 195 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l295 = *arg0
+                                                .add(40 + 196 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len296 = l295;
+                                            let l297 = *arg0
+                                                .add(40 + 197 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l298 = *arg0
+                                                .add(40 + 198 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len299 = l298;
+                                            let l300 = *arg0
+                                                .add(40 + 199 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l301 = *arg0
+                                                .add(40 + 200 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len302 = l301;
+                                            let l303 = *arg0
+                                                .add(40 + 201 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l304 = *arg0
+                                                .add(40 + 202 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len305 = l304;
+                                            let l306 = *arg0
+                                                .add(40 + 203 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l307 = *arg0
+                                                .add(40 + 204 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len308 = l307;
+                                            let l309 = *arg0
+                                                .add(40 + 205 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l310 = *arg0
+                                                .add(40 + 206 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len311 = l310;
+                                            let l312 = *arg0
+                                                .add(40 + 207 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l313 = *arg0
+                                                .add(40 + 208 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len314 = l313;
+                                            let l315 = *arg0
+                                                .add(40 + 209 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l316 = *arg0
+                                                .add(40 + 210 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len317 = l316;
+                                            let l318 = *arg0
+                                                .add(40 + 211 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l319 = *arg0
+                                                .add(40 + 212 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len320 = l319;
+                                            let l321 = *arg0
+                                                .add(40 + 213 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l322 = *arg0
+                                                .add(40 + 214 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len323 = l322;
+                                            super::super::super::super::vespid::plugin::events::Sockets {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l285.cast(), len287, len287),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l288.cast(), len290, len290),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l291.cast(), len293, len293),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
+                                                ),
+                                                family: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
+                                                ),
+                                                protocol: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
+                                                ),
+                                                addresses: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
+                                                ),
+                                                local_port: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
+                                                ),
+                                                remote_port: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
+                                                ),
+                                                name: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
+                                                ),
+                                                code: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
+                                                ),
+                                                result: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
+                                                ),
+                                                netns: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
                                                 ),
                                             }
                                         };
@@ -1985,118 +2697,118 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            40 + 134 * ::core::mem::size_of::<*const u8>(),
+                            48 + 214 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr205 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result204 {
+                        let ptr325 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result324 {
                             Ok(e) => {
-                                *ptr205.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr325.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts206,
-                                    series: series206,
-                                    ids: ids206,
-                                    values: values206,
+                                    verdicts: verdicts326,
+                                    series: series326,
+                                    ids: ids326,
+                                    values: values326,
                                 } = e;
-                                let vec218 = verdicts206;
-                                let len218 = vec218.len();
-                                let layout218 = _rt::alloc::Layout::from_size_align(
-                                        vec218.len()
+                                let vec338 = verdicts326;
+                                let len338 = vec338.len();
+                                let layout338 = _rt::alloc::Layout::from_size_align(
+                                        vec338.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result218, _cleanup218) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout218,
+                                let (result338, _cleanup338) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout338,
                                 );
-                                if let Some(cleanup) = _cleanup218 {
+                                if let Some(cleanup) = _cleanup338 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec218.into_iter().enumerate() {
-                                    let base = result218
+                                for (i, e) in vec338.into_iter().enumerate() {
+                                    let base = result338
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule207,
-                                            severity: severity207,
-                                            message: message207,
-                                            key: key207,
-                                            tags: tags207,
-                                            subject: subject207,
-                                            fields: fields207,
+                                            rule: rule327,
+                                            severity: severity327,
+                                            message: message327,
+                                            key: key327,
+                                            tags: tags327,
+                                            subject: subject327,
+                                            fields: fields327,
                                         } = e;
-                                        let vec208 = (rule207.into_bytes()).into_boxed_slice();
-                                        let ptr208 = vec208.as_ptr().cast::<u8>();
-                                        let len208 = vec208.len();
-                                        ::core::mem::forget(vec208);
+                                        let vec328 = (rule327.into_bytes()).into_boxed_slice();
+                                        let ptr328 = vec328.as_ptr().cast::<u8>();
+                                        let len328 = vec328.len();
+                                        ::core::mem::forget(vec328);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len208;
-                                        *base.add(0).cast::<*mut u8>() = ptr208.cast_mut();
+                                            .cast::<usize>() = len328;
+                                        *base.add(0).cast::<*mut u8>() = ptr328.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity207.clone() as i32) as u8;
-                                        let vec209 = (message207.into_bytes()).into_boxed_slice();
-                                        let ptr209 = vec209.as_ptr().cast::<u8>();
-                                        let len209 = vec209.len();
-                                        ::core::mem::forget(vec209);
+                                            .cast::<u8>() = (severity327.clone() as i32) as u8;
+                                        let vec329 = (message327.into_bytes()).into_boxed_slice();
+                                        let ptr329 = vec329.as_ptr().cast::<u8>();
+                                        let len329 = vec329.len();
+                                        ::core::mem::forget(vec329);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len209;
+                                            .cast::<usize>() = len329;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr209.cast_mut();
-                                        let vec210 = (key207.into_bytes()).into_boxed_slice();
-                                        let ptr210 = vec210.as_ptr().cast::<u8>();
-                                        let len210 = vec210.len();
-                                        ::core::mem::forget(vec210);
+                                            .cast::<*mut u8>() = ptr329.cast_mut();
+                                        let vec330 = (key327.into_bytes()).into_boxed_slice();
+                                        let ptr330 = vec330.as_ptr().cast::<u8>();
+                                        let len330 = vec330.len();
+                                        ::core::mem::forget(vec330);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len210;
+                                            .cast::<usize>() = len330;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr210.cast_mut();
-                                        let vec212 = tags207;
-                                        let len212 = vec212.len();
-                                        let layout212 = _rt::alloc::Layout::from_size_align(
-                                                vec212.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr330.cast_mut();
+                                        let vec332 = tags327;
+                                        let len332 = vec332.len();
+                                        let layout332 = _rt::alloc::Layout::from_size_align(
+                                                vec332.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result212, _cleanup212) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout212,
+                                        let (result332, _cleanup332) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout332,
                                         );
-                                        if let Some(cleanup) = _cleanup212 {
+                                        if let Some(cleanup) = _cleanup332 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec212.into_iter().enumerate() {
-                                            let base = result212
+                                        for (i, e) in vec332.into_iter().enumerate() {
+                                            let base = result332
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec211 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr211 = vec211.as_ptr().cast::<u8>();
-                                                let len211 = vec211.len();
-                                                ::core::mem::forget(vec211);
+                                                let vec331 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr331 = vec331.as_ptr().cast::<u8>();
+                                                let len331 = vec331.len();
+                                                ::core::mem::forget(vec331);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len211;
-                                                *base.add(0).cast::<*mut u8>() = ptr211.cast_mut();
+                                                    .cast::<usize>() = len331;
+                                                *base.add(0).cast::<*mut u8>() = ptr331.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len212;
+                                            .cast::<usize>() = len332;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result212;
-                                        match subject207 {
+                                            .cast::<*mut u8>() = result332;
+                                        match subject327 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V213;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V333;
                                                 match e {
-                                                    V213::Exec(e) => {
+                                                    V333::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -2104,7 +2816,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V213::Exit(e) => {
+                                                    V333::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -2112,7 +2824,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V213::Connection(e) => {
+                                                    V333::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -2120,10 +2832,34 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V213::Open(e) => {
+                                                    V333::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V333::Change(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (4i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V333::Privileged(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (5i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V333::Socket(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (6i32) as u8;
                                                         *base
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
@@ -2136,159 +2872,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec217 = fields207;
-                                        let len217 = vec217.len();
-                                        let layout217 = _rt::alloc::Layout::from_size_align(
-                                                vec217.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec337 = fields327;
+                                        let len337 = vec337.len();
+                                        let layout337 = _rt::alloc::Layout::from_size_align(
+                                                vec337.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result217, _cleanup217) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout217,
+                                        let (result337, _cleanup337) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout337,
                                         );
-                                        if let Some(cleanup) = _cleanup217 {
+                                        if let Some(cleanup) = _cleanup337 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec217.into_iter().enumerate() {
-                                            let base = result217
+                                        for (i, e) in vec337.into_iter().enumerate() {
+                                            let base = result337
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t214_0, t214_1) = e;
-                                                let vec215 = (t214_0.into_bytes()).into_boxed_slice();
-                                                let ptr215 = vec215.as_ptr().cast::<u8>();
-                                                let len215 = vec215.len();
-                                                ::core::mem::forget(vec215);
+                                                let (t334_0, t334_1) = e;
+                                                let vec335 = (t334_0.into_bytes()).into_boxed_slice();
+                                                let ptr335 = vec335.as_ptr().cast::<u8>();
+                                                let len335 = vec335.len();
+                                                ::core::mem::forget(vec335);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len215;
-                                                *base.add(0).cast::<*mut u8>() = ptr215.cast_mut();
-                                                let vec216 = (t214_1.into_bytes()).into_boxed_slice();
-                                                let ptr216 = vec216.as_ptr().cast::<u8>();
-                                                let len216 = vec216.len();
-                                                ::core::mem::forget(vec216);
+                                                    .cast::<usize>() = len335;
+                                                *base.add(0).cast::<*mut u8>() = ptr335.cast_mut();
+                                                let vec336 = (t334_1.into_bytes()).into_boxed_slice();
+                                                let ptr336 = vec336.as_ptr().cast::<u8>();
+                                                let len336 = vec336.len();
+                                                ::core::mem::forget(vec336);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len216;
+                                                    .cast::<usize>() = len336;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr216.cast_mut();
+                                                    .cast::<*mut u8>() = ptr336.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len217;
+                                            .cast::<usize>() = len337;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result217;
+                                            .cast::<*mut u8>() = result337;
                                     }
                                 }
-                                *ptr205
+                                *ptr325
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len218;
-                                *ptr205
+                                    .cast::<usize>() = len338;
+                                *ptr325
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result218;
-                                let vec222 = series206;
-                                let len222 = vec222.len();
-                                let layout222 = _rt::alloc::Layout::from_size_align(
-                                        vec222.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result338;
+                                let vec342 = series326;
+                                let len342 = vec342.len();
+                                let layout342 = _rt::alloc::Layout::from_size_align(
+                                        vec342.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result222, _cleanup222) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout222,
+                                let (result342, _cleanup342) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout342,
                                 );
-                                if let Some(cleanup) = _cleanup222 {
+                                if let Some(cleanup) = _cleanup342 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec222.into_iter().enumerate() {
-                                    let base = result222
+                                for (i, e) in vec342.into_iter().enumerate() {
+                                    let base = result342
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric219,
-                                            labels: labels219,
+                                            metric: metric339,
+                                            labels: labels339,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric219);
-                                        let vec221 = labels219;
-                                        let len221 = vec221.len();
-                                        let layout221 = _rt::alloc::Layout::from_size_align(
-                                                vec221.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric339);
+                                        let vec341 = labels339;
+                                        let len341 = vec341.len();
+                                        let layout341 = _rt::alloc::Layout::from_size_align(
+                                                vec341.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result221, _cleanup221) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout221,
+                                        let (result341, _cleanup341) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout341,
                                         );
-                                        if let Some(cleanup) = _cleanup221 {
+                                        if let Some(cleanup) = _cleanup341 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec221.into_iter().enumerate() {
-                                            let base = result221
+                                        for (i, e) in vec341.into_iter().enumerate() {
+                                            let base = result341
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec220 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr220 = vec220.as_ptr().cast::<u8>();
-                                                let len220 = vec220.len();
-                                                ::core::mem::forget(vec220);
+                                                let vec340 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr340 = vec340.as_ptr().cast::<u8>();
+                                                let len340 = vec340.len();
+                                                ::core::mem::forget(vec340);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len220;
-                                                *base.add(0).cast::<*mut u8>() = ptr220.cast_mut();
+                                                    .cast::<usize>() = len340;
+                                                *base.add(0).cast::<*mut u8>() = ptr340.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len221;
+                                            .cast::<usize>() = len341;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result221;
+                                            .cast::<*mut u8>() = result341;
                                     }
                                 }
-                                *ptr205
+                                *ptr325
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len222;
-                                *ptr205
+                                    .cast::<usize>() = len342;
+                                *ptr325
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result222;
-                                let vec223 = <_ as Into<_rt::Vec<_>>>::into(ids206)
+                                    .cast::<*mut u8>() = result342;
+                                let vec343 = <_ as Into<_rt::Vec<_>>>::into(ids326)
                                     .into_boxed_slice();
-                                let ptr223 = vec223.as_ptr().cast::<u8>();
-                                let len223 = vec223.len();
-                                ::core::mem::forget(vec223);
-                                *ptr205
+                                let ptr343 = vec343.as_ptr().cast::<u8>();
+                                let len343 = vec343.len();
+                                ::core::mem::forget(vec343);
+                                *ptr325
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len223;
-                                *ptr205
+                                    .cast::<usize>() = len343;
+                                *ptr325
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr223.cast_mut();
-                                let vec224 = <_ as Into<_rt::Vec<_>>>::into(values206)
+                                    .cast::<*mut u8>() = ptr343.cast_mut();
+                                let vec344 = <_ as Into<_rt::Vec<_>>>::into(values326)
                                     .into_boxed_slice();
-                                let ptr224 = vec224.as_ptr().cast::<u8>();
-                                let len224 = vec224.len();
-                                ::core::mem::forget(vec224);
-                                *ptr205
+                                let ptr344 = vec344.as_ptr().cast::<u8>();
+                                let len344 = vec344.len();
+                                ::core::mem::forget(vec344);
+                                *ptr325
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len224;
-                                *ptr205
+                                    .cast::<usize>() = len344;
+                                *ptr325
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr224.cast_mut();
+                                    .cast::<*mut u8>() = ptr344.cast_mut();
                             }
                             Err(e) => {
-                                *ptr205.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec225 = (e.into_bytes()).into_boxed_slice();
-                                let ptr225 = vec225.as_ptr().cast::<u8>();
-                                let len225 = vec225.len();
-                                ::core::mem::forget(vec225);
-                                *ptr205
+                                *ptr325.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec345 = (e.into_bytes()).into_boxed_slice();
+                                let ptr345 = vec345.as_ptr().cast::<u8>();
+                                let len345 = vec345.len();
+                                ::core::mem::forget(vec345);
+                                *ptr325
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len225;
-                                *ptr205
+                                    .cast::<usize>() = len345;
+                                *ptr325
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr225.cast_mut();
+                                    .cast::<*mut u8>() = ptr345.cast_mut();
                             }
                         };
-                        ptr205
+                        ptr325
                     }
                 }
                 #[doc(hidden)]
@@ -2607,6 +3343,30 @@ pub mod exports {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V9::Change(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (4i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V9::Privileged(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (5i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V9::Socket(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (6i32) as u8;
                                                         *base
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
@@ -3206,52 +3966,62 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1970] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2431] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5\x0e\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82\x12\x01A\x02\x01\
 A\x0d\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B\x1c\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07\
-strings\x03\0\x02\x01pw\x01r\x11\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03\
-uid\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
-tty\0\x06cgroup\0\x09container\0\x05flags\0\x0anamespaces\0\x04\0\x09processes\x03\
-\0\x05\x01r\x07\x02id\0\x07runtime\0\x04name\0\x05image\0\x07pod-uid\0\x03pod\0\x09\
-namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\x04time\x04\x07pro\
-cess\0\x08previous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03\
-seq\x04\x04time\x04\x07process\0\x04code\0\x06signal\0\x08lifetime\x04\x04\0\x05\
-exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x09direct\
-ion\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06cookie\x04\x04sent\x04\
-\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05errno\0\x05netns\0\
-\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x09\x03seq\x04\x04time\x04\x07process\
-\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09path-kind\x01\x04\0\
-\x05opens\x03\0\x10\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\
-\x12\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x13\x04\0\x06heade\
-r\x03\0\x14\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01r\x08\x06header\x15\x07string\
-s\x03\x09processes\x06\x0acontainers\x08\x05execs\x16\x05exits\x17\x0bconnection\
-s\x18\x05opens\x19\x04\0\x05batch\x03\0\x1a\x03\0\x1avespid:plugin/events@0.1.0\x05\
-\x01\x01B\x0b\x01n\x04\x05execs\x05exits\x0bconnections\x05opens\x04\0\x05kinds\x03\
-\0\0\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x02\x01\
-ps\x01pu\x01r\x06\x04names\x04helps\x04kind\x03\x04units\x06labels\x04\x07bucket\
-s\x05\x04\0\x06metric\x03\0\x06\x01p\x07\x01r\x07\x04names\x07versions\x0bdescri\
-ptions\x0csubscription\x01\x07metrics\x08\x0dconfig-schemas\x0dstate-versiony\x04\
-\0\x08manifest\x03\0\x09\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
-m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
-\x01q\x04\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x04\0\
-\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severi\
-ty\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07ver\
-dict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\
-\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06value\
-s\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\
-\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x03\x06report\x01B\x17\x02\
-\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\
-\0\x02\x02\x03\x02\x01\x06\x04\0\x06report\x03\0\x04\x01m\x02\x04warm\x04cold\x04\
-\0\x08restored\x03\0\x06\x01@\0\0\x03\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\
-\x01\x06configs\0\x09\x04\0\x04init\x01\x0a\x01j\x01\x05\x01s\x01@\x01\x05batch\x01\
-\0\x0b\x04\0\x08on-batch\x01\x0c\x01@\x01\x03noww\0\x0b\x04\0\x04tick\x01\x0d\x01\
-p}\x01@\0\0\x0e\x04\0\x08snapshot\x01\x0f\x01@\x02\x07versiony\x05state\x0e\0\x07\
-\x04\0\x07restore\x01\x10\x04\0\x19vespid:plugin/guest@0.1.0\x05\x07\x04\0\x1ave\
-spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+trings\x03\0\x02\x01pw\x01r\x12\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
+id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
+tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
+\0\x09processes\x03\0\x05\x01r\x07\x02id\0\x07runtime\0\x04name\0\x05image\0\x07\
+pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\
+\x04time\x04\x07process\0\x08previous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\
+\0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04code\0\x06signal\0\x08lif\
+etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02\
+op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06coo\
+kie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05\
+errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0a\x03seq\x04\x04t\
+ime\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
+path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\
+\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06\
+detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btar\
+get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce\
+ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
+\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
+\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
+\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
+\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
+ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
+\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
+\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
+\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
+\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x0b\x01n\x07\x05execs\x05exits\x0b\
+connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
+m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x02\x01ps\x01p\
+u\x01r\x06\x04names\x04helps\x04kind\x03\x04units\x06labels\x04\x07buckets\x05\x04\
+\0\x06metric\x03\0\x06\x01p\x07\x01r\x07\x04names\x07versions\x0bdescriptions\x0c\
+subscription\x01\x07metrics\x08\x0dconfig-schemas\x0dstate-versiony\x04\0\x08man\
+ifest\x03\0\x09\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04\
+info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\
+\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01\
+y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08\
+manifest\x02\x03\0\x03\x06report\x01B\x17\x02\x03\x02\x01\x04\x04\0\x05batch\x03\
+\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06\
+report\x03\0\x04\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x06\x01@\0\0\x03\
+\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x06configs\0\x09\x04\0\x04init\x01\
+\x0a\x01j\x01\x05\x01s\x01@\x01\x05batch\x01\0\x0b\x04\0\x08on-batch\x01\x0c\x01\
+@\x01\x03noww\0\x0b\x04\0\x04tick\x01\x0d\x01p}\x01@\0\0\x0e\x04\0\x08snapshot\x01\
+\x0f\x01@\x02\x07versiony\x05state\x0e\0\x07\x04\0\x07restore\x01\x10\x04\0\x19v\
+espid:plugin/guest@0.1.0\x05\x07\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\
+\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-componen\
+t\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -3264,44 +4034,54 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1739] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae\x0c\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2200] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfb\x0f\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B\x1c\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07\
-strings\x03\0\x02\x01pw\x01r\x11\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03\
-uid\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
-tty\0\x06cgroup\0\x09container\0\x05flags\0\x0anamespaces\0\x04\0\x09processes\x03\
-\0\x05\x01r\x07\x02id\0\x07runtime\0\x04name\0\x05image\0\x07pod-uid\0\x03pod\0\x09\
-namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\x04time\x04\x07pro\
-cess\0\x08previous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03\
-seq\x04\x04time\x04\x07process\0\x04code\0\x06signal\0\x08lifetime\x04\x04\0\x05\
-exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x09direct\
-ion\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06cookie\x04\x04sent\x04\
-\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05errno\0\x05netns\0\
-\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x09\x03seq\x04\x04time\x04\x07process\
-\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09path-kind\x01\x04\0\
-\x05opens\x03\0\x10\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\
-\x12\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x13\x04\0\x06heade\
-r\x03\0\x14\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01r\x08\x06header\x15\x07string\
-s\x03\x09processes\x06\x0acontainers\x08\x05execs\x16\x05exits\x17\x0bconnection\
-s\x18\x05opens\x19\x04\0\x05batch\x03\0\x1a\x03\0\x1avespid:plugin/events@0.1.0\x05\
-\x01\x01B\x0b\x01n\x04\x05execs\x05exits\x0bconnections\x05opens\x04\0\x05kinds\x03\
-\0\0\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x02\x01\
-ps\x01pu\x01r\x06\x04names\x04helps\x04kind\x03\x04units\x06labels\x04\x07bucket\
-s\x05\x04\0\x06metric\x03\0\x06\x01p\x07\x01r\x07\x04names\x07versions\x0bdescri\
-ptions\x0csubscription\x01\x07metrics\x08\x0dconfig-schemas\x0dstate-versiony\x04\
-\0\x08manifest\x03\0\x09\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
-m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
-\x01q\x04\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x04\0\
-\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severi\
-ty\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07ver\
-dict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\
-\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06value\
-s\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\
-\0:vespid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&p\
-lugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-b\
-y\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+trings\x03\0\x02\x01pw\x01r\x12\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
+id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
+tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
+\0\x09processes\x03\0\x05\x01r\x07\x02id\0\x07runtime\0\x04name\0\x05image\0\x07\
+pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\
+\x04time\x04\x07process\0\x08previous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\
+\0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04code\0\x06signal\0\x08lif\
+etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02\
+op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06coo\
+kie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05\
+errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0a\x03seq\x04\x04t\
+ime\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
+path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\
+\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06\
+detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btar\
+get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce\
+ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
+\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
+\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
+\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
+\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
+ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
+\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
+\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
+\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
+\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x0b\x01n\x07\x05execs\x05exits\x0b\
+connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
+m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x02\x01ps\x01p\
+u\x01r\x06\x04names\x04helps\x04kind\x03\x04units\x06labels\x04\x07buckets\x05\x04\
+\0\x06metric\x03\0\x06\x01p\x07\x01r\x07\x04names\x07versions\x0bdescriptions\x0c\
+subscription\x01\x07metrics\x08\x0dconfig-schemas\x0dstate-versiony\x04\0\x08man\
+ifest\x03\0\x09\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04\
+info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\
+\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01\
+y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of\
+-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remov\
+ed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
+wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

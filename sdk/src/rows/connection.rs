@@ -1,7 +1,7 @@
 //! TCP connections.
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::{Fact, Process, cell, fact};
+use super::{Fact, Process, address, cell, fact};
 use crate::bindings::vespid::plugin::{events, reports};
 
 fact!(
@@ -106,27 +106,16 @@ impl Connection<'_> {
         }
     }
 
-    #[inline]
-    fn address(self, end: usize) -> IpAddr {
-        let at = self.row * 32 + end * 16;
-        let bytes = self
-            .table
-            .addresses
-            .get(at..at + 16)
-            .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-        Ipv6Addr::from(bytes.unwrap_or_default()).to_canonical()
-    }
-
     /// This end.
     #[must_use]
     pub fn local(self) -> SocketAddr {
-        SocketAddr::new(self.address(0), self.local_port())
+        SocketAddr::new(address(&self.table.addresses, self.row, 0), self.local_port())
     }
 
     /// The peer.
     #[must_use]
     pub fn remote(self) -> SocketAddr {
-        SocketAddr::new(self.address(1), self.remote_port())
+        SocketAddr::new(address(&self.table.addresses, self.row, 1), self.remote_port())
     }
 
     /// Port of this end.

@@ -2,19 +2,27 @@
 //!
 //! A getter never panics: a column that is too short reads as 0, and an id that points nowhere as "none" or as the
 //! empty string.
+mod change;
 mod connection;
 mod container;
 mod exec;
 mod exit;
 mod open;
+mod privileged;
 mod process;
+mod socket;
 
+pub use change::{Change, ChangeOp};
 pub use connection::{Connection, ConnectionOp, Direction};
 pub use container::Container;
 pub use exec::Exec;
 pub use exit::Exit;
 pub use open::{Open, PathKind};
+pub use privileged::{Privileged, PrivilegedOp};
 pub use process::{Process, ProcessId};
+pub use socket::{Socket, SocketOp};
+
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::bindings::vespid::plugin::{events, reports};
 
@@ -53,6 +61,48 @@ fn string(batch: &events::Batch, id: u32) -> &[u8] {
 fn cell<T: Copy + Default>(column: &[T], row: usize) -> T {
     column.get(row).copied().unwrap_or_default()
 }
+
+/// One end of a row of `addresses`, which has 32 bytes a row: local, then remote.
+#[inline]
+fn address(addresses: &[u8], row: usize, end: usize) -> IpAddr {
+    let at = row * 32 + end * 16;
+    let bytes = addresses
+        .get(at..at + 16)
+        .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    Ipv6Addr::from(bytes.unwrap_or_default()).to_canonical()
+}
+
+/// An operation as a column holds it.
+macro_rules! op {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+            /// Something that this version does not know.
+            Unknown,
+        }
+
+        impl $name {
+            #[inline]
+            pub(super) fn from_column(number: u8) -> Self {
+                match number {
+                    $($number => $name::$variant,)*
+                    _ => $name::Unknown,
+                }
+            }
+
+            #[cfg(not(target_family = "wasm"))]
+            pub(crate) fn to_column(self) -> u8 {
+                match self {
+                    $($name::$variant => $number,)*
+                    $name::Unknown => u8::MAX,
+                }
+            }
+        }
+    };
+}
+use op;
 
 /// A view on one row of a fact table, with what every fact has.
 macro_rules! fact {

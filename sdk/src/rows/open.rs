@@ -20,6 +20,7 @@ fact!(
     /// assert_eq!(open.path_kind(), PathKind::Resolved);
     /// assert!(open.writes() && open.truncates() && !open.reads());
     /// assert!(!open.is_directory() && !open.is_path_only());
+    /// assert!(!open.created() && !open.is_upper());
     /// assert_eq!((open.fd(), open.mode(), open.flags()), (Some(3), 0o100_644, 0o1001));
     /// assert_eq!(open.process().unwrap().name(), b"vi");
     ///
@@ -31,7 +32,7 @@ fact!(
     Open, Opens, Open
 );
 
-/// How far [`Open::path`] can be trusted.
+/// How far a path, such as [`Open::path`], can be trusted.
 ///
 /// ```
 /// use vespid_plugin::{Open, PathKind};
@@ -44,7 +45,7 @@ fact!(
 pub enum PathKind {
     /// The kernel resolved it.
     Resolved,
-    /// Made from the typed text, because the open failed.
+    /// Made from the typed text: the call failed, or the kernel could not be asked.
     Typed,
     /// Resolved, but outside the root directory of the process.
     OutsideRoot,
@@ -52,6 +53,19 @@ pub enum PathKind {
     Partial,
     /// It has no place in any directory tree.
     Unplaced,
+}
+
+impl PathKind {
+    #[inline]
+    pub(super) fn from_column(number: u8) -> Self {
+        match number {
+            0 => PathKind::Resolved,
+            1 => PathKind::Typed,
+            2 => PathKind::OutsideRoot,
+            3 => PathKind::Partial,
+            _ => PathKind::Unplaced,
+        }
+    }
 }
 
 // `open(2)`; the same on x86-64 and arm64. O_TMPFILE is its own bit together with O_DIRECTORY.
@@ -62,6 +76,9 @@ const O_CREAT: u32 = 0o100;
 const O_TRUNC: u32 = 0o1000;
 const O_PATH: u32 = 0o10_000_000;
 const O_TMPFILE_BIT: u32 = 0o20_000_000;
+// Bits of `opens.traits`.
+const CREATED: u8 = 1;
+const UPPER: u8 = 2;
 const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
 
@@ -84,13 +101,7 @@ impl<'a> Open<'a> {
     /// How far [`path`](Open::path) can be trusted.
     #[must_use]
     pub fn path_kind(self) -> PathKind {
-        match cell(&self.table.path_kind, self.row) {
-            0 => PathKind::Resolved,
-            1 => PathKind::Typed,
-            2 => PathKind::OutsideRoot,
-            3 => PathKind::Partial,
-            _ => PathKind::Unplaced,
-        }
+        PathKind::from_column(cell(&self.table.path_kind, self.row))
     }
 
     /// The `O_*` flags of the call.
@@ -142,6 +153,21 @@ impl<'a> Open<'a> {
     #[inline]
     pub fn is_directory(self) -> bool {
         !self.failed() && self.mode() & S_IFMT == S_IFDIR
+    }
+
+    /// Whether the call made the file.
+    #[must_use]
+    #[inline]
+    pub fn created(self) -> bool {
+        cell(&self.table.traits, self.row) & CREATED != 0
+    }
+
+    /// Whether the file lies in the upper layer of an overlay: in a container, it is not the image's, or was changed
+    /// since.
+    #[must_use]
+    #[inline]
+    pub fn is_upper(self) -> bool {
+        cell(&self.table.traits, self.row) & UPPER != 0
     }
 
     /// Whether the call failed.

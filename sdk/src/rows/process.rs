@@ -50,6 +50,7 @@ pub struct ProcessId {
 /// assert_eq!(process.container().map(|container| container.image()), Some(&b"nginx:1.27"[..]));
 ///
 /// assert!(!process.is_memfd() && !process.is_deleted() && !process.args_truncated());
+/// assert!(!process.is_upper() && process.capabilities() == 0 && !process.has_capability(21));
 /// assert!(!process.is_kernel_thread() && !process.is_from_proc());
 /// assert!(!process.has_exited() && !process.is_incomplete());
 ///
@@ -73,6 +74,7 @@ const KERNEL: u32 = 1 << 3;
 const FROM_PROC: u32 = 1 << 4;
 const EXITED: u32 = 1 << 5;
 const INCOMPLETE: u32 = 1 << 6;
+const UPPER: u32 = 1 << 7;
 
 impl<'a> Process<'a> {
     #[inline]
@@ -120,6 +122,20 @@ impl<'a> Process<'a> {
     #[inline]
     pub fn ppid(self) -> u32 {
         cell(&self.batch.processes.ppid, self.row)
+    }
+
+    /// Effective capabilities when the image was started: bit `n` for the capability with number `n`.
+    #[must_use]
+    #[inline]
+    pub fn capabilities(self) -> u64 {
+        cell(&self.batch.processes.capabilities, self.row)
+    }
+
+    /// Whether it had the capability with this number when its image was started.
+    #[must_use]
+    #[inline]
+    pub fn has_capability(self, number: u32) -> bool {
+        self.capabilities().checked_shr(number).unwrap_or(0) & 1 != 0
     }
 
     /// The parent, if it is known.
@@ -260,6 +276,14 @@ impl<'a> Process<'a> {
     #[inline]
     pub fn is_deleted(self) -> bool {
         self.has(DELETED)
+    }
+
+    /// Whether the executable lies in the upper layer of an overlay: in a container, it is not the image's, or was
+    /// changed since.
+    #[must_use]
+    #[inline]
+    pub fn is_upper(self) -> bool {
+        self.has(UPPER)
     }
 
     /// Whether it is a kernel thread.

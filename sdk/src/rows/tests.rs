@@ -1,6 +1,6 @@
 //! Columns that lie, and the order of rows.
 use crate::testing::{BatchBuilder, EPOCH};
-use crate::{Batch, Process, Row};
+use crate::{Batch, ChangeOp, PrivilegedOp, Process, Row, SocketOp};
 
 #[test]
 fn ids_that_point_nowhere_read_as_nothing() {
@@ -77,7 +77,10 @@ fn rows_of_all_kinds_come_in_the_order_of_their_events() {
     builder.exec(sh);
     builder.open(sh, "/a");
     builder.connect(sh, ([10, 0, 0, 2], 80));
+    builder.change(sh, ChangeOp::Unlink, "/a");
     builder.open(sh, "/b");
+    builder.privileged(sh, PrivilegedOp::Memfd);
+    builder.socket(sh, SocketOp::Bound);
     builder.exit(sh);
     let columns = builder.columns();
     let kinds = Batch::new(&columns).in_order().map(|row| match row {
@@ -85,9 +88,21 @@ fn rows_of_all_kinds_come_in_the_order_of_their_events() {
         Row::Exit(_) => "exit",
         Row::Connection(_) => "connection",
         Row::Open(_) => "open",
+        Row::Change(_) => "change",
+        Row::Privileged(_) => "privileged",
+        Row::Socket(_) => "socket",
     });
     assert_eq!(
         kinds.collect::<Vec<_>>(),
-        ["exec", "open", "connection", "open", "exit"]
+        [
+            "exec",
+            "open",
+            "connection",
+            "change",
+            "open",
+            "privileged",
+            "socket",
+            "exit"
+        ]
     );
 }

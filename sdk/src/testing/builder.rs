@@ -2,6 +2,7 @@
 use std::net::SocketAddr;
 
 use super::EPOCH;
+use super::syscalls::{ChangeRow, PrivilegedRow, SocketRow};
 
 /// Makes a batch. Events get the time that [`at`](BatchBuilder::at) set last, and sequence numbers in order.
 ///
@@ -30,6 +31,9 @@ pub struct BatchBuilder {
     pub(super) exits: Vec<ExitRow>,
     pub(super) connections: Vec<ConnectionRow>,
     pub(super) opens: Vec<OpenRow>,
+    pub(super) changes: Vec<ChangeRow>,
+    pub(super) privileged: Vec<PrivilegedRow>,
+    pub(super) sockets: Vec<SocketRow>,
     pub(super) first: u64,
     seq: u64,
     time: u64,
@@ -52,6 +56,7 @@ pub struct ProcessRow {
     pub tty: Vec<u8>,
     pub container: Option<u32>,
     pub flags: u32,
+    pub capabilities: u64,
 }
 
 /// A container.
@@ -119,6 +124,7 @@ pub struct OpenRow {
     pub mode: u32,
     pub result: i64,
     pub path_kind: u8,
+    pub traits: u8,
 }
 
 impl Default for BatchBuilder {
@@ -127,7 +133,7 @@ impl Default for BatchBuilder {
     }
 }
 
-fn pushed<T>(rows: &mut Vec<T>, row: T) -> &mut T {
+pub(super) fn pushed<T>(rows: &mut Vec<T>, row: T) -> &mut T {
     rows.push_mut(row)
 }
 
@@ -142,6 +148,9 @@ impl BatchBuilder {
             exits: Vec::new(),
             connections: Vec::new(),
             opens: Vec::new(),
+            changes: Vec::new(),
+            privileged: Vec::new(),
+            sockets: Vec::new(),
             first: 1,
             seq: 0,
             time: EPOCH,
@@ -160,12 +169,19 @@ impl BatchBuilder {
         self.exits.clear();
         self.connections.clear();
         self.opens.clear();
+        self.changes.clear();
+        self.privileged.clear();
+        self.sockets.clear();
         self.first = self.seq + 1;
         self
     }
 
     pub(super) fn last(&self) -> u64 {
         self.seq
+    }
+
+    pub(super) fn next(&mut self) -> (u64, u64) {
+        (self.next_seq(), self.time)
     }
 
     fn next_seq(&mut self) -> u64 {

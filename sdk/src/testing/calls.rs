@@ -97,7 +97,8 @@ macro_rules! record {
 
 record!(of_strings: Strings { ends blob });
 record!(of_processes: Processes {
-    pid ppid parent start uid gid euid login_uid comm exe args cwd tty cgroup container flags namespaces
+    pid ppid parent start uid gid euid login_uid comm exe args cwd tty cgroup container flags capabilities
+    namespaces
 });
 record!(of_containers: Containers { id runtime name image pod_uid pod namespace });
 record!(of_execs: Execs { seq time process previous filename errno });
@@ -106,7 +107,14 @@ record!(of_connections: Connections {
     seq time process op direction addresses local_port remote_port cookie sent received duration srtt retransmits errno
     netns
 });
-record!(of_opens: Opens { seq time process path typed flags mode result path_kind });
+record!(of_opens: Opens { seq time process path typed flags mode result path_kind traits });
+record!(of_changes: Changes {
+    seq time process op path typed target target_typed detail flags mode value result path_kind target_kind
+});
+record!(of_privileged: Privileged { seq time process op code argument target detail result });
+record!(of_sockets: Sockets {
+    seq time process op family protocol addresses local_port remote_port name code result netns
+});
 record!(of_lost: Lost { kernel decode queue });
 
 fn of_header(mut header: Table) -> Option<events::Header> {
@@ -129,6 +137,9 @@ fn of_batch(mut batch: Table) -> Option<events::Batch> {
         exits: batch.table("exits").and_then(of_exits),
         connections: batch.table("connections").and_then(of_connections),
         opens: batch.table("opens").and_then(of_opens),
+        changes: batch.table("changes").and_then(of_changes),
+        privileged: batch.table("privileged").and_then(of_privileged),
+        sockets: batch.table("sockets").and_then(of_sockets),
     })
 }
 
@@ -151,11 +162,12 @@ mod tests {
             "header":{"node":"n","boot_id":"b","first":1,"last":1,"lost":{"kernel":1,"decode":0,"queue":0}},
             "strings":{"ends":[0,2],"blob":[47,120]},
             "processes":{"pid":[],"ppid":[],"parent":[],"start":[],"uid":[],"gid":[],"euid":[],"login_uid":[],"comm":[],
-                "exe":[],"args":[],"cwd":[],"tty":[],"cgroup":[],"container":[],"flags":[],"namespaces":[]},
+                "exe":[],"args":[],"cwd":[],"tty":[],"cgroup":[],"container":[],"flags":[],"capabilities":[],
+                "namespaces":[]},
             "containers":{"id":[],"runtime":[],"name":[],"image":[],"pod_uid":[],"pod":[],"namespace":[]},
             "execs":null,"exits":null,"connections":null,
             "opens":{"seq":[1],"time":[5],"process":[4294967295],"path":[1],"typed":[1],"flags":[0],"mode":[0],"result":[-2],
-                "path_kind":[1]}}}"#;
+                "path_kind":[1],"traits":[0]}}}"#;
         let Some(Call::Batch(batch)) = call(line) else {
             panic!("a batch");
         };

@@ -86,6 +86,9 @@ fn run<P: Plugin>(case: &Case) -> Result<Observed, String> {
         ("exits", Kinds::EXITS),
         ("connections", Kinds::CONNECTIONS),
         ("opens", Kinds::OPENS),
+        ("changes", Kinds::CHANGES),
+        ("privileged", Kinds::PRIVILEGED),
+        ("sockets", Kinds::SOCKETS),
     ];
     let subscription: Vec<&str> = tables
         .into_iter()

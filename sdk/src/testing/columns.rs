@@ -57,6 +57,9 @@ impl BatchBuilder {
         let exits = (!self.exits.is_empty()).then(|| self.exit_columns());
         let connections = (!self.connections.is_empty()).then(|| self.connection_columns());
         let opens = (!self.opens.is_empty()).then(|| self.open_columns(&mut strings));
+        let changes = (!self.changes.is_empty()).then(|| self.change_columns(&mut strings));
+        let privileged = (!self.privileged.is_empty()).then(|| self.privileged_columns(&mut strings));
+        let sockets = (!self.sockets.is_empty()).then(|| self.socket_columns(&mut strings));
         events::Batch {
             header,
             strings: strings.table,
@@ -66,6 +69,9 @@ impl BatchBuilder {
             exits,
             connections,
             opens,
+            changes,
+            privileged,
+            sockets,
         }
     }
 
@@ -88,6 +94,7 @@ impl BatchBuilder {
             table.cgroup.push(0);
             table.container.push(process.container.unwrap_or(NONE));
             table.flags.push(process.flags);
+            table.capabilities.push(process.capabilities);
             table.namespaces.extend([0; 8]);
         }
         table
@@ -174,6 +181,71 @@ impl BatchBuilder {
             table.mode.push(open.mode);
             table.result.push(open.result);
             table.path_kind.push(open.path_kind);
+            table.traits.push(open.traits);
+        }
+        table
+    }
+
+    fn change_columns(&self, strings: &mut Strings) -> events::Changes {
+        let mut table = events::Changes::default();
+        for change in &self.changes {
+            table.seq.push(change.seq);
+            table.time.push(change.time);
+            table.process.push(change.process.unwrap_or(NONE));
+            table.op.push(change.op);
+            table.path.push(strings.id(&change.path));
+            table.typed.push(strings.id(&change.typed));
+            table.target.push(strings.id(&change.target));
+            table.target_typed.push(strings.id(&change.target_typed));
+            table.detail.push(strings.id(&change.detail));
+            table.flags.push(change.flags);
+            table.mode.push(change.mode);
+            table.value.push(change.value);
+            table.result.push(change.result);
+            table.path_kind.push(change.path_kind);
+            table.target_kind.push(change.target_kind);
+        }
+        table
+    }
+
+    fn privileged_columns(&self, strings: &mut Strings) -> events::Privileged {
+        let mut table = events::Privileged::default();
+        for call in &self.privileged {
+            table.seq.push(call.seq);
+            table.time.push(call.time);
+            table.process.push(call.process.unwrap_or(NONE));
+            table.op.push(call.op);
+            table.code.push(call.code);
+            table.argument.push(call.argument);
+            table.target.push(call.target.unwrap_or(NONE));
+            table.detail.push(strings.id(&call.detail));
+            table.result.push(call.result);
+        }
+        table
+    }
+
+    fn socket_columns(&self, strings: &mut Strings) -> events::Sockets {
+        let mut table = events::Sockets::default();
+        for socket in &self.sockets {
+            table.seq.push(socket.seq);
+            table.time.push(socket.time);
+            table.process.push(socket.process.unwrap_or(NONE));
+            table.op.push(socket.op);
+            table.family.push(socket.family);
+            table.protocol.push(socket.protocol);
+            for end in [socket.local, socket.remote] {
+                match end {
+                    Some(end) => address(&mut table.addresses, end),
+                    None => table.addresses.extend([0; 16]),
+                }
+            }
+            let port = |end: Option<SocketAddr>| end.map_or(0, |end| end.port().into());
+            table.local_port.push(port(socket.local));
+            table.remote_port.push(port(socket.remote));
+            table.name.push(strings.id(&socket.name));
+            table.code.push(socket.code);
+            table.result.push(socket.result);
+            table.netns.push(0);
         }
         table
     }

@@ -7,10 +7,12 @@ mod calls;
 mod cases;
 mod columns;
 mod harness;
+mod syscalls;
 
 pub use builder::{BatchBuilder, ConnectionRow, ContainerRow, ExecRow, ExitRow, OpenRow, ProcessRow};
 pub use cases::cases;
 pub use harness::{Harness, Outcome};
+pub use syscalls::{ChangeRow, PrivilegedRow, SocketRow};
 
 /// Midnight of 2026-01-01 in Unix nanoseconds: where time begins in a [`BatchBuilder`].
 pub const EPOCH: u64 = 1_767_225_600 * SECOND;

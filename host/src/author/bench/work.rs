@@ -46,7 +46,7 @@ impl Work {
     fn keep(&mut self, call: trial::Call<'_>) {
         match call {
             trial::Call::Batch(batch) => {
-                let rows = rows(batch);
+                let rows = batch.rows() as u64;
                 self.events += rows;
                 self.calls.push(Call::Batch {
                     batch: Box::new(batch.clone()),
@@ -83,14 +83,4 @@ impl Work {
         let ticks = self.calls.iter().filter(|call| matches!(call, Call::Tick(_)));
         ticks.count() as u64
     }
-}
-
-fn rows(batch: &Batch) -> u64 {
-    let counts = [
-        batch.execs.as_ref().map(|table| table.seq.len()),
-        batch.exits.as_ref().map(|table| table.seq.len()),
-        batch.connections.as_ref().map(|table| table.seq.len()),
-        batch.opens.as_ref().map(|table| table.seq.len()),
-    ];
-    counts.into_iter().flatten().sum::<usize>() as u64
 }

@@ -34,6 +34,9 @@ enum Table {
     Exits,
     Connections,
     Opens,
+    Changes,
+    Privileged,
+    Sockets,
 }
 
 impl Table {
@@ -43,6 +46,9 @@ impl Table {
             Table::Exits => Kinds::EXITS,
             Table::Connections => Kinds::CONNECTIONS,
             Table::Opens => Kinds::OPENS,
+            Table::Changes => Kinds::CHANGES,
+            Table::Privileged => Kinds::PRIVILEGED,
+            Table::Sockets => Kinds::SOCKETS,
         }
     }
 }

@@ -3,8 +3,6 @@ mod table;
 
 use std::path::PathBuf;
 
-use vespid_ebpf::ConnectionOp;
-
 use self::table::{Column, Row, Table};
 use super::{Failure, damaged, refused};
 use crate::bytes::Bytes;
@@ -17,7 +15,7 @@ use crate::recording::{Line, Reader, Slice, Sliced};
 pub(in crate::cli) struct Args {
     /// The recording.
     input: PathBuf,
-    /// Write Parquet: `execs.parquet`, `exits.parquet`, `connections.parquet` and `opens.parquet`.
+    /// Write Parquet: a file for each table of the interface (`execs.parquet`, `exits.parquet`, …).
     #[arg(long, required = true)]
     parquet: bool,
     /// Directory for the tables; made if need be.
@@ -27,7 +25,7 @@ pub(in crate::cli) struct Args {
     slice: Slice,
 }
 
-use Column::{I32, Text, Time, U32, U64};
+use Column::{I32, I64, Text, Time, U32, U64};
 
 const PROCESS: [(&str, Column); 20] = [
     ("seq", U64),
@@ -53,13 +51,49 @@ const PROCESS: [(&str, Column); 20] = [
 ];
 const EXECS: [(&str, Column); 2] = [("filename", Text), ("errno", U32)];
 const EXITS: [(&str, Column); 3] = [("code", U32), ("signal", U32), ("lifetime", U64)];
-const OPENS: [(&str, Column); 6] = [
+const OPENS: [(&str, Column); 7] = [
     ("path", Text),
     ("typed", Text),
     ("flags", U32),
     ("mode", U32),
     ("result", I32),
     ("path_kind", U32),
+    ("traits", U32),
+];
+const CHANGES: [(&str, Column); 12] = [
+    ("op", Text),
+    ("path", Text),
+    ("typed", Text),
+    ("target", Text),
+    ("target_typed", Text),
+    ("detail", Text),
+    ("flags", U32),
+    ("mode", U32),
+    ("value", U64),
+    ("result", I32),
+    ("path_kind", U32),
+    ("target_kind", U32),
+];
+const PRIVILEGED: [(&str, Column); 6] = [
+    ("op", Text),
+    ("code", U32),
+    ("argument", U64),
+    ("target_pid", U32),
+    ("detail", Text),
+    ("result", I64),
+];
+const SOCKETS: [(&str, Column); 11] = [
+    ("op", Text),
+    ("family", U32),
+    ("protocol", U32),
+    ("local_address", Text),
+    ("local_port", U32),
+    ("remote_address", Text),
+    ("remote_port", U32),
+    ("name", Text),
+    ("code", U32),
+    ("result", I64),
+    ("netns", U32),
 ];
 const CONNECTIONS: [(&str, Column); 14] = [
     ("op", Text),
@@ -85,6 +119,9 @@ struct Tables {
     exits: Table,
     connections: Table,
     opens: Table,
+    changes: Table,
+    privileged: Table,
+    sockets: Table,
 }
 
 #[expect(clippy::print_stderr, reason = "this is the command's result")]
@@ -104,6 +141,9 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         exits: table("exits", &EXITS)?,
         connections: table("connections", &CONNECTIONS)?,
         opens: table("opens", &OPENS)?,
+        changes: table("changes", &CHANGES)?,
+        privileged: table("privileged", &PRIVILEGED)?,
+        sockets: table("sockets", &SOCKETS)?,
     };
     let bar = progress::counting("events exported");
     let mut written = Ok(());
@@ -121,7 +161,16 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let mut counts = Vec::new();
-    for table in [tables.execs, tables.exits, tables.connections, tables.opens] {
+    let all = [
+        tables.execs,
+        tables.exits,
+        tables.connections,
+        tables.opens,
+        tables.changes,
+        tables.privileged,
+        tables.sockets,
+    ];
+    for table in all {
         counts.push(table.finish().map_err(Failure::output)?);
     }
     eprintln!("{} in {}", counts.join(", "), args.output.display());
@@ -148,6 +197,9 @@ impl Tables {
             Body::Exit(_) => &mut self.exits,
             Body::Connection(_) => &mut self.connections,
             Body::Open(_) => &mut self.opens,
+            Body::Change(_) => &mut self.changes,
+            Body::Privileged(_) => &mut self.privileged,
+            Body::Socket(_) => &mut self.sockets,
         };
         let mut row = table.row();
         row.u64(self.seq).u64(event.time);
@@ -208,17 +260,11 @@ fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
         Body::Open(open) => {
             row.bytes(open.path.as_slice()).bytes(open.typed.as_slice());
             row.u32(open.flags).u32(open.mode).i32(open.result);
-            row.u32(open.path_kind.into());
+            row.u32(open.path_kind.into()).u32(open.traits.into());
         }
         Body::Connection(connection) => {
-            let op = match connection.op {
-                ConnectionOp::Opened => "opened",
-                ConnectionOp::Accepted => "accepted",
-                ConnectionOp::Failed => "failed",
-                ConnectionOp::Closed => "closed",
-            };
             let direction = ["outbound", "inbound"];
-            row.text(op);
+            row.text(connection.op.name());
             row.text(direction.get(usize::from(connection.direction)).copied().unwrap_or(""));
             for end in [connection.local, connection.remote] {
                 row.text(&end.ip().to_string()).u32(end.port().into());
@@ -228,6 +274,34 @@ fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
                 .u32(connection.srtt)
                 .u32(connection.retransmits);
             row.u32(connection.errno).u32(connection.netns);
+        }
+        Body::Change(change) => {
+            row.text(change.op.name());
+            row.bytes(change.path.as_slice()).bytes(change.typed.as_slice());
+            row.bytes(change.target.as_slice())
+                .bytes(change.target_typed.as_slice());
+            row.bytes(change.detail.as_slice());
+            row.u32(change.flags)
+                .u32(change.mode)
+                .u64(change.value)
+                .i32(change.result);
+            row.u32(change.path_kind.into()).u32(change.target_kind.into());
+        }
+        Body::Privileged(call) => {
+            row.text(call.op.name()).u32(call.code).u64(call.argument);
+            row.u32(call.target_pid).bytes(call.detail.as_slice()).i64(call.result);
+        }
+        Body::Socket(socket) => {
+            row.text(socket.op.name());
+            row.u32(socket.family.into()).u32(socket.protocol.into());
+            for end in [socket.local, socket.remote] {
+                row.text(&end.map_or(String::new(), |end| end.ip().to_string()));
+                row.u32(end.map_or(0, |end| end.port().into()));
+            }
+            row.bytes(socket.name.as_slice())
+                .u32(socket.code)
+                .i64(socket.result)
+                .u32(socket.netns);
         }
     }
 }

@@ -95,7 +95,8 @@ impl Count {
                 match &event.body {
                     Body::Fork(fork) => self.process(fork.child_pid, fork.child_start),
                     Body::Exec(exec) => self.image(&exec.image),
-                    Body::Exit(_) | Body::Connection(_) | Body::Open(_) => {}
+                    Body::Privileged(call) if call.target_pid != 0 => self.process(call.target_pid, call.target_start),
+                    _ => {}
                 }
             }
         }

@@ -51,26 +51,37 @@ impl<'a> Stat<'a> {
     }
 }
 
-/// Users and groups of a process.
+/// Users and groups of a process, and what it may do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Users {
     pub(super) uid: u32,
     pub(super) euid: u32,
     pub(super) gid: u32,
     pub(super) egid: u32,
+    pub(super) capabilities: u64,
 }
 
 /// From the text of `/proc/<pid>/status`. (The name in it is escaped, so no line can be forged.)
 pub(super) fn users(text: &[u8]) -> Option<Users> {
-    let pair = |name: &[u8]| {
+    let line = |name: &[u8]| {
         let line = text
             .split(|&byte| byte == b'\n')
             .find_map(|line| line.strip_prefix(name))?;
-        let mut ids = str::from_utf8(line).ok()?.split_ascii_whitespace().map(str::parse);
+        str::from_utf8(line).ok()
+    };
+    let pair = |name: &[u8]| {
+        let mut ids = line(name)?.split_ascii_whitespace().map(str::parse);
         Some((ids.next()?.ok()?, ids.next()?.ok()?))
     };
     let ((uid, euid), (gid, egid)) = (pair(b"Uid:")?, pair(b"Gid:")?);
-    Some(Users { uid, euid, gid, egid })
+    let capabilities = line(b"CapEff:").and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    Some(Users {
+        uid,
+        euid,
+        gid,
+        egid,
+        capabilities: capabilities.unwrap_or(0),
+    })
 }
 
 #[cfg(test)]
@@ -118,14 +129,17 @@ mod tests {
 
     #[test]
     fn users_of_a_process() {
-        let users = users(b"Name:\tx\\nUid:\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t100\t50\t0\t0\n");
+        let users = users(
+            b"Name:\tx\\nUid:\nUmask:\t0022\nUid:\t1000\t0\t0\t0\nGid:\t100\t50\t0\t0\nCapEff:\t0000000000003000\n",
+        );
         assert_eq!(
             users,
             Some(Users {
                 uid: 1000,
                 euid: 0,
                 gid: 100,
-                egid: 50
+                egid: 50,
+                capabilities: 0x3000,
             })
         );
     }

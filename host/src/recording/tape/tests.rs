@@ -30,6 +30,7 @@ fn event(number: u32) -> Event<'static> {
             mode: 0,
             result: 3,
             path_kind: 1,
+            traits: 0,
         })
     };
     let subject = Subject {

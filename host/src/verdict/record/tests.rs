@@ -42,6 +42,7 @@ fn batch() -> Batch {
         cgroup: vec![0, 0, 0],
         container: vec![NONE, 0, 0],
         flags: vec![16, 0, 1 | 2],
+        capabilities: vec![0; 3],
         namespaces: vec![0; 24],
     };
     let containers = Containers {
@@ -105,6 +106,9 @@ fn batch() -> Batch {
         exits: None,
         connections: Some(connections),
         opens: None,
+        changes: None,
+        privileged: None,
+        sockets: None,
     }
 }
 
@@ -381,6 +385,7 @@ fn a_failed_open_shows_what_was_typed() {
         mode: vec![0],
         result: vec![-13],
         path_kind: vec![1],
+        traits: vec![0],
     });
     let value = json(verdict(Some(Row::Open(0))), Cause::Batch(&batch));
     let event = &value["event"];

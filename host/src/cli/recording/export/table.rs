@@ -21,6 +21,7 @@ pub(super) enum Column {
     U32,
     I32,
     U64,
+    I64,
     Time,
     Text,
 }
@@ -31,6 +32,7 @@ impl Column {
             Column::U32 => format!("INT32 {name} (INTEGER(32,false))"),
             Column::I32 => format!("INT32 {name} (INTEGER(32,true))"),
             Column::U64 => format!("INT64 {name} (INTEGER(64,false))"),
+            Column::I64 => format!("INT64 {name} (INTEGER(64,true))"),
             Column::Time => format!("INT64 {name} (TIMESTAMP(NANOS,true))"),
             Column::Text => format!("BYTE_ARRAY {name} (STRING)"),
         };
@@ -40,7 +42,7 @@ impl Column {
     fn values(self) -> Values {
         match self {
             Column::U32 | Column::I32 => Values::Four(Vec::new()),
-            Column::U64 | Column::Time => Values::Eight(Vec::new()),
+            Column::U64 | Column::I64 | Column::Time => Values::Eight(Vec::new()),
             Column::Text => Values::Text(Vec::new()),
         }
     }
@@ -176,8 +178,12 @@ impl Row<'_> {
         reason = "unsigned columns hold the bits, and times end in 2262"
     )]
     pub(super) fn u64(&mut self, value: u64) -> &mut Self {
+        self.i64(value as i64)
+    }
+
+    pub(super) fn i64(&mut self, value: i64) -> &mut Self {
         match self.columns.next() {
-            Some(Values::Eight(values)) => values.push(value as i64),
+            Some(Values::Eight(values)) => values.push(value),
             _ => debug_assert!(false, "not a column of 64 bits"),
         }
         self

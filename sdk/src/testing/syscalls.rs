@@ -1,0 +1,200 @@
+//! Rows of the tables that system calls fill: changes, privileged calls, sockets.
+use std::net::SocketAddr;
+
+use super::BatchBuilder;
+use super::builder::pushed;
+use crate::{ChangeOp, PrivilegedOp, SocketOp};
+
+/// A changed name or attribute of a file, or a mount.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the columns of `changes`, documented in wit/vespid.wit")]
+pub struct ChangeRow {
+    pub seq: u64,
+    pub time: u64,
+    pub process: Option<u32>,
+    pub op: u8,
+    pub path: Vec<u8>,
+    pub typed: Vec<u8>,
+    pub target: Vec<u8>,
+    pub target_typed: Vec<u8>,
+    pub detail: Vec<u8>,
+    pub flags: u32,
+    pub mode: u32,
+    pub value: u64,
+    pub result: i64,
+    pub path_kind: u8,
+    pub target_kind: u8,
+}
+
+/// A privileged call.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the columns of `privileged`, documented in wit/vespid.wit")]
+pub struct PrivilegedRow {
+    pub seq: u64,
+    pub time: u64,
+    pub process: Option<u32>,
+    pub op: u8,
+    pub code: u32,
+    pub argument: u64,
+    pub target: Option<u32>,
+    pub detail: Vec<u8>,
+    pub result: i64,
+}
+
+/// What a socket did.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the columns of `sockets`, documented in wit/vespid.wit")]
+pub struct SocketRow {
+    pub seq: u64,
+    pub time: u64,
+    pub process: Option<u32>,
+    pub op: u8,
+    pub family: u8,
+    pub protocol: u8,
+    pub local: Option<SocketAddr>,
+    pub remote: Option<SocketAddr>,
+    pub name: Vec<u8>,
+    pub code: u32,
+    pub result: i64,
+}
+
+impl BatchBuilder {
+    /// A process changes a file, by its path, with success.
+    pub fn change(&mut self, process: u32, op: ChangeOp, path: &str) -> &mut ChangeRow {
+        let (seq, time) = self.next();
+        let row = ChangeRow {
+            seq,
+            time,
+            process: Some(process),
+            op: op.to_column(),
+            path: path.into(),
+            typed: path.into(),
+            path_kind: 1,
+            ..ChangeRow::default()
+        };
+        pushed(&mut self.changes, row)
+    }
+
+    /// A process makes a privileged call, with success.
+    pub fn privileged(&mut self, process: u32, op: PrivilegedOp) -> &mut PrivilegedRow {
+        let (seq, time) = self.next();
+        let row = PrivilegedRow {
+            seq,
+            time,
+            process: Some(process),
+            op: op.to_column(),
+            ..PrivilegedRow::default()
+        };
+        pushed(&mut self.privileged, row)
+    }
+
+    /// One of a process's sockets does something, with success.
+    pub fn socket(&mut self, process: u32, op: SocketOp) -> &mut SocketRow {
+        let (seq, time) = self.next();
+        let row = SocketRow {
+            seq,
+            time,
+            process: Some(process),
+            op: op.to_column(),
+            ..SocketRow::default()
+        };
+        pushed(&mut self.sockets, row)
+    }
+}
+
+impl ChangeRow {
+    /// Sets the name that the call makes.
+    pub fn target(&mut self, target: &str) -> &mut Self {
+        self.target = target.into();
+        self.target_typed = target.into();
+        self.target_kind = 1;
+        self
+    }
+
+    /// Sets the mode.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Lets it fail.
+    pub fn fails(&mut self, errno: u32) -> &mut Self {
+        self.result = -i64::from(errno);
+        self
+    }
+}
+
+impl PrivilegedRow {
+    /// Sets the code.
+    pub fn code(&mut self, code: u32) -> &mut Self {
+        self.code = code;
+        self
+    }
+
+    /// Sets the argument.
+    pub fn argument(&mut self, argument: u64) -> &mut Self {
+        self.argument = argument;
+        self
+    }
+
+    /// Sets the process that it is done to.
+    pub fn target(&mut self, process: u32) -> &mut Self {
+        self.target = Some(process);
+        self
+    }
+
+    /// Sets the detail.
+    pub fn detail(&mut self, detail: &str) -> &mut Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Lets it fail.
+    pub fn fails(&mut self, errno: u32) -> &mut Self {
+        self.result = -i64::from(errno);
+        self
+    }
+}
+
+impl SocketRow {
+    /// Makes it a socket of UDP with this remote end, from `10.0.0.1:40000`.
+    pub fn udp(&mut self, remote: impl Into<SocketAddr>) -> &mut Self {
+        let remote = remote.into();
+        (self.family, self.protocol) = (if remote.is_ipv4() { 2 } else { 10 }, 17);
+        self.local = Some(([10, 0, 0, 1], 40_000).into());
+        self.remote = Some(remote);
+        self
+    }
+
+    /// Makes it one of TCP at this local end.
+    pub fn tcp(&mut self, local: impl Into<SocketAddr>) -> &mut Self {
+        let local = local.into();
+        (self.family, self.protocol) = (if local.is_ipv4() { 2 } else { 10 }, 6);
+        self.local = Some(local);
+        self
+    }
+
+    /// Makes it a Unix socket of this path.
+    pub fn unix(&mut self, path: &str) -> &mut Self {
+        self.family = 1;
+        self.name(path)
+    }
+
+    /// Sets the name.
+    pub fn name(&mut self, name: &str) -> &mut Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the code.
+    pub fn code(&mut self, code: u32) -> &mut Self {
+        self.code = code;
+        self
+    }
+
+    /// Sets what the call returned.
+    pub fn result(&mut self, result: i64) -> &mut Self {
+        self.result = result;
+        self
+    }
+}
