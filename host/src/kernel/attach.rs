@@ -2,7 +2,7 @@
 use aya::programs::links::FdLink;
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, Ebpf};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vespid_ebpf::Kind;
 
 use super::btf::{Layout, VMLINUX};
@@ -69,6 +69,9 @@ pub struct Probe {
     pub state: State,
     /// What is not seen without it.
     pub loses: &'static str,
+    /// What attaches it, by its id in the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<u32>,
 }
 
 impl Probe {
@@ -83,7 +86,7 @@ impl Probe {
 }
 
 /// Whether a probe runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "reason", rename_all = "snake_case")]
 pub enum State {
     /// It is attached.
@@ -123,6 +126,11 @@ impl Loaded {
         self.hook.needs & Kind::TREE != 0
     }
 
+    /// What attaches it, by its id in the kernel.
+    pub(super) fn link_id(&self) -> Option<u32> {
+        Some(self.link.as_ref()?.info().ok()?.id())
+    }
+
     /// The probe, before anybody asked for it.
     pub(super) fn probe(&self) -> Probe {
         Probe {
@@ -130,6 +138,7 @@ impl Loaded {
             hook: format!("tp_btf/{}", self.hook.tracepoint),
             state: State::NotNeeded,
             loses: self.hook.loses,
+            link: None,
         }
     }
 
