@@ -57,15 +57,22 @@ macro_rules! offsets {
 }
 
 const DETAIL: u32 = 0;
-const EVERY: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN;
+const EVERY: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN | PRIVILEGED;
 const EXEC: u32 = Kind::Exec.bit();
 const EXIT: u32 = Kind::Exit.bit();
 const CONNECTION: u32 = Kind::Connection.bit();
 const OPEN: u32 = Kind::Open.bit();
-const EXEC_OPEN: u32 = EXEC | OPEN;
-const CONNECTION_OPEN: u32 = CONNECTION | OPEN;
-/// What the program on system call exits, which serves three kinds, cannot do without.
-const SYSCALL: u32 = OPEN;
+const PRIVILEGED: u32 = Kind::Privileged.bit();
+/// Whose records have paths.
+const PATHS: u32 = EXEC | OPEN | PRIVILEGED;
+/// Which look at descriptors.
+const DESCRIPTORS: u32 = CONNECTION | OPEN | PRIVILEGED;
+/// Which look at files.
+const FILES: u32 = OPEN | PRIVILEGED;
+/// Which look at sockets.
+const SOCKETS: u32 = CONNECTION | PRIVILEGED;
+/// What the programs on system call exits cannot do without. One of them serves three kinds.
+const SYSCALL: u32 = OPEN | PRIVILEGED;
 
 offsets! {
     EVERY {
@@ -94,7 +101,15 @@ offsets! {
         task_thread_pid = "task_struct.thread_pid";
         pid_level = "pid.level";
         pid_numbers = "pid.numbers";
+        pid_tasks = "pid.tasks";
+        upid_nr = "upid.nr";
         upid_ns = "upid.ns";
+        task_pid_links = "task_struct.pid_links";
+        hlist_first = "hlist_head.first";
+        pid_ns_tree = "pid_namespace.idr.idr_rt.xa_head";
+        xa_node_shift = "xa_node.shift";
+        xa_node_slots = "xa_node.slots";
+        xa_node_marks = "xa_node.marks" | "xa_node.tags";
         task_nsproxy = "task_struct.nsproxy";
         nsproxy_cgroup = "nsproxy.cgroup_ns";
         nsproxy_ipc = "nsproxy.ipc_ns";
@@ -111,6 +126,12 @@ offsets! {
         user_ns_inum = "user_namespace.ns.inum";
         uts_ns_inum = "uts_namespace.ns.inum";
         inode_nlink = "inode.i_nlink" | "inode.__i_nlink";
+        inode_private = "inode.i_private";
+        inode_sb = "inode.i_sb";
+        sb_magic = "super_block.s_magic";
+        ns_type = "ns_common.ns_type";
+        ns_ops = "ns_common.ops";
+        ns_ops_type = "proc_ns_operations.type";
         skc_net = "sock_common.skc_net";
         skc_v6_daddr = "sock_common.skc_v6_daddr";
         skc_v6_rcv_saddr = "sock_common.skc_v6_rcv_saddr";
@@ -140,7 +161,7 @@ offsets! {
         signal_flags = "signal_struct.flags";
         signal_group_exit_code = "signal_struct.group_exit_code";
     }
-    EXEC_OPEN {
+    PATHS {
         task_fs = "task_struct.fs";
         fs_root = "fs_struct.root";
         fs_pwd = "fs_struct.pwd";
@@ -162,24 +183,26 @@ offsets! {
         regs_bx = "pt_regs.bx";
         regs_cx = "pt_regs.cx";
     }
-    CONNECTION_OPEN {
+    DESCRIPTORS {
         task_files = "task_struct.files";
         files_fdt = "files_struct.fdt";
         fdt_fd = "fdtable.fd";
         fdt_max_fds = "fdtable.max_fds";
     }
-    OPEN {
+    FILES {
         inode_mode = "inode.i_mode";
     }
-    CONNECTION {
+    SOCKETS {
         file_private = "file.private_data";
         socket_sk = "socket.sk";
-        sk_protocol = "sock.sk_protocol";
-        sk_err = "sock.sk_err";
         skc_family = "sock_common.skc_family";
         skc_daddr = "sock_common.skc_daddr";
-        skc_rcv_saddr = "sock_common.skc_rcv_saddr";
         skc_dport = "sock_common.skc_dport";
+    }
+    CONNECTION {
+        sk_protocol = "sock.sk_protocol";
+        sk_err = "sock.sk_err";
+        skc_rcv_saddr = "sock_common.skc_rcv_saddr";
         skc_cookie = "sock_common.skc_cookie";
         inet_sport = "inet_sock.inet_sport";
     }

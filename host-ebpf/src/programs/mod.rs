@@ -2,6 +2,7 @@
 mod exec;
 mod exit;
 mod fork;
+mod privileged;
 mod sys_exit;
 mod tcp;
 
@@ -14,6 +15,7 @@ mod globals;
 mod header;
 mod output;
 mod owner;
+mod pids;
 mod read;
 mod scratch;
 mod syscall;

@@ -85,13 +85,13 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         let file = descriptor::file(task, call.result as u32);
         let inode = kernel_u64(file, offset!(file_inode));
         mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
-        of_file(file)
+        descriptor::path_of(file)
     } else if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
         0
     } else if request.directory == WORKING_DIRECTORY {
         task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd))
     } else {
-        of_file(descriptor::file(task, request.directory as u32))
+        descriptor::path_of(descriptor::file(task, request.directory as u32))
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
@@ -120,16 +120,6 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         (*raw).traits = 0;
         (*raw).reserved = [0; 2];
         send(Kind::Open, scratch)
-    }
-}
-
-/// Address of a file's `struct path`, or 0.
-#[inline(always)]
-fn of_file(file: u64) -> u64 {
-    if file == 0 {
-        0
-    } else {
-        file + u64::from(offset!(file_path))
     }
 }
 

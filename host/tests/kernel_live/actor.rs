@@ -52,12 +52,13 @@ fn acts() {
         "connect" => connect(&argument),
         "connect-refused" => drop(TcpStream::connect(&argument)),
         "connect-many" => connect_many(argument.parse().expect("a number")),
+        "privileged" => crate::privileged::acts::act(&argument),
         "want-without-descriptors" => crate::wanted::want_without_descriptors(),
         other => panic!("{other} is no act"),
     }
 }
 
-fn c(text: &str) -> CString {
+pub(crate) fn c(text: &str) -> CString {
     CString::new(text).expect("no NUL")
 }
 

@@ -14,6 +14,7 @@ mod connections;
 mod files;
 mod harness;
 mod overflow;
+mod privileged;
 mod processes;
 mod storm;
 mod wanted;
