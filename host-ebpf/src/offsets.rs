@@ -36,6 +36,8 @@ macro_rules! offsets {
             pub exit_says_group_dead: u32,
             /// Bit of `sock.sk_flags` that is set once the peer's FIN arrived (`SOCK_DONE`).
             pub sock_done: u32,
+            /// Size of `struct inode`, behind which a file of an overlay keeps its entry in the upper layer.
+            pub inode_size: u32,
             /// [`OFFSETS_VERSION`].
             pub version: u32,
         }
@@ -47,6 +49,7 @@ macro_rules! offsets {
                 css_v1: ABSENT,
                 exit_says_group_dead: 0,
                 sock_done: ABSENT,
+                inode_size: ABSENT,
                 version: OFFSETS_VERSION,
             };
         }
@@ -57,22 +60,25 @@ macro_rules! offsets {
 }
 
 const DETAIL: u32 = 0;
-const EVERY: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN | PRIVILEGED;
+const EVERY: u32 =
+    Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
 const EXEC: u32 = Kind::Exec.bit();
 const EXIT: u32 = Kind::Exit.bit();
 const CONNECTION: u32 = Kind::Connection.bit();
 const OPEN: u32 = Kind::Open.bit();
 const PRIVILEGED: u32 = Kind::Privileged.bit();
+const CHANGE: u32 = Kind::Change.bit();
+const SOCKET: u32 = Kind::Socket.bit();
 /// Whose records have paths.
-const PATHS: u32 = EXEC | OPEN | PRIVILEGED;
+const PATHS: u32 = EXEC | OPEN | PRIVILEGED | CHANGE;
 /// Which look at descriptors.
-const DESCRIPTORS: u32 = CONNECTION | OPEN | PRIVILEGED;
+const DESCRIPTORS: u32 = CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
 /// Which look at files.
 const FILES: u32 = OPEN | PRIVILEGED;
 /// Which look at sockets.
-const SOCKETS: u32 = CONNECTION | PRIVILEGED;
+const SOCKETS: u32 = CONNECTION | PRIVILEGED | SOCKET;
 /// What the programs on system call exits cannot do without. One of them serves three kinds.
-const SYSCALL: u32 = OPEN | PRIVILEGED;
+const SYSCALL: u32 = OPEN | PRIVILEGED | CHANGE | SOCKET;
 
 offsets! {
     EVERY {
@@ -126,6 +132,8 @@ offsets! {
         user_ns_inum = "user_namespace.ns.inum";
         uts_ns_inum = "uts_namespace.ns.inum";
         inode_nlink = "inode.i_nlink" | "inode.__i_nlink";
+        file_mode = "file.f_mode";
+        dentry_inode = "dentry.d_inode";
         inode_private = "inode.i_private";
         inode_sb = "inode.i_sb";
         sb_magic = "super_block.s_magic";
@@ -180,6 +188,9 @@ offsets! {
         regs_si = "pt_regs.si";
         regs_dx = "pt_regs.dx";
         regs_r10 = "pt_regs.r10";
+        regs_r8 = "pt_regs.r8";
+        regs_r9 = "pt_regs.r9";
+        regs_bp = "pt_regs.bp";
         regs_bx = "pt_regs.bx";
         regs_cx = "pt_regs.cx";
     }
@@ -208,4 +219,4 @@ offsets! {
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 4) * size_of::<u32>());
+const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 5) * size_of::<u32>());

@@ -9,6 +9,7 @@ use vespid_ebpf::{ABSENT, ExecRaw, Kind, MAX_ARGS, MAX_TYPED, Outcome, PathEnd, 
 use super::globals::{has, offset};
 use super::header::{header, is_own};
 use super::output::{count, send};
+use super::overlay;
 use super::pids;
 use super::read::{Task, direct, kernel, kernel_u32, kernel_u64};
 use super::scratch::{EXEC_SIZE, Scratch, of_exec, place};
@@ -63,6 +64,9 @@ unsafe fn describe(scratch: *mut Scratch<EXEC_SIZE>, task: Task, filename: u64) 
         let exe_file = kernel_u64(mm, offset!(mm_exe_file));
         let (exe_len, exe_end) = append_path(scratch, exec_path_step, task, exe_file + u64::from(offset!(file_path)));
         flags |= unlinked(scratch, exe_end, exe_file);
+        if overlay::is_upper(kernel_u64(exe_file, offset!(file_inode))) {
+            flags |= exec_flags::UPPER;
+        }
         let pwd = task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd));
         let (cwd_len, cwd_end) = append_path(scratch, exec_path_step, task, pwd);
         let cgroup_len = append_cgroup(scratch, exec_cgroup_step, task);

@@ -1,4 +1,5 @@
 //! The programs, by hook, then what they share.
+mod change;
 mod exec;
 mod exit;
 mod fork;
@@ -14,6 +15,7 @@ mod descriptor;
 mod globals;
 mod header;
 mod output;
+mod overlay;
 mod owner;
 mod pids;
 mod read;

@@ -6,7 +6,7 @@ use core::ptr::read_volatile;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
-use vespid_ebpf::{ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw};
+use vespid_ebpf::{ChangeRaw, ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw};
 
 use super::header::cpu;
 use super::walk::Walk;
@@ -22,6 +22,9 @@ pub(super) const EXEC_SIZE: usize = size_of::<ExecRaw>() + MAX_TYPED + MAX_ARGS 
 pub(super) const CALL_SIZE: usize = size_of::<OpenRaw>() + MAX_PATH + MAX_NAME + MAX_TYPED;
 /// Room for a record on a privileged call.
 pub(super) const PRIVILEGED_SIZE: usize = size_of::<PrivilegedRaw>() + MAX_PATH + MAX_NAME;
+
+/// Room for a record on a changed file: two paths with their texts, and a detail.
+pub(super) const CHANGE_SIZE: usize = size_of::<ChangeRaw>() + 2 * (MAX_PATH + MAX_NAME + MAX_TYPED) + MAX_NAME;
 
 /// A record in the making.
 #[repr(C, align(8))]
@@ -42,6 +45,9 @@ static CALL_SCRATCH: PerCpuArray<Scratch<CALL_SIZE>> = PerCpuArray::with_max_ent
 #[map]
 static PRIVILEGED_SCRATCH: PerCpuArray<Scratch<PRIVILEGED_SIZE>> = PerCpuArray::with_max_entries(1, 0);
 
+#[map]
+static CHANGE_SCRATCH: PerCpuArray<Scratch<CHANGE_SIZE>> = PerCpuArray::with_max_entries(1, 0);
+
 /// The scratch of the exec hook.
 #[inline(always)]
 pub(super) fn of_exec() -> Option<*mut Scratch<EXEC_SIZE>> {
@@ -58,6 +64,12 @@ pub(super) fn of_call() -> Option<*mut Scratch<CALL_SIZE>> {
 #[inline(always)]
 pub(super) fn of_privileged() -> Option<*mut Scratch<PRIVILEGED_SIZE>> {
     PRIVILEGED_SCRATCH.get_ptr_mut(0)
+}
+
+/// The scratch of the program on changed files.
+#[inline(always)]
+pub(super) fn of_change() -> Option<*mut Scratch<CHANGE_SIZE>> {
+    CHANGE_SCRATCH.get_ptr_mut(0)
 }
 
 /// Where the next part goes, if at least `room` bytes are left there. Read anew from the map, so that neither the

@@ -29,7 +29,9 @@ impl Call {
             0 => (offset!(regs_di), offset!(regs_bx)),
             1 => (offset!(regs_si), offset!(regs_cx)),
             2 => (offset!(regs_dx), offset!(regs_dx)),
-            _ => (offset!(regs_r10), offset!(regs_si)),
+            3 => (offset!(regs_r10), offset!(regs_si)),
+            4 => (offset!(regs_r8), offset!(regs_di)),
+            _ => (offset!(regs_r9), offset!(regs_bp)),
         };
         // SAFETY: `regs` is an argument of the tracepoint.
         unsafe {

@@ -19,7 +19,7 @@ struct Hook {
     loses: &'static str,
 }
 
-const HOOKS: [Hook; 6] = [
+const HOOKS: [Hook; 7] = [
     Hook {
         program: "vespid_fork",
         tracepoint: "sched_process_fork",
@@ -61,6 +61,13 @@ const HOOKS: [Hook; 6] = [
         serves: Kind::Privileged.bit(),
         needs: Kind::Privileged.bit(),
         loses: "privileged calls",
+    },
+    Hook {
+        program: "vespid_change",
+        tracepoint: "sys_exit",
+        serves: Kind::Change.bit(),
+        needs: Kind::Change.bit(),
+        loses: "changed names and attributes of files, and mounts",
     },
 ];
 

@@ -10,6 +10,7 @@
 )]
 
 mod actor;
+mod changes;
 mod connections;
 mod files;
 mod harness;
