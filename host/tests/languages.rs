@@ -99,3 +99,13 @@ fn a_new_plugin_in_javascript_passes_its_cases() {
 fn the_example_in_c_passes_its_cases() {
     the_example_passes("ssh-ports");
 }
+
+#[test]
+fn the_example_in_python_passes_its_cases() {
+    the_example_passes("beacons");
+}
+
+#[test]
+fn the_example_in_javascript_passes_its_cases() {
+    the_example_passes("secret-search");
+}

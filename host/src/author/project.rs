@@ -21,6 +21,8 @@ pub struct Project {
     pub language: Language,
     /// Folder of the SDK, if it is not `sdk`; for languages whose own tools do not know where it is.
     pub sdk: Option<PathBuf>,
+    /// Folder of the interface, if it is not `wit`; likewise.
+    pub wit: Option<PathBuf>,
 }
 
 /// Why a folder is not a project.
@@ -64,6 +66,7 @@ struct Text {
     name: String,
     language: Language,
     sdk: Option<PathBuf>,
+    wit: Option<PathBuf>,
 }
 
 impl Project {
@@ -80,7 +83,12 @@ impl Project {
                 cause,
             },
         })?;
-        let Text { name, language, sdk } = match toml::from_str(&text) {
+        let Text {
+            name,
+            language,
+            sdk,
+            wit,
+        } = match toml::from_str(&text) {
             Ok(text) => text,
             Err(cause) => return Err(ProjectError::Syntax { file, cause }),
         };
@@ -90,9 +98,16 @@ impl Project {
                 name,
                 language,
                 sdk,
+                wit,
             }),
             Err(cause) => Err(ProjectError::Name { file, cause }),
         }
+    }
+
+    /// Where the interface is, for tools that run in the folder.
+    #[must_use]
+    pub fn wit(&self) -> &Path {
+        self.wit.as_deref().unwrap_or(Path::new("wit"))
     }
 
     /// Where its component is put.

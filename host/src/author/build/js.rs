@@ -17,7 +17,8 @@ pub(super) fn build(bench: &Bench<'_>) -> Result<PathBuf, BuildError> {
         "making a component with componentize-js",
         bench
             .command(tool)
-            .args(["plugin.js", "--wit", "wit", "-n", "plugin"])
+            .args(["plugin.js", "-n", "plugin", "--wit"])
+            .arg(bench.project.wit())
             .args(without)
             .arg("-o")
             .arg(&component),

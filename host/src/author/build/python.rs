@@ -12,18 +12,16 @@ pub(super) fn build(bench: &Bench<'_>) -> Result<PathBuf, BuildError> {
     )?;
     let component = bench.scratch("component.wasm")?;
     // Without `--stub-wasi` the component would import WASI, which the daemon refuses.
-    let arguments = [
-        "--wit-path",
-        "wit",
-        "--world",
-        "plugin",
-        "componentize",
-        "--stub-wasi",
-        "plugin",
-    ];
+    let arguments = ["--world", "plugin", "componentize", "--stub-wasi", "plugin"];
     bench.step(
         "making a component with componentize-py",
-        bench.command(tool).args(arguments).arg("--output").arg(&component),
+        bench
+            .command(tool)
+            .arg("--wit-path")
+            .arg(bench.project.wit())
+            .args(arguments)
+            .arg("--output")
+            .arg(&component),
     )?;
     Ok(component)
 }
