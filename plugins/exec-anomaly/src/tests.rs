@@ -72,7 +72,20 @@ fn bursts_are_counted_by_parent_and_container() {
             batch.exec(child);
         }
     }
-    assert_eq!(start("{}").batch(&batch).lines(), [""; 0]);
+    let mut plugin = start("{}");
+    assert_eq!(plugin.batch(&batch).lines(), [""; 0]);
+    let child = batch
+        .next_batch()
+        .process("/bin/true")
+        .parent(parent)
+        .container(containers[0])
+        .id();
+    for _ in 0..11 {
+        batch.exec(child);
+    }
+    let outcome = plugin.batch(&batch);
+    assert!(outcome.lines()[0].starts_with("warning exec-burst: children of containerd-shim (pid 1000, aaaaaaaaaaaa)"));
+    assert_eq!(plugin.value("hits", ["exec-burst", "aaaaaaaaaaaa"]), Some(1.0));
 }
 
 #[test]
@@ -155,6 +168,28 @@ fn repetitions_become_a_count() {
             "warning run-from-tmp-repeated: 29 more times in 60 s: bash (pid 1000) runs /tmp/tool from a temporary folder"
         ]
     );
+}
+
+#[test]
+fn another_script_parent_or_container_is_no_repetition() {
+    let mut batch = BatchBuilder::new();
+    let container = batch.container("aaaaaaaaaaaaaaaa", "a");
+    let parents = ["/usr/bin/bash", "/usr/bin/make"].map(|exe| batch.process(exe).id());
+    for parent in parents {
+        let tool = batch.process("/tmp/tool").parent(parent).id();
+        batch.exec(tool);
+    }
+    let inside = batch.process("/tmp/tool").parent(parents[0]).container(container).id();
+    batch.exec(inside);
+    for script in ["/tmp/a.sh", "/tmp/b.sh"] {
+        let sh = batch.process("/bin/sh").parent(parents[0]).args(["sh", script]).id();
+        batch.exec(sh);
+    }
+    let mut plugin = start("{}");
+    assert_eq!(plugin.batch(&batch).verdicts.len(), 5);
+    batch.next_batch();
+    batch.exec(inside);
+    assert_eq!(plugin.batch(&batch).verdicts.len(), 0);
 }
 
 #[test]
@@ -245,6 +280,37 @@ fn a_new_pair_is_reported_after_the_learning_time_and_only_once() {
 }
 
 #[test]
+fn learning_ends_with_time_and_a_program_without_a_name_is_not_learned() {
+    let mut plugin = start(r#"{"novelty": {"learning_seconds": 100}}"#);
+    plugin.batch(&runs(0, &["/bin/ls", ""]));
+    assert_eq!(plugin.value("known_pairs", []), Some(1.0));
+    plugin.tick(99 * SECOND);
+    assert_eq!(plugin.value("learning", []), Some(1.0));
+    plugin.tick(100 * SECOND);
+    assert_eq!(plugin.value("learning", []), Some(0.0));
+}
+
+#[test]
+fn a_new_program_in_a_temporary_folder_is_reported_for_its_place_alone() {
+    let mut plugin = start(r#"{"novelty": {"learning_seconds": 1}}"#);
+    plugin.batch(&runs(0, &["/bin/ls"]));
+    assert_eq!(plugin.batch(&runs(10, &["/tmp/x"])).rules(), ["run-from-tmp"]);
+}
+
+#[test]
+fn a_burst_that_has_to_make_room_is_over() {
+    let mut plugin = start("{}");
+    let mut batch = storm(60, MILLISECOND);
+    for _ in 0..4096 {
+        let parent = batch.process("/usr/bin/make").id();
+        let child = batch.process("/bin/true").parent(parent).id();
+        batch.exec(child);
+    }
+    assert_eq!(plugin.batch(&batch).rules(), ["exec-burst", "exec-burst-ended"]);
+    assert_eq!(plugin.value("bursts", []), Some(0.0));
+}
+
+#[test]
 fn what_was_learned_survives_a_new_instance() {
     let mut plugin = start(r#"{"novelty": {"learning_seconds": 100}}"#);
     plugin.batch(&runs(0, &["/bin/ls"]));
@@ -296,6 +362,15 @@ fn a_wrong_configuration_says_what_is_wrong() {
         refusal(r#"{"burst": {"limits": 5}}"#),
         "unknown key `burst.limits`; did you mean `limit`?"
     );
+    assert_eq!(
+        refusal(r#"{"burst": {"limit": 10001}}"#),
+        "`burst.limit`: 10001 is more than 10000"
+    );
+    assert_eq!(
+        refusal(r#"{"novelty": {"max_pairs": 100001}}"#),
+        "`novelty.max_pairs`: 100001 is more than 100000"
+    );
+    start(r#"{"burst": {"limit": 10000}, "novelty": {"max_pairs": 100000}}"#);
     assert_eq!(
         refusal(r#"{"places": {"temporary": ["tmp"]}}"#),
         "`places.temporary[0]` is no absolute path"

@@ -110,7 +110,9 @@ impl Access {
 
     /// What an open asks for. One that only wants a name for the file (`O_PATH`) asks for nothing.
     pub(crate) fn of(open: Open<'_>) -> Access {
-        Access((u8::from(open.reads()) * Access::READ.0) | (u8::from(open.writes()) * Access::WRITE.0))
+        let read = if open.reads() { Access::READ.0 } else { 0 };
+        let write = if open.writes() { Access::WRITE.0 } else { 0 };
+        Access(read | write)
     }
 
     pub(crate) fn parse(letters: &str) -> Option<Access> {

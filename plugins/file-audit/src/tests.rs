@@ -213,6 +213,57 @@ fn repetitions_become_a_count() {
 }
 
 #[test]
+fn an_executable_counts_under_whatever_name_and_in_whatever_container() {
+    let mut batch = BatchBuilder::new();
+    let container = batch.container("0123456789abcdef", "shop");
+    let tool = batch.process("/opt/tool/run").container(container).id();
+    batch.exec(tool).filename("./run");
+    let mut plugin = start(r#"{"rules": [{"key": "tool", "prefix": "/opt/tool/", "access": "x"}]}"#);
+    assert_eq!(
+        plugin.batch(&batch).lines(),
+        ["warning file-exec: run (pid 1000, uid 0) executed /opt/tool/run"]
+    );
+    assert_eq!(plugin.value("accesses", ["tool", "x", "ok", "0123456789ab"]), Some(1.0));
+}
+
+#[test]
+fn what_was_done_or_tried_is_said_and_counted() {
+    let rule = r#"{"rules": [{"key": "k", "path": "/x", "access": "rwx"}]}"#;
+    let mut plugin = start(rule);
+    let mut batch = BatchBuilder::new();
+    let sh = batch.process("/bin/sh").id();
+    for _ in 0..2 {
+        batch.open(sh, "/x").flags(O_WRONLY);
+        batch.open(sh, "/x").flags(O_WRONLY).fails(EACCES);
+    }
+    let lines = [
+        "warning file-write: sh (pid 1000, uid 0) opened for writing /x",
+        "warning file-write: sh (pid 1000, uid 0) tried to write /x: EACCES",
+    ];
+    assert_eq!(plugin.batch(&batch).lines(), lines);
+    assert_eq!(plugin.tick(60 * SECOND).rules(), ["file-write-repeated"; 2]);
+
+    let mut plugin = start(rule);
+    let mut batch = BatchBuilder::new();
+    let x = batch.process("/x").id();
+    for _ in 0..2 {
+        batch.exec(x).filename("/x");
+        batch.exec(x).filename("/x").fails(EACCES);
+    }
+    batch.exec(x).filename("/y").fails(EACCES);
+    let lines = [
+        "warning file-exec: x (pid 1000, uid 0) executed /x",
+        "warning file-exec: x (pid 1000, uid 0) tried to execute /x: EACCES",
+    ];
+    assert_eq!(
+        plugin.batch(&batch).lines(),
+        lines,
+        "a call that failed executed nothing"
+    );
+    assert_eq!(plugin.tick(60 * SECOND).rules(), ["file-exec-repeated"; 2]);
+}
+
+#[test]
 fn groups_and_extra_rules_add_to_what_is_shipped() {
     let config = r#"{
         "groups": {"vaults": ["/opt/vault/*"]},
@@ -241,6 +292,10 @@ fn a_wrong_configuration_says_what_is_wrong() {
     assert_eq!(
         rule(r#"{"key": "k", "path": "/x", "access": "rq"}"#),
         "`rules[0].access`: `rq` is not one or more of the letters `r`, `w`, `x` and `a`"
+    );
+    assert_eq!(
+        rule(r#"{"key": "k", "path": 5}"#),
+        "`rules[0].path`: invalid type: integer `5`, expected a text or a list of texts"
     );
     assert_eq!(
         rule(r#"{"key": "k"}"#),

@@ -104,7 +104,7 @@ impl Metrics {
             self.duration.with(brief).observe(seconds(duration));
         }
         if let Some(srtt) = connection.srtt() {
-            self.rtt.with(brief).observe(f64::from(srtt) / 1e6);
+            self.rtt.with(brief).observe(seconds(u64::from(srtt) * 1000));
         }
     }
 
@@ -141,5 +141,27 @@ fn reason(errno: u32) -> &'static str {
         errno::ECONNRESET => "reset",
         errno::ENETUNREACH | errno::EHOSTUNREACH => "unreachable",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_is_of_seconds() {
+        assert_eq!([0, 250_000_000, 3_000_000_000].map(seconds), [0.0, 0.25, 3.0]);
+    }
+
+    #[test]
+    fn a_failure_has_a_reason() {
+        let reasons = [
+            errno::ECONNREFUSED,
+            errno::EHOSTUNREACH,
+            errno::ENETUNREACH,
+            errno::EACCES,
+        ]
+        .map(reason);
+        assert_eq!(reasons, ["refused", "unreachable", "unreachable", "other"]);
     }
 }

@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_port_has_a_class() {
-        let classes = [22, 7, 443, 9999, 27017, 32_767, 32_768].map(class);
+        let classes = [22, 7, 443, 1024, 27017, 32_767, 32_768].map(class);
         assert_eq!(
             classes,
             [

@@ -41,6 +41,7 @@ fn connections_are_counted_by_container_process_direction_and_port() {
     let served = ["0123456789ab", "nginx", "inbound", "https"];
     assert_eq!(plugin.value("accepted", served), Some(1.0));
     assert_eq!(plugin.value("active", served), Some(1.0));
+    assert_eq!(plugin.value("retransmits", served), None, "nothing was sent again");
     assert_eq!(
         plugin.value("failed", ["host", "curl", "outbound", "https", "timeout"]),
         Some(1.0)
@@ -86,6 +87,11 @@ fn connections_older_than_the_daemon_do_not_make_the_gauge_negative() {
     let sshd = batch.process("/usr/sbin/sshd").id();
     batch.connect(sshd, to(1, 50_000)).accepted(22).closes(77);
     plugin.batch(&batch);
+    assert_eq!(
+        plugin.value("payload", ["host", "sshd", "inbound", "ssh", "sent"]),
+        None
+    );
+    assert_eq!(plugin.value("retransmits", ["host", "sshd", "inbound", "ssh"]), None);
     assert_eq!(plugin.value("active", ["host", "sshd", "inbound", "ssh"]), None);
     assert!((plugin.total("closed") - 1.0).abs() < f64::EPSILON);
 }
@@ -131,6 +137,59 @@ fn many_ports_with_refusals_are_a_scan_reported_once_a_window() {
         ]
     );
     assert_eq!(outcome.verdicts[0].tags, ["T1046"]);
+}
+
+/// Verdicts on one process that tries ports of one host: at which second, from which port to which, and whether they
+/// refuse.
+fn tries(attempts: &[(u64, std::ops::Range<u16>, bool)]) -> usize {
+    let mut batch = BatchBuilder::new();
+    let process = batch.process("/usr/bin/nmap").id();
+    for (second, ports, refused) in attempts {
+        for port in ports.clone() {
+            let connection = batch.at(second * SECOND).connect(process, to(1, port));
+            if *refused {
+                connection.fails(ECONNREFUSED);
+            }
+        }
+    }
+    start(r#"{"refused": {"limit": 1000}}"#).batch(&batch).verdicts.len()
+}
+
+#[test]
+fn a_window_has_a_beginning_and_an_end() {
+    assert_eq!(tries(&[(0, 0..20, true), (59, 20..21, true)]), 1);
+    assert_eq!(tries(&[(0, 0..20, true), (60, 20..21, true)]), 0, "the first are over");
+    assert_eq!(tries(&[(0, 0..1, true), (60, 1..21, true)]), 0, "one is over");
+    assert_eq!(tries(&[(0, 0..21, true), (59, 0..21, true)]), 1, "reported once");
+    assert_eq!(tries(&[(0, 0..21, true), (60, 0..21, true)]), 2, "and once more");
+}
+
+#[test]
+fn the_share_of_failures_is_that_of_the_last_windows() {
+    let again = |times, refused| vec![(0, 7..8, refused); times];
+    assert_eq!(
+        tries(&[again(84, false), vec![(0, 100..121, true)]].concat()),
+        1,
+        "20 %"
+    );
+    assert_eq!(
+        tries(&[again(85, false), vec![(0, 100..121, true)]].concat()),
+        0,
+        "below"
+    );
+    assert_eq!(
+        tries(&[again(160, false), vec![(60, 100..121, true)]].concat()),
+        1,
+        "half is forgotten"
+    );
+    assert_eq!(
+        tries(&[again(170, false), vec![(60, 100..121, true)]].concat()),
+        0,
+        "half is not"
+    );
+    let successes = vec![(60, 100..121, false)];
+    assert_eq!(tries(&[again(40, true), successes.clone()].concat()), 1);
+    assert_eq!(tries(&[again(10, true), successes].concat()), 0);
 }
 
 #[test]
@@ -225,5 +284,15 @@ fn a_wrong_configuration_says_what_is_wrong() {
         refusal(r#"{"scan": {"min_failed_percent": 101}}"#),
         "`scan.min_failed_percent`: 101 is more than 100"
     );
+    for (config, part) in [
+        (r#"{"scan": {"window_seconds": 0}}"#, "at least 1"),
+        (r#"{"refused": {"window_seconds": 0}}"#, "at least 1"),
+        (r#"{"scan": {"ports": 10001}}"#, "at most 10000"),
+        (r#"{"scan": {"hosts": 10001}}"#, "at most 10000"),
+        (r#"{"refused": {"limit": 10001}}"#, "at most 10000"),
+    ] {
+        assert!(refusal(config).contains(part), "{config}");
+    }
+    start(r#"{"scan": {"ports": 10000, "hosts": 10000, "min_failed_percent": 100}, "refused": {"limit": 10000}}"#);
     assert!(refusal(r#"{"except": "nmap"}"#).starts_with("`except`: invalid type: string"));
 }
