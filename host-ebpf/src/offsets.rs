@@ -57,15 +57,21 @@ macro_rules! offsets {
 }
 
 const DETAIL: u32 = 0;
-const EVERY: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN;
+const EVERY: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN | SOCKET;
 const EXEC: u32 = Kind::Exec.bit();
 const EXIT: u32 = Kind::Exit.bit();
 const CONNECTION: u32 = Kind::Connection.bit();
 const OPEN: u32 = Kind::Open.bit();
 const EXEC_OPEN: u32 = EXEC | OPEN;
-const CONNECTION_OPEN: u32 = CONNECTION | OPEN;
-/// What the program on system call exits, which serves three kinds, cannot do without.
-const SYSCALL: u32 = OPEN;
+const EXEC_OPEN_SOCKET: u32 = EXEC | OPEN | SOCKET;
+const OPEN_SOCKET: u32 = OPEN | SOCKET;
+const SOCKET: u32 = Kind::Socket.bit();
+/// Which look at descriptors.
+const DESCRIPTORS: u32 = CONNECTION | OPEN | SOCKET;
+/// Which look at sockets.
+const SOCKETS: u32 = CONNECTION | SOCKET;
+/// What the programs on system call exits cannot do without. One of them serves three kinds.
+const SYSCALL: u32 = OPEN | SOCKET;
 
 offsets! {
     EVERY {
@@ -115,6 +121,9 @@ offsets! {
         skc_v6_daddr = "sock_common.skc_v6_daddr";
         skc_v6_rcv_saddr = "sock_common.skc_v6_rcv_saddr";
         skc_flags = "sock_common.skc_flags";
+        unix_addr = "unix_sock.addr";
+        unix_address_len = "unix_address.len";
+        unix_address_name = "unix_address.name";
         tcp_bytes_acked = "tcp_sock.bytes_acked";
         tcp_bytes_sent = "tcp_sock.bytes_sent";
         tcp_bytes_retrans = "tcp_sock.bytes_retrans";
@@ -145,12 +154,14 @@ offsets! {
         fs_root = "fs_struct.root";
         fs_pwd = "fs_struct.pwd";
         file_path = "file.f_path";
-        file_inode = "file.f_inode";
         dentry_parent = "dentry.d_parent";
         vfsmount_root = "vfsmount.mnt_root";
         mount_mnt = "mount.mnt";
         mount_parent = "mount.mnt_parent";
         mount_mountpoint = "mount.mnt_mountpoint";
+    }
+    EXEC_OPEN_SOCKET {
+        file_inode = "file.f_inode";
     }
     SYSCALL {
         task_status = "task_struct.thread_info.status";
@@ -162,26 +173,32 @@ offsets! {
         regs_bx = "pt_regs.bx";
         regs_cx = "pt_regs.cx";
     }
-    CONNECTION_OPEN {
+    DESCRIPTORS {
         task_files = "task_struct.files";
         files_fdt = "files_struct.fdt";
         fdt_fd = "fdtable.fd";
         fdt_max_fds = "fdtable.max_fds";
     }
-    OPEN {
+    OPEN_SOCKET {
         inode_mode = "inode.i_mode";
     }
-    CONNECTION {
+    SOCKET {
+        inode_ino = "inode.i_ino";
+        regs_r8 = "pt_regs.r8";
+    }
+    SOCKETS {
         file_private = "file.private_data";
         socket_sk = "socket.sk";
         sk_protocol = "sock.sk_protocol";
-        sk_err = "sock.sk_err";
         skc_family = "sock_common.skc_family";
         skc_daddr = "sock_common.skc_daddr";
         skc_rcv_saddr = "sock_common.skc_rcv_saddr";
         skc_dport = "sock_common.skc_dport";
-        skc_cookie = "sock_common.skc_cookie";
         inet_sport = "inet_sock.inet_sport";
+    }
+    CONNECTION {
+        sk_err = "sock.sk_err";
+        skc_cookie = "sock_common.skc_cookie";
     }
 }
 

@@ -2,6 +2,7 @@
 mod exec;
 mod exit;
 mod fork;
+mod socket;
 mod sys_exit;
 mod tcp;
 

@@ -6,7 +6,7 @@ use core::ptr::read_volatile;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
-use vespid_ebpf::{ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw};
+use vespid_ebpf::{ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, SocketRaw};
 
 use super::header::cpu;
 use super::walk::Walk;
@@ -20,6 +20,8 @@ pub(super) const MAX_CGROUP: usize = 4096;
 pub(super) const EXEC_SIZE: usize = size_of::<ExecRaw>() + MAX_TYPED + MAX_ARGS + 2 * MAX_PATH + MAX_CGROUP + MAX_NAME;
 /// Room for a record made when a system call returns.
 pub(super) const CALL_SIZE: usize = size_of::<OpenRaw>() + MAX_PATH + MAX_NAME + MAX_TYPED;
+/// Room for a record on a socket. Its tail is at most half of that, so that the verifier is content with a mask.
+pub(super) const SOCKET_SIZE: usize = size_of::<SocketRaw>() + 1024;
 
 /// A record in the making.
 #[repr(C, align(8))]
@@ -37,6 +39,9 @@ static EXEC_SCRATCH: Array<Scratch<EXEC_SIZE>> = Array::with_max_entries(1, 0);
 #[map]
 static CALL_SCRATCH: PerCpuArray<Scratch<CALL_SIZE>> = PerCpuArray::with_max_entries(1, 0);
 
+#[map]
+static SOCKET_SCRATCH: PerCpuArray<Scratch<SOCKET_SIZE>> = PerCpuArray::with_max_entries(1, 0);
+
 /// The scratch of the exec hook.
 #[inline(always)]
 pub(super) fn of_exec() -> Option<*mut Scratch<EXEC_SIZE>> {
@@ -47,6 +52,12 @@ pub(super) fn of_exec() -> Option<*mut Scratch<EXEC_SIZE>> {
 #[inline(always)]
 pub(super) fn of_call() -> Option<*mut Scratch<CALL_SIZE>> {
     CALL_SCRATCH.get_ptr_mut(0)
+}
+
+/// The scratch of the program on sockets.
+#[inline(always)]
+pub(super) fn of_socket() -> Option<*mut Scratch<SOCKET_SIZE>> {
+    SOCKET_SCRATCH.get_ptr_mut(0)
 }
 
 /// Where the next part goes, if at least `room` bytes are left there. Read anew from the map, so that neither the

@@ -22,14 +22,15 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// An argument of the call, counted from 0.
+    /// An argument of the call, counted from 0, up to the fifth.
     #[inline(always)]
     pub(super) fn argument(self, index: u32) -> u64 {
         let (native, compat) = match index {
             0 => (offset!(regs_di), offset!(regs_bx)),
             1 => (offset!(regs_si), offset!(regs_cx)),
             2 => (offset!(regs_dx), offset!(regs_dx)),
-            _ => (offset!(regs_r10), offset!(regs_si)),
+            3 => (offset!(regs_r10), offset!(regs_si)),
+            _ => (offset!(regs_r8), offset!(regs_di)),
         };
         // SAFETY: `regs` is an argument of the tracepoint.
         unsafe {

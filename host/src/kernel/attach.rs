@@ -19,7 +19,7 @@ struct Hook {
     loses: &'static str,
 }
 
-const HOOKS: [Hook; 5] = [
+const HOOKS: [Hook; 6] = [
     Hook {
         program: "vespid_fork",
         tracepoint: "sched_process_fork",
@@ -54,6 +54,13 @@ const HOOKS: [Hook; 5] = [
         serves: Kind::Open.bit() | Kind::Exec.bit() | Kind::Connection.bit(),
         needs: Kind::Open.bit(),
         loses: "file opens, failed execs, and who accepted a connection",
+    },
+    Hook {
+        program: "vespid_socket",
+        tracepoint: "sys_exit",
+        serves: Kind::Socket.bit(),
+        needs: Kind::Socket.bit(),
+        loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
     },
 ];
 

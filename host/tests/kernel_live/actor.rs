@@ -52,6 +52,9 @@ fn acts() {
         "connect" => connect(&argument),
         "connect-refused" => drop(TcpStream::connect(&argument)),
         "connect-many" => connect_many(argument.parse().expect("a number")),
+        "name-sockets" => crate::sockets::name_sockets(),
+        "send-datagrams" => crate::sockets::send_datagrams(&argument),
+        "ask-dns" => crate::sockets::ask_dns(&argument),
         "want-without-descriptors" => crate::wanted::want_without_descriptors(),
         other => panic!("{other} is no act"),
     }

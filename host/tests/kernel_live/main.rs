@@ -15,5 +15,6 @@ mod files;
 mod harness;
 mod overflow;
 mod processes;
+mod sockets;
 mod storm;
 mod wanted;
