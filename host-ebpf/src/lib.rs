@@ -425,7 +425,7 @@ pub struct ChangeRaw {
 
 /// [`Kind::Privileged`].
 ///
-/// Tail: detail. For a module loaded from a descriptor it is the path of the file, walked as `detail_end` says; for a
+/// Tail: detail. Where a descriptor is given or returned it is the path of the file, walked as `detail_end` says; for a
 /// duplicated socket it is the remote end, 16 bytes of address and 2 of port in network order; else it is text.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]

@@ -36,6 +36,8 @@ macro_rules! offsets {
             pub exit_says_group_dead: u32,
             /// Bit of `sock.sk_flags` that is set once the peer's FIN arrived (`SOCK_DONE`).
             pub sock_done: u32,
+            /// Size of `struct inode`, behind which a file of an overlay keeps its entry in the upper layer.
+            pub inode_size: u32,
             /// [`OFFSETS_VERSION`].
             pub version: u32,
         }
@@ -47,6 +49,7 @@ macro_rules! offsets {
                 css_v1: ABSENT,
                 exit_says_group_dead: 0,
                 sock_done: ABSENT,
+                inode_size: ABSENT,
                 version: OFFSETS_VERSION,
             };
         }
@@ -57,21 +60,29 @@ macro_rules! offsets {
 }
 
 const DETAIL: u32 = 0;
-const EVERY: u32 = Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN | SOCKET;
+const EVERY: u32 =
+    Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
 const EXEC: u32 = Kind::Exec.bit();
 const EXIT: u32 = Kind::Exit.bit();
 const CONNECTION: u32 = Kind::Connection.bit();
 const OPEN: u32 = Kind::Open.bit();
-const EXEC_OPEN: u32 = EXEC | OPEN;
-const EXEC_OPEN_SOCKET: u32 = EXEC | OPEN | SOCKET;
-const OPEN_SOCKET: u32 = OPEN | SOCKET;
+const PRIVILEGED: u32 = Kind::Privileged.bit();
+const CHANGE: u32 = Kind::Change.bit();
 const SOCKET: u32 = Kind::Socket.bit();
+/// Whose records have paths.
+const PATHS: u32 = EXEC | OPEN | PRIVILEGED | CHANGE;
 /// Which look at descriptors.
-const DESCRIPTORS: u32 = CONNECTION | OPEN | SOCKET;
+const DESCRIPTORS: u32 = CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
+/// Which look at files.
+const FILES: u32 = OPEN | PRIVILEGED | SOCKET;
+/// Which look at inodes.
+const INODES: u32 = PATHS | SOCKET;
+/// Which look at the ends of connections.
+const ENDS: u32 = CONNECTION | SOCKET;
 /// Which look at sockets.
-const SOCKETS: u32 = CONNECTION | SOCKET;
+const SOCKETS: u32 = CONNECTION | PRIVILEGED | SOCKET;
 /// What the programs on system call exits cannot do without. One of them serves three kinds.
-const SYSCALL: u32 = OPEN | SOCKET;
+const SYSCALL: u32 = OPEN | PRIVILEGED | CHANGE | SOCKET;
 
 offsets! {
     EVERY {
@@ -100,7 +111,15 @@ offsets! {
         task_thread_pid = "task_struct.thread_pid";
         pid_level = "pid.level";
         pid_numbers = "pid.numbers";
+        pid_tasks = "pid.tasks";
+        upid_nr = "upid.nr";
         upid_ns = "upid.ns";
+        task_pid_links = "task_struct.pid_links";
+        hlist_first = "hlist_head.first";
+        pid_ns_tree = "pid_namespace.idr.idr_rt.xa_head";
+        xa_node_shift = "xa_node.shift";
+        xa_node_slots = "xa_node.slots";
+        xa_node_marks = "xa_node.marks" | "xa_node.tags";
         task_nsproxy = "task_struct.nsproxy";
         nsproxy_cgroup = "nsproxy.cgroup_ns";
         nsproxy_ipc = "nsproxy.ipc_ns";
@@ -117,6 +136,14 @@ offsets! {
         user_ns_inum = "user_namespace.ns.inum";
         uts_ns_inum = "uts_namespace.ns.inum";
         inode_nlink = "inode.i_nlink" | "inode.__i_nlink";
+        file_mode = "file.f_mode";
+        dentry_inode = "dentry.d_inode";
+        inode_private = "inode.i_private";
+        inode_sb = "inode.i_sb";
+        sb_magic = "super_block.s_magic";
+        ns_type = "ns_common.ns_type";
+        ns_ops = "ns_common.ops";
+        ns_ops_type = "proc_ns_operations.type";
         skc_net = "sock_common.skc_net";
         skc_v6_daddr = "sock_common.skc_v6_daddr";
         skc_v6_rcv_saddr = "sock_common.skc_v6_rcv_saddr";
@@ -149,7 +176,7 @@ offsets! {
         signal_flags = "signal_struct.flags";
         signal_group_exit_code = "signal_struct.group_exit_code";
     }
-    EXEC_OPEN {
+    PATHS {
         task_fs = "task_struct.fs";
         fs_root = "fs_struct.root";
         fs_pwd = "fs_struct.pwd";
@@ -160,9 +187,6 @@ offsets! {
         mount_parent = "mount.mnt_parent";
         mount_mountpoint = "mount.mnt_mountpoint";
     }
-    EXEC_OPEN_SOCKET {
-        file_inode = "file.f_inode";
-    }
     SYSCALL {
         task_status = "task_struct.thread_info.status";
         regs_orig_ax = "pt_regs.orig_ax";
@@ -170,6 +194,9 @@ offsets! {
         regs_si = "pt_regs.si";
         regs_dx = "pt_regs.dx";
         regs_r10 = "pt_regs.r10";
+        regs_r8 = "pt_regs.r8";
+        regs_r9 = "pt_regs.r9";
+        regs_bp = "pt_regs.bp";
         regs_bx = "pt_regs.bx";
         regs_cx = "pt_regs.cx";
     }
@@ -179,27 +206,31 @@ offsets! {
         fdt_fd = "fdtable.fd";
         fdt_max_fds = "fdtable.max_fds";
     }
-    OPEN_SOCKET {
-        inode_mode = "inode.i_mode";
+    INODES {
+        file_inode = "file.f_inode";
     }
-    SOCKET {
-        inode_ino = "inode.i_ino";
-        regs_r8 = "pt_regs.r8";
+    FILES {
+        inode_mode = "inode.i_mode";
     }
     SOCKETS {
         file_private = "file.private_data";
         socket_sk = "socket.sk";
-        sk_protocol = "sock.sk_protocol";
         skc_family = "sock_common.skc_family";
         skc_daddr = "sock_common.skc_daddr";
-        skc_rcv_saddr = "sock_common.skc_rcv_saddr";
         skc_dport = "sock_common.skc_dport";
+    }
+    ENDS {
+        sk_protocol = "sock.sk_protocol";
+        skc_rcv_saddr = "sock_common.skc_rcv_saddr";
         inet_sport = "inet_sock.inet_sport";
     }
     CONNECTION {
         sk_err = "sock.sk_err";
         skc_cookie = "sock_common.skc_cookie";
     }
+    SOCKET {
+        inode_ino = "inode.i_ino";
+    }
 }
 
-const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 4) * size_of::<u32>());
+const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 5) * size_of::<u32>());

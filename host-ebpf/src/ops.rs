@@ -81,7 +81,7 @@ ops! {
 
     /// What was asked of the system: [`PrivilegedRaw::op`](crate::PrivilegedRaw::op).
     PrivilegedOp {
-        /// `ptrace`.
+        /// `ptrace`, except what only lets a tracee run on or asks why it stopped.
         Ptrace = 1 "ptrace",
         /// `process_vm_readv`, `process_vm_writev`.
         ProcessMemory = 2 "process_memory",
@@ -109,7 +109,7 @@ ops! {
         RawSocket = 13 "raw_socket",
         /// `io_uring_setup`.
         IoUring = 14 "io_uring",
-        /// A socket duplicated onto standard input, output or error.
+        /// An IP socket duplicated onto standard input, output or error.
         StdioSocket = 15 "stdio_socket",
         /// `chroot`, `pivot_root`.
         Root = 16 "root",

@@ -1,4 +1,4 @@
-//! From a descriptor of the current task to its `struct file`.
+//! From a descriptor of the current task to its `struct file`, and on to its path.
 use super::globals::offset;
 use super::read::{Task, direct, kernel_u64};
 
@@ -15,4 +15,14 @@ pub(super) fn file(task: Task, descriptor: u32) -> u64 {
         return 0;
     }
     kernel_u64(slots + u64::from(descriptor) * 8, 0)
+}
+
+/// Address of a file's `struct path`, or 0.
+#[inline(always)]
+pub(super) fn path_of(file: u64) -> u64 {
+    if file == 0 {
+        0
+    } else {
+        file + u64::from(offset!(file_path))
+    }
 }

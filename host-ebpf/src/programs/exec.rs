@@ -9,12 +9,11 @@ use vespid_ebpf::{ABSENT, ExecRaw, Kind, MAX_ARGS, MAX_TYPED, Outcome, PathEnd, 
 use super::globals::{has, offset};
 use super::header::{header, is_own};
 use super::output::{count, send};
+use super::overlay;
+use super::pids;
 use super::read::{Task, direct, kernel, kernel_u32, kernel_u64};
 use super::scratch::{EXEC_SIZE, Scratch, of_exec, place};
 use super::walk::{append_cgroup, append_path, cgroup_step, path_step};
-
-/// Size of `struct upid { int nr; struct pid_namespace *ns; }`.
-const UPID_SIZE: u64 = 16;
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn vespid_exec(ctx: BtfTracePointContext) -> i32 {
@@ -65,6 +64,9 @@ unsafe fn describe(scratch: *mut Scratch<EXEC_SIZE>, task: Task, filename: u64) 
         let exe_file = kernel_u64(mm, offset!(mm_exe_file));
         let (exe_len, exe_end) = append_path(scratch, exec_path_step, task, exe_file + u64::from(offset!(file_path)));
         flags |= unlinked(scratch, exe_end, exe_file);
+        if overlay::is_upper(kernel_u64(exe_file, offset!(file_inode))) {
+            flags |= exec_flags::UPPER;
+        }
         let pwd = task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd));
         let (cwd_len, cwd_end) = append_path(scratch, exec_path_step, task, pwd);
         let cgroup_len = append_cgroup(scratch, exec_cgroup_step, task);
@@ -169,16 +171,7 @@ unsafe fn namespaces(out: *mut [u32; 8], task: Task) {
             kernel_u32(kernel_u64(nsproxy, pointer), inum)
         }
     };
-    let pid_ns = if has!(task_thread_pid) && has!(pid_level) && has!(pid_numbers) && has!(upid_ns) {
-        let pid = task.pointer(offset!(task_thread_pid));
-        let level = u64::from(kernel_u32(pid, offset!(pid_level)));
-        kernel_u64(
-            pid + level * UPID_SIZE + u64::from(offset!(pid_numbers)),
-            offset!(upid_ns),
-        )
-    } else {
-        0
-    };
+    let pid_ns = pids::namespace(task).address;
     let user_ns = if has!(cred_user_ns) {
         kernel_u64(task.pointer(offset!(task_real_cred)), offset!(cred_user_ns))
     } else {

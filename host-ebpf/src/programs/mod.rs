@@ -1,7 +1,9 @@
 //! The programs, by hook, then what they share.
+mod change;
 mod exec;
 mod exit;
 mod fork;
+mod privileged;
 mod socket;
 mod sys_exit;
 mod tcp;
@@ -14,7 +16,9 @@ mod descriptor;
 mod globals;
 mod header;
 mod output;
+mod overlay;
 mod owner;
+mod pids;
 mod read;
 mod scratch;
 mod syscall;

@@ -2,18 +2,21 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
-use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd};
+use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd, open_traits};
 
 use super::descriptor;
 use super::globals::{has, offset};
 use super::header::header;
 use super::output::{count, has_room, send};
+use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call, place};
 use super::sys_exit::action;
 use super::syscall::Call;
 use super::walk::{append_path, path_step};
 
+/// `FMODE_CREATED` in include/linux/fs.h.
+const FMODE_CREATED: u32 = 1 << 20;
 /// `AT_FDCWD`.
 const WORKING_DIRECTORY: i32 = -100;
 /// `O_CREAT | O_WRONLY | O_TRUNC`: what `creat` stands for.
@@ -80,18 +83,25 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8) -> Option<()> {
     let request = Request::of(call, action);
     let mut mode = (request.mode & 0o7777) as u32;
+    let mut traits = 0;
     // The file itself; for a failed open the directory that a relative text is relative to.
     let path = if call.result >= 0 {
         let file = descriptor::file(task, call.result as u32);
         let inode = kernel_u64(file, offset!(file_inode));
         mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
-        of_file(file)
+        if has!(file_mode) && kernel_u32(file, offset!(file_mode)) & FMODE_CREATED != 0 {
+            traits |= open_traits::CREATED;
+        }
+        if overlay::is_upper(inode) {
+            traits |= open_traits::UPPER;
+        }
+        descriptor::path_of(file)
     } else if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
         0
     } else if request.directory == WORKING_DIRECTORY {
         task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd))
     } else {
-        of_file(descriptor::file(task, request.directory as u32))
+        descriptor::path_of(descriptor::file(task, request.directory as u32))
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
@@ -117,19 +127,9 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         (*raw).path_len = path_len;
         (*raw).typed_len = typed_len as u16;
         (*raw).path_end = path_end as u8;
-        (*raw).traits = 0;
+        (*raw).traits = traits;
         (*raw).reserved = [0; 2];
         send(Kind::Open, scratch)
-    }
-}
-
-/// Address of a file's `struct path`, or 0.
-#[inline(always)]
-fn of_file(file: u64) -> u64 {
-    if file == 0 {
-        0
-    } else {
-        file + u64::from(offset!(file_path))
     }
 }
 

@@ -96,6 +96,17 @@ pub(super) fn kernel_u16(base: u64, offset: u32) -> u16 {
     }
 }
 
+/// Like [`kernel_u64`].
+#[inline(always)]
+pub(super) fn kernel_u8(base: u64, offset: u32) -> u8 {
+    let mut value = MaybeUninit::<u8>::uninit();
+    // SAFETY: `kernel_into` writes all of it.
+    unsafe {
+        kernel_into(value.as_mut_ptr(), 1, base, offset);
+        value.assume_init()
+    }
+}
+
 /// Reads memory of the current task.
 #[inline(always)]
 pub(super) fn user<T: Copy>(address: u64) -> Option<T> {

@@ -6,7 +6,7 @@ use core::ptr::read_volatile;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
-use vespid_ebpf::{ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, SocketRaw};
+use vespid_ebpf::{ChangeRaw, ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw, SocketRaw};
 
 use super::header::cpu;
 use super::walk::Walk;
@@ -20,6 +20,11 @@ pub(super) const MAX_CGROUP: usize = 4096;
 pub(super) const EXEC_SIZE: usize = size_of::<ExecRaw>() + MAX_TYPED + MAX_ARGS + 2 * MAX_PATH + MAX_CGROUP + MAX_NAME;
 /// Room for a record made when a system call returns.
 pub(super) const CALL_SIZE: usize = size_of::<OpenRaw>() + MAX_PATH + MAX_NAME + MAX_TYPED;
+/// Room for a record on a privileged call.
+pub(super) const PRIVILEGED_SIZE: usize = size_of::<PrivilegedRaw>() + MAX_PATH + MAX_NAME;
+
+/// Room for a record on a changed file: two paths with their texts, and a detail.
+pub(super) const CHANGE_SIZE: usize = size_of::<ChangeRaw>() + 2 * (MAX_PATH + MAX_NAME + MAX_TYPED) + MAX_NAME;
 /// Room for a record on a socket. Its tail is at most half of that, so that the verifier is content with a mask.
 pub(super) const SOCKET_SIZE: usize = size_of::<SocketRaw>() + 1024;
 
@@ -40,6 +45,12 @@ static EXEC_SCRATCH: Array<Scratch<EXEC_SIZE>> = Array::with_max_entries(1, 0);
 static CALL_SCRATCH: PerCpuArray<Scratch<CALL_SIZE>> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
+static PRIVILEGED_SCRATCH: PerCpuArray<Scratch<PRIVILEGED_SIZE>> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+static CHANGE_SCRATCH: PerCpuArray<Scratch<CHANGE_SIZE>> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
 static SOCKET_SCRATCH: PerCpuArray<Scratch<SOCKET_SIZE>> = PerCpuArray::with_max_entries(1, 0);
 
 /// The scratch of the exec hook.
@@ -52,6 +63,18 @@ pub(super) fn of_exec() -> Option<*mut Scratch<EXEC_SIZE>> {
 #[inline(always)]
 pub(super) fn of_call() -> Option<*mut Scratch<CALL_SIZE>> {
     CALL_SCRATCH.get_ptr_mut(0)
+}
+
+/// The scratch of the program on privileged calls.
+#[inline(always)]
+pub(super) fn of_privileged() -> Option<*mut Scratch<PRIVILEGED_SIZE>> {
+    PRIVILEGED_SCRATCH.get_ptr_mut(0)
+}
+
+/// The scratch of the program on changed files.
+#[inline(always)]
+pub(super) fn of_change() -> Option<*mut Scratch<CHANGE_SIZE>> {
+    CHANGE_SCRATCH.get_ptr_mut(0)
 }
 
 /// The scratch of the program on sockets.

@@ -27,7 +27,7 @@ mod action {
     pub(super) const BIND: u8 = 1;
     pub(super) const LISTEN: u8 = 2;
     pub(super) const CONNECT: u8 = 3;
-    /// `sendto`, `write`.
+    /// `sendto`.
     pub(super) const SEND: u8 = 4;
     pub(super) const SEND_MESSAGE: u8 = 5;
     pub(super) const SEND_MESSAGES: u8 = 6;

@@ -22,7 +22,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// An argument of the call, counted from 0, up to the fifth.
+    /// An argument of the call, counted from 0.
     #[inline(always)]
     pub(super) fn argument(self, index: u32) -> u64 {
         let (native, compat) = match index {
@@ -30,7 +30,8 @@ impl Call {
             1 => (offset!(regs_si), offset!(regs_cx)),
             2 => (offset!(regs_dx), offset!(regs_dx)),
             3 => (offset!(regs_r10), offset!(regs_si)),
-            _ => (offset!(regs_r8), offset!(regs_di)),
+            4 => (offset!(regs_r8), offset!(regs_di)),
+            _ => (offset!(regs_r9), offset!(regs_bp)),
         };
         // SAFETY: `regs` is an argument of the tracepoint.
         unsafe {

@@ -2,7 +2,7 @@
 use aya_ebpf::helpers::generated::bpf_get_socket_cookie;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use vespid_ebpf::{ABI_VERSION, ConnectionOp, ConnectionRaw, Header, Kind};
+use vespid_ebpf::{ABI_VERSION, ABSENT, ConnectionOp, ConnectionRaw, Header, Kind};
 
 use super::globals::{has, offset, wanted};
 use super::header::{cpu, is_own, now};
@@ -17,8 +17,8 @@ const SYN_RECV: i32 = 3;
 const CLOSE: i32 = 7;
 const LISTEN: i32 = 10;
 
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub(super) const AF_INET: u16 = 2;
+pub(super) const AF_INET6: u16 = 10;
 const IPPROTO_TCP: u16 = 6;
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -113,7 +113,13 @@ pub(super) fn send(sk: u64, cookie: u64, op: ConnectionOp, owner: &Owner) {
                 0
             };
             (*raw).errno = kernel_u32(sk, offset!(sk_err));
-            addresses(sk, &raw mut (*raw).local, &raw mut (*raw).remote);
+            address(
+                sk,
+                offset!(skc_v6_rcv_saddr),
+                offset!(skc_rcv_saddr),
+                &raw mut (*raw).local,
+            );
+            address(sk, offset!(skc_v6_daddr), offset!(skc_daddr), &raw mut (*raw).remote);
             // skc_num is 0 once the socket is closed.
             (*raw).local_port = u16::from_be(kernel_u16(sk, offset!(inet_sport)));
             (*raw).remote_port = u16::from_be(kernel_u16(sk, offset!(skc_dport)));
@@ -124,24 +130,21 @@ pub(super) fn send(sk: u64, cookie: u64, op: ConnectionOp, owner: &Owner) {
     });
 }
 
-/// Local and remote address, IPv4 in its IPv6-mapped form.
+/// The address at one end, IPv4 in its IPv6-mapped form: the field at `v6`, or that at `v4`.
 ///
 /// # Safety
-/// Both must be valid for writes, and aligned to 8.
+/// `out` must be valid for writes, and aligned to 8.
 #[inline(always)]
-unsafe fn addresses(sk: u64, local: *mut [u8; 16], remote: *mut [u8; 16]) {
+pub(super) unsafe fn address(sk: u64, v6: u32, v4: u32, out: *mut [u8; 16]) {
     // ::ffff:0:0/96, of which the last four bytes follow.
     const MAPPED: [u64; 2] = [0, u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0])];
     // SAFETY: the caller's promise.
     unsafe {
-        if kernel_u16(sk, offset!(skc_family)) == AF_INET6 && has!(skc_v6_daddr) && has!(skc_v6_rcv_saddr) {
-            kernel_into(local.cast(), 16, sk, offset!(skc_v6_rcv_saddr));
-            kernel_into(remote.cast(), 16, sk, offset!(skc_v6_daddr));
+        if kernel_u16(sk, offset!(skc_family)) == AF_INET6 && v6 != ABSENT {
+            kernel_into(out.cast(), 16, sk, v6);
         } else {
-            local.cast::<[u64; 2]>().write(MAPPED);
-            remote.cast::<[u64; 2]>().write(MAPPED);
-            kernel_into(local.cast::<u8>().add(12), 4, sk, offset!(skc_rcv_saddr));
-            kernel_into(remote.cast::<u8>().add(12), 4, sk, offset!(skc_daddr));
+            out.cast::<[u64; 2]>().write(MAPPED);
+            kernel_into(out.cast::<u8>().add(12), 4, sk, v4);
         }
     }
 }

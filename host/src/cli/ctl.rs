@@ -13,6 +13,7 @@ use crate::control::{CallError, Change, Client, Code, Mode, Reloaded, SOCKET};
 use crate::screen::text::harmless;
 use crate::screen::{Rates, plugins_table};
 
+mod probes;
 mod shadow;
 
 /// What the rates of `ctl plugins` cover.
@@ -34,6 +35,9 @@ pub(super) struct Args {
 enum CtlCommand {
     /// List the plugins: what each does and costs, over one second. With --json, what /plugins shows, in totals.
     Plugins,
+    /// List what the daemon has in the kernel: probes, programs, links and maps, with runs and mean run time over one
+    /// second. With --json, in totals.
+    Probes,
     /// Look at the plugin directory now, and say what came of it.
     Reload,
     /// Act on one plugin.
@@ -76,6 +80,7 @@ fn run(
     match command {
         CtlCommand::Plugins if json => as_json(&client.plugins().map_err(failure)?, out),
         CtlCommand::Plugins => print(&plugins_table(&two_views(client, interval).map_err(failure)?), out),
+        CtlCommand::Probes => probes::main(client, json, interval, out),
         CtlCommand::Reload => {
             let reloaded = client.reload().map_err(failure)?;
             if json {
@@ -112,11 +117,15 @@ fn run(
 pub(super) fn two_views(client: &Client, interval: Duration) -> Result<View, CallError> {
     let mut rates = Rates::default();
     rates.fill(&mut client.view()?);
-    let (_open, never) = bounded::<()>(1);
-    never.recv_timeout(interval).unwrap_or_default();
+    pause(interval);
     let mut view = client.view()?;
     rates.fill(&mut view);
     Ok(view)
+}
+
+fn pause(interval: Duration) {
+    let (_open, never) = bounded::<()>(1);
+    never.recv_timeout(interval).unwrap_or_default();
 }
 
 fn reload_text(reloaded: &Reloaded) -> String {

@@ -24,8 +24,8 @@ mod top;
 
 /// A WebAssembly-scriptable monitoring host for Linux nodes.
 ///
-/// Vespid observes processes, TCP connections and file opens through BPF, hands them in batches to the plugins of a
-/// directory, and exports their metrics and verdicts.
+/// Vespid observes processes, connections, files and privileged calls through BPF, hands them in batches to the plugins
+/// of a directory, and exports their metrics and verdicts.
 #[derive(Debug, Parser)]
 #[command(
     name = "vespid",

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
+use super::probes::Probes;
 use super::protocol::{Answer, Change, Envelope, MAX_ANSWER_BYTES, Outcome, Refused, Reloaded, Request, VERSION};
 use super::server::CHANGE_TIME;
 use super::view::View;
@@ -141,6 +142,14 @@ impl Client {
     /// [`CallError`].
     pub fn view(&self) -> Result<View, CallError> {
         self.ask(&Request::View)
+    }
+
+    /// The probes, and what the daemon has in the kernel.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn probes(&self) -> Result<Probes, CallError> {
+        self.ask(&Request::Probes)
     }
 
     fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, CallError> {

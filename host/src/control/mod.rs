@@ -4,6 +4,7 @@
 //! its mode says so, and the kernel's word about the peer is checked on top. Whatever a client does, the next one waits
 //! for it no longer than a couple of seconds.
 mod client;
+pub mod probes;
 pub mod protocol;
 mod server;
 mod socket;
@@ -17,6 +18,7 @@ pub use server::{Server, ServerError};
 pub use socket::SocketError;
 
 use crate::shadow;
+use probes::Probes;
 use view::View;
 
 /// Where the daemon listens unless it is told otherwise.
@@ -54,4 +56,7 @@ pub trait Control: Send + Sync + 'static {
 
     /// All that `vespid top` shows, in totals.
     fn view(&self) -> View;
+
+    /// The probes, and what the daemon has in the kernel.
+    fn probes(&self) -> Probes;
 }

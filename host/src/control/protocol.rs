@@ -39,6 +39,8 @@ pub enum Request {
     },
     /// What `vespid top` shows.
     View,
+    /// The probes, and what the daemon has in the kernel.
+    Probes,
 }
 
 impl Request {

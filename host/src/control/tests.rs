@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::protocol::{Answer, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Outcome};
 use super::*;
+use crate::control::probes::Probes;
 use crate::control::view::PluginLine;
 
 mod clients;
@@ -33,6 +34,10 @@ impl Fake {
 }
 
 impl Control for Fake {
+    fn probes(&self) -> Probes {
+        Probes::default()
+    }
+
     fn plugins(&self) -> Value {
         json!({ "running": ["file-audit"] })
     }

@@ -48,6 +48,8 @@ pub struct Progress {
     pub processes: Processes,
     /// Containers known.
     pub containers: u64,
+    /// Each probe, running or not.
+    pub probes: Arc<[Probe]>,
 }
 
 impl Default for Progress {
@@ -60,6 +62,7 @@ impl Default for Progress {
             batch_rows: Histogram::new(BATCH_ROWS),
             processes: Processes::default(),
             containers: 0,
+            probes: Arc::default(),
         }
     }
 }
@@ -187,7 +190,7 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        want(&mut self.kernel, self.always);
+        want(&mut self.kernel, &mut self.progress, self.always);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
@@ -226,6 +229,7 @@ impl Collector {
             let Collector {
                 kernel,
                 pipeline,
+                progress,
                 seated,
                 always,
                 ..
@@ -233,12 +237,12 @@ impl Collector {
             match change {
                 Change::Sit(running) => {
                     let (seat, kinds) = (running.seat, running.worker.plugin().subscription());
-                    want(kernel, pipeline.wanted() | *always | kinds);
+                    want(kernel, progress, pipeline.wanted() | *always | kinds);
                     seated.push(running);
                     pipeline.subscribe(seat, kinds, &mut &**seated);
                 }
                 Change::Want(seat, kinds) => {
-                    want(kernel, pipeline.wanted() | *always | kinds);
+                    want(kernel, progress, pipeline.wanted() | *always | kinds);
                     pipeline.subscribe(seat, kinds, &mut &**seated);
                 }
                 Change::Leave(seat) => {
@@ -246,7 +250,7 @@ impl Collector {
                     seated.retain(|running| running.seat != seat);
                 }
             }
-            want(kernel, pipeline.wanted() | *always);
+            want(kernel, progress, pipeline.wanted() | *always);
             drop(done);
         }
     }
@@ -354,11 +358,12 @@ impl Collector {
 }
 
 /// Has just those probes run that these tables need.
-fn want(kernel: &mut Kernel, tables: Kinds) {
+fn want(kernel: &mut Kernel, progress: &mut Progress, tables: Kinds) {
     match kernel.want(record_kinds(tables)) {
         Ok(changed) => changed.iter().for_each(say),
         Err(error) => tracing::error!("the kernel cannot be told what is wanted: {error}"),
     }
+    progress.probes = kernel.probes().into();
 }
 
 fn say(probe: &Probe) {

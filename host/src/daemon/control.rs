@@ -7,8 +7,10 @@ use super::keeper::Orders;
 use super::roster::{Running, mode};
 use super::status::Status;
 use super::view::Live;
+use crate::control::probes::{Probe, Probes};
 use crate::control::{Change, Control, Refused, RefusedFile, Reloaded, view::View};
 use crate::http::Source;
+use crate::kernel::Objects;
 use crate::nest::{self, Changes, Role, Which};
 use crate::plugin;
 use crate::shadow::Summary;
@@ -18,6 +20,7 @@ pub(super) struct Desk {
     pub(super) status: Arc<Status>,
     pub(super) live: Live,
     pub(super) orders: Orders,
+    pub(super) objects: Objects,
 }
 
 impl Desk {
@@ -84,6 +87,13 @@ impl Desk {
 }
 
 impl Control for Desk {
+    fn probes(&self) -> Probes {
+        Probes {
+            probes: self.status.progress().probes.iter().map(Probe::from).collect(),
+            kernel: self.objects.read(),
+        }
+    }
+
     fn plugins(&self) -> Value {
         Source::plugins(&*self.status)
     }

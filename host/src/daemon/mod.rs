@@ -33,7 +33,7 @@ use crate::decode::Clock;
 use crate::enrich::procfs::Procfs;
 use crate::enrich::{Options, ProcessTable};
 use crate::http::{self, Http};
-use crate::kernel::{Kernel, Settings};
+use crate::kernel::{Kernel, Objects, Settings};
 use crate::logging::Tail;
 use crate::nest::{LookError, LookSettings, WatchSettings};
 use crate::pipeline::{Origin, Pipeline};
@@ -117,6 +117,7 @@ impl Daemon {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
         })?;
+        let objects = kernel.objects().clone();
         let clock = Clock::now();
         let origin = Origin {
             node: config.node.clone(),
@@ -140,7 +141,7 @@ impl Daemon {
         let collector = spawn(collector, stop.clone())?;
         let rest = privileges::drop_all()
             .map_err(CannotStart::from)
-            .and_then(|()| Rest::start(config, target, &origin, published, (seating, reel), hangups));
+            .and_then(|()| Rest::start(config, target, &origin, (published, objects), (seating, reel), hangups));
         let rest = match rest {
             Ok(rest) => rest,
             Err(error) => {
@@ -216,7 +217,7 @@ impl Rest {
         config: &Config,
         target: Target,
         origin: &Origin,
-        published: Published,
+        (published, objects): (Published, Objects),
         (seating, reel): (Seating, Option<Reel>),
         hangups: Receiver<()>,
     ) -> Result<Rest, CannotStart> {
@@ -253,6 +254,7 @@ impl Rest {
                     live: Live::new(status.clone(), config, server.address(), Tail::default()),
                     status: status.clone(),
                     orders: keeper.orders(),
+                    objects,
                 };
                 Some(Server::start(socket, Arc::new(desk))?)
             }

@@ -29,12 +29,13 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Bo
         target_typed,
         &mut target,
     )?;
-    let path_kind = one(walked, end, raw.path_is_file != 0, typed, joined)?;
+    let mut path_kind = one(walked, end, raw.path_is_file != 0, typed, joined)?;
     if op == ChangeOp::Symlink && typed.first().is_some_and(|first| *first != b'/') {
         // A relative text in a symbolic link is relative to the link, not to the caller.
         joined.clear();
         joined.extend_from_slice(&target[..target.iter().rposition(|byte| *byte == b'/').unwrap_or(0)]);
         path::from_typed(typed, PathEnd::TaskRoot, joined);
+        path_kind = target_kind;
     }
     Ok(Body::Change(Change {
         op,

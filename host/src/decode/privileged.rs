@@ -1,6 +1,4 @@
 //! Records of privileged calls.
-use std::io::Write;
-
 use vespid_ebpf::{PathEnd, PrivilegedOp, PrivilegedRaw};
 
 use super::{Clock, DecodeError, address, fixed, path, path_end};
@@ -18,8 +16,7 @@ pub(super) fn decode<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>
     let detail = match (op, detail.split_first_chunk::<16>()) {
         (PrivilegedOp::StdioSocket, Some((octets, &[high, low]))) => {
             let remote = address(*octets, u16::from_be_bytes([high, low]));
-            // Writing to memory does not fail.
-            let _ = write!(joined, "{remote}");
+            joined.extend_from_slice(remote.to_string().as_bytes());
             Bytes::from(joined.as_slice())
         }
         _ if end == PathEnd::Absent => Bytes::from(detail),

@@ -340,7 +340,8 @@ proptest! {
 
 #[test]
 fn both_paths_of_a_change_are_made_absolute() {
-    let ways: [(ChangeOp, [&[u8]; 5], [&str; 2]); 5] = [
+    type Way = (ChangeOp, [&'static [u8]; 5], [&'static str; 2]);
+    let ways: [Way; 5] = [
         (
             ChangeOp::Rename,
             [b"tmp\0", b"../etc/a", b"", b"/b/./c", b""],

@@ -2,7 +2,7 @@
 use aya::programs::links::FdLink;
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, Ebpf};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vespid_ebpf::Kind;
 
 use super::btf::{Layout, VMLINUX};
@@ -19,7 +19,7 @@ struct Hook {
     loses: &'static str,
 }
 
-const HOOKS: [Hook; 6] = [
+const HOOKS: [Hook; 8] = [
     Hook {
         program: "vespid_fork",
         tracepoint: "sched_process_fork",
@@ -56,6 +56,20 @@ const HOOKS: [Hook; 6] = [
         loses: "file opens, failed execs, and who accepted a connection",
     },
     Hook {
+        program: "vespid_privileged",
+        tracepoint: "sys_exit",
+        serves: Kind::Privileged.bit(),
+        needs: Kind::Privileged.bit(),
+        loses: "privileged calls",
+    },
+    Hook {
+        program: "vespid_change",
+        tracepoint: "sys_exit",
+        serves: Kind::Change.bit(),
+        needs: Kind::Change.bit(),
+        loses: "changed names and attributes of files, and mounts",
+    },
+    Hook {
         program: "vespid_socket",
         tracepoint: "sys_exit",
         serves: Kind::Socket.bit(),
@@ -76,6 +90,9 @@ pub struct Probe {
     pub state: State,
     /// What is not seen without it.
     pub loses: &'static str,
+    /// What attaches it, by its id in the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<u32>,
 }
 
 impl Probe {
@@ -90,7 +107,7 @@ impl Probe {
 }
 
 /// Whether a probe runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "reason", rename_all = "snake_case")]
 pub enum State {
     /// It is attached.
@@ -130,6 +147,11 @@ impl Loaded {
         self.hook.needs & Kind::TREE != 0
     }
 
+    /// What attaches it, by its id in the kernel.
+    pub(super) fn link_id(&self) -> Option<u32> {
+        Some(self.link.as_ref()?.info().ok()?.id())
+    }
+
     /// The probe, before anybody asked for it.
     pub(super) fn probe(&self) -> Probe {
         Probe {
@@ -137,6 +159,7 @@ impl Loaded {
             hook: format!("tp_btf/{}", self.hook.tracepoint),
             state: State::NotNeeded,
             loses: self.hook.loses,
+            link: None,
         }
     }
 

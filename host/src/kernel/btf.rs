@@ -82,6 +82,7 @@ fn find(types: &Types<'_>) -> (Offsets, Vec<Missing>) {
         css_v1(types).unwrap_or(ABSENT),
         u32::from(types.parameters("btf_trace_sched_process_exit") == Some(3)),
         types.enumerator("sock_flags", "SOCK_DONE").unwrap_or(ABSENT),
+        types.size("inode").unwrap_or(ABSENT),
         vespid_ebpf::OFFSETS_VERSION,
     ];
     words.extend(numbers);

@@ -1,8 +1,5 @@
 //! The programs' own books: what they wrote, and what they had to give up, by kind.
-use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::PathBuf;
 
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray};
@@ -10,6 +7,7 @@ use serde::Serialize;
 use vespid_ebpf::{COUNTERS, Kind, Outcome, counter};
 
 use super::load::map_error;
+use super::objects::Objects;
 
 /// Records by kind and outcome since the start, summed over all CPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -43,8 +41,7 @@ impl Counters {
 /// Where the books are kept.
 pub(super) struct Books {
     cells: PerCpuArray<MapData, u64>,
-    /// What the kernel says about each program.
-    programs: Vec<PathBuf>,
+    objects: Objects,
     /// What it said before they were closed.
     missed_before: u64,
 }
@@ -52,20 +49,18 @@ pub(super) struct Books {
 impl std::fmt::Debug for Books {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Books")
-            .field("programs", &self.programs)
+            .field("objects", &self.objects)
             .finish_non_exhaustive()
     }
 }
 
 impl Books {
-    pub(super) fn open(programs: &mut Ebpf) -> io::Result<Books> {
+    pub(super) fn open(programs: &mut Ebpf, objects: Objects) -> io::Result<Books> {
         let map = programs
             .take_map("COUNTERS")
             .ok_or_else(|| io::Error::other("the object has no map COUNTERS"))?;
-        let loaded = programs.programs().filter_map(|(_, program)| program.fd().ok());
-        let paths = loaded.map(|fd| PathBuf::from(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())));
         Ok(Books {
-            programs: paths.collect(),
+            objects,
             missed_before: 0,
             cells: PerCpuArray::try_from(map).map_err(map_error)?,
         })
@@ -90,20 +85,10 @@ impl Books {
     /// To be called before the programs are closed: their descriptors may then stand for something else.
     pub(super) fn close(&mut self) {
         self.missed_before = self.missed_runs();
-        self.programs.clear();
+        self.objects = Objects::default();
     }
 
     fn missed_runs(&self) -> u64 {
-        let missed = |text: String| {
-            let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse::<u64>().ok()
-        };
-        let now = self
-            .programs
-            .iter()
-            .filter_map(|path| fs::read_to_string(path).ok())
-            .filter_map(missed)
-            .sum::<u64>();
-        self.missed_before + now
+        self.missed_before + self.objects.missed()
     }
 }

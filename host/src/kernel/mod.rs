@@ -6,6 +6,7 @@ mod attach;
 mod btf;
 mod counters;
 mod load;
+mod objects;
 mod programs;
 mod ring;
 mod survey;
@@ -19,6 +20,7 @@ use vespid_ebpf::Kind;
 pub use attach::{Probe, State};
 pub use counters::Counters;
 pub use load::StartError;
+pub use objects::{Inventory, MapFacts, Objects, Program};
 pub use survey::{CgroupLayout, Check, Survey, survey};
 
 /// Ring size that is enough for about 50,000 records.
@@ -48,6 +50,7 @@ pub struct Kernel {
     ring: ring::Ring,
     books: counters::Books,
     programs: programs::Programs,
+    objects: Objects,
     started_in: Duration,
     btf_read_in: Duration,
 }
@@ -62,14 +65,17 @@ impl Kernel {
         load::check_capabilities()?;
         let layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
+        let objects = Objects::of_maps(&object);
         let loaded = attach::Loaded::all(&mut object, &layout)?;
+        let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
-        let books = counters::Books::open(&mut object).map_err(StartError::Ring)?;
+        let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;
         let programs = programs::Programs::start(object, loaded, deliverable, settings.kinds)?;
         Ok(Kernel {
             ring,
             books,
             programs,
+            objects,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
         })
@@ -122,6 +128,12 @@ impl Kernel {
     #[must_use]
     pub fn probes(&self) -> &[Probe] {
         self.programs.probes()
+    }
+
+    /// The programs and maps, for who wants to look at them later. Valid until [`Kernel::detach`].
+    #[must_use]
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// How long [`Kernel::start`] took.

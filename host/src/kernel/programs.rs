@@ -96,6 +96,7 @@ impl Programs {
             let state = loaded.want(object, kinds, *deliverable);
             if state != probe.state {
                 probe.state = state;
+                probe.link = loaded.link_id();
                 changed.push(probe.clone());
             }
         }
@@ -110,7 +111,7 @@ impl Programs {
         self.probes
             .iter_mut()
             .filter(|probe| probe.state == State::Attached)
-            .for_each(|probe| probe.state = State::NotNeeded);
+            .for_each(|probe| (probe.state, probe.link) = (State::NotNeeded, None));
     }
 
     fn report(&mut self, kinds: u32) -> io::Result<()> {

@@ -154,6 +154,11 @@ impl<'a> Types<'a> {
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
+    /// Size of a struct in bytes.
+    pub(super) fn size(&self, name: &str) -> Option<u32> {
+        Some(self.by_id(*self.structs.get(name.as_bytes())?)?.refers_to)
+    }
+
     /// The value of an enumerator.
     pub(super) fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
         let found = self.by_id(*self.enums.get(name.as_bytes())?)?;

@@ -83,6 +83,7 @@ impl Context {
                 let parent = self.whole.held_parent(&exec.image, start);
                 parent.or_else(|| self.whole.held(exec.image.ppid, 0, true))
             }
+            Body::Privileged(call) if call.target_pid != 0 => self.whole.held(call.target_pid, call.target_start, true),
             _ => None,
         };
         if let Some(id) = other {

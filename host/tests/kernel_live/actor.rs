@@ -52,6 +52,7 @@ fn acts() {
         "connect" => connect(&argument),
         "connect-refused" => drop(TcpStream::connect(&argument)),
         "connect-many" => connect_many(argument.parse().expect("a number")),
+        "privileged" => crate::privileged::acts::act(&argument),
         "name-sockets" => crate::sockets::name_sockets(),
         "send-datagrams" => crate::sockets::send_datagrams(&argument),
         "ask-dns" => crate::sockets::ask_dns(&argument),
@@ -60,7 +61,7 @@ fn acts() {
     }
 }
 
-fn c(text: &str) -> CString {
+pub(crate) fn c(text: &str) -> CString {
     CString::new(text).expect("no NUL")
 }
 

@@ -10,10 +10,12 @@
 )]
 
 mod actor;
+mod changes;
 mod connections;
 mod files;
 mod harness;
 mod overflow;
+mod privileged;
 mod processes;
 mod sockets;
 mod storm;

@@ -1,7 +1,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use aya::programs::loaded_programs;
+use aya::maps::loaded_maps;
+use aya::programs::{loaded_links, loaded_programs};
 use vespid::event::process_flags;
 
 use crate::actor::actor;
@@ -200,26 +201,29 @@ fn vespid_does_not_report_itself() {
 
 #[test]
 fn nothing_stays_behind() {
-    let ours = || -> Vec<u32> {
-        let programs = loaded_programs().filter_map(Result::ok);
-        programs
-            .filter(|program| program.name().starts_with(b"vespid_"))
-            .map(|program| program.id())
-            .collect()
-    };
-    let of_others = ours();
     let Some(live) = live() else { return };
-    let mut before = ours();
-    before.retain(|id| !of_others.contains(id));
-    assert!(before.len() >= 5, "{before:?}");
+    let ours = live.kernel.objects().read();
+    assert!(ours.programs.len() >= 5 && ours.maps.len() >= 5, "{ours:?}");
+    assert!(ours.programs.iter().all(|program| program.name.starts_with("vespid_")));
+    let links: Vec<u32> = live.kernel.probes().iter().filter_map(|probe| probe.link).collect();
+    assert_eq!(
+        links.len(),
+        live.kernel.probes().len(),
+        "all are attached, so each has a link"
+    );
     drop(live);
+    let left = || {
+        let programs = loaded_programs().filter_map(|program| Some(program.ok()?.id()));
+        let maps = loaded_maps().filter_map(|map| Some(map.ok()?.id()));
+        let attached = loaded_links().filter_map(|link| Some(link.ok()?.id()));
+        let programs = programs.filter(|id| ours.programs.iter().any(|program| program.id == *id));
+        let maps = maps.filter(|id| ours.maps.iter().any(|map| map.id == *id));
+        programs.count() + maps.count() + attached.filter(|id| links.contains(id)).count()
+    };
+    // The kernel takes its time to free them.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while ours().iter().any(|id| before.contains(id)) {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{:?} of {before:?} are left",
-            ours()
-        );
+    while left() > 0 {
+        assert!(std::time::Instant::now() < deadline, "{} of {ours:?} are left", left());
         std::thread::yield_now();
     }
 }

@@ -19,6 +19,12 @@ pub struct Config {
     pub places: Places,
     /// Shells below servers.
     pub servers: Servers,
+    /// Shells on a connection.
+    pub reverse_shells: ReverseShells,
+    /// Processes that take hold of others.
+    pub tracing: Tracing,
+    /// Ways out of a container.
+    pub namespaces: Namespaces,
     /// Programs that a parent did not run before.
     pub novelty: Novelty,
 }
@@ -64,6 +70,30 @@ pub struct Servers {
     pub except_commands: Vec<String>,
 }
 
+/// Who may put a connection in place of standard input and output. What a shell is, `servers.shells` says.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReverseShells {
+    /// Servers that start a program for each connection: patterns.
+    pub except: Vec<String>,
+}
+
+/// Who may take hold of other processes.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tracing {
+    /// Debuggers and the like: patterns.
+    pub debuggers: Vec<String>,
+}
+
+/// Who may enter and make namespaces in a container.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Namespaces {
+    /// Container runtimes and sandboxes: patterns.
+    pub except: Vec<String>,
+}
+
 /// When a (parent, executable) pair is new.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -87,6 +117,9 @@ impl Default for Config {
             burst: Burst::default(),
             places: Places::default(),
             servers: Servers::default(),
+            reverse_shells: ReverseShells::default(),
+            tracing: Tracing::default(),
+            namespaces: Namespaces::default(),
             novelty: Novelty::default(),
         }
     }
@@ -120,6 +153,30 @@ impl Default for Servers {
             arguments: lists::owned(lists::SERVER_ARGUMENTS),
             except_arguments: lists::owned(lists::TOOL_ARGUMENTS),
             except_commands: Vec::new(),
+        }
+    }
+}
+
+impl Default for ReverseShells {
+    fn default() -> Self {
+        ReverseShells {
+            except: lists::owned(lists::SUPER_SERVERS),
+        }
+    }
+}
+
+impl Default for Tracing {
+    fn default() -> Self {
+        Tracing {
+            debuggers: lists::owned(lists::DEBUGGERS),
+        }
+    }
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Namespaces {
+            except: lists::owned(lists::RUNTIMES),
         }
     }
 }

@@ -8,6 +8,9 @@
 //! | `run-from-memory` | the executable is a memfd: a program that was never a file | T1620 |
 //! | `run-deleted` | the executable had been deleted | T1070.004 |
 //! | `shell-below-server` | a shell starts below (or in place of) a server that the network reaches | T1059.004, T1505.003, T1190 |
+//! | `reverse-shell` | standard input and output of a shell are a connection | T1059.004 |
+//! | `ptrace-attach` | a process begins to trace, or writes to, one that it did not start, or of another user | T1055.008 |
+//! | `namespace-escape` | a process in a container enters or makes mount, user or pid namespaces | T1611 |
 //! | `new-program` | a parent runs a program that it did not run during the learning time | |
 //! | `…-repeated` | how often the verdict of one of the rules above came again, when its window closes | as the rule |
 //!
@@ -19,12 +22,12 @@ mod rules;
 
 use vespid_plugin::prelude::*;
 use vespid_plugin::state::Versioned;
-use vespid_plugin::{Exec, Globs, Restored};
+use vespid_plugin::{Exec, Fact, Globs, Privileged, Restored, Row};
 
 pub use config::Config;
 
 use metrics::Metrics;
-use rules::{Bursts, Findings, Learned, Novelty, Places, Servers};
+use rules::{Bursts, Finding, Findings, Learned, Namespaces, Novelty, Places, ReverseShells, Servers, Tracing};
 
 /// The plugin.
 pub struct ExecAnomaly {
@@ -34,6 +37,9 @@ pub struct ExecAnomaly {
     bursts: Bursts,
     places: Places,
     servers: Servers,
+    reverse_shells: ReverseShells,
+    tracing: Tracing,
+    namespaces: Namespaces,
     novelty: Novelty,
 }
 
@@ -44,6 +50,7 @@ impl Plugin for ExecAnomaly {
         env!("CARGO_PKG_DESCRIPTION"),
     )
     .execs()
+    .privileged()
     .state::<Learned>();
     type Config = Config;
     type Metrics = Metrics;
@@ -60,16 +67,29 @@ impl Plugin for ExecAnomaly {
             bursts: Bursts::new(&config.burst),
             places: Places::new(&config.places),
             servers: Servers::new(&config.servers),
+            reverse_shells: ReverseShells::new(&config),
+            tracing: Tracing::new(&config.tracing),
+            namespaces: Namespaces::new(&config.namespaces),
             novelty: Novelty::new(config.novelty),
             metrics,
         })
     }
 
     fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String> {
-        for exec in batch.execs() {
-            self.metrics.exec(exec);
-            if let Some(process) = exec.process().filter(|_| !exec.failed()) {
-                self.judge(exec, process, out);
+        for row in batch.in_order() {
+            match row {
+                Row::Exec(exec) => {
+                    self.metrics.exec(exec);
+                    if let Some(process) = exec.process().filter(|_| !exec.failed()) {
+                        self.judge(exec, process, out);
+                    }
+                }
+                Row::Privileged(call) => {
+                    if let Some(process) = call.process() {
+                        self.judge_call(call, process, out);
+                    }
+                }
+                _ => {}
             }
         }
         self.metrics.state(&self.bursts, &self.novelty);
@@ -80,6 +100,7 @@ impl Plugin for ExecAnomaly {
         self.bursts.end(now, out);
         self.findings.close(now, out);
         self.novelty.tick(now);
+        self.reverse_shells.tick(now);
         self.metrics.state(&self.bursts, &self.novelty);
         Ok(())
     }
@@ -108,10 +129,29 @@ impl ExecAnomaly {
         } else {
             None
         };
-        for finding in [place, server, novelty].into_iter().flatten() {
-            self.metrics.hit(finding.rule, process);
-            self.findings.say(exec, process, finding, out);
+        let reverse_shell = self.reverse_shells.executed(exec, process);
+        for finding in [place, server, reverse_shell, novelty].into_iter().flatten() {
+            self.say((&exec, exec.time()), process, finding, out);
         }
+    }
+
+    fn judge_call(&mut self, call: Privileged<'_>, process: Process<'_>, out: &mut Report) {
+        if self.except.matches(process.exe()) {
+            return;
+        }
+        let findings = [
+            self.reverse_shells.redirected(call, process),
+            self.tracing.find(call, process),
+            self.namespaces.find(call, process),
+        ];
+        for finding in findings.into_iter().flatten() {
+            self.say((&call, call.time()), process, finding, out);
+        }
+    }
+
+    fn say(&mut self, about: (&impl Fact, u64), process: Process<'_>, finding: Finding, out: &mut Report) {
+        self.metrics.hit(finding.rule, process);
+        self.findings.say(about, process, finding, out);
     }
 }
 

@@ -116,6 +116,44 @@ pub(crate) const TOOL_ARGUMENTS: &[&str] = &[
     "/node-gyp",
 ];
 
+/// Servers that start a program for each connection, with the connection as its input and output.
+pub(crate) const SUPER_SERVERS: &[&str] = &["inetd", "inetutils-inetd", "xinetd", "tcpserver", "s6-tcpserver*"];
+
+/// What traces others for a living: debuggers, checkpoints, collectors of crashes.
+pub(crate) const DEBUGGERS: &[&str] = &[
+    "gdb",
+    "gdbserver",
+    "lldb",
+    "lldb-[0-9]*",
+    "lldb-server*",
+    "strace",
+    "ltrace",
+    "rr",
+    "dlv",
+    "criu",
+    "*crashpad_handler",
+];
+
+/// What makes and enters namespaces for a living: container runtimes, builders of images, sandboxes.
+pub(crate) const RUNTIMES: &[&str] = &[
+    "runc",
+    "memfd:runc_cloned:*",
+    "memfd:runc_cloned:/**",
+    "crun",
+    "memfd:crun*",
+    "youki",
+    "conmon",
+    "containerd*",
+    "dockerd",
+    "podman",
+    "buildah",
+    "buildkit*",
+    "rootlesskit",
+    "bwrap",
+    "systemd*",
+    "chrome*",
+];
+
 pub(crate) fn owned(list: &[&str]) -> Vec<String> {
     list.iter().map(|item| (*item).to_owned()).collect()
 }

@@ -4,6 +4,8 @@ use vespid_plugin::testing::{BatchBuilder, Harness, MILLISECOND, SECOND};
 
 use super::*;
 
+mod calls;
+
 const MEMFD: u32 = 2;
 const DELETED: u32 = 4;
 

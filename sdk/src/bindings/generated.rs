@@ -462,26 +462,28 @@ pub mod vespid {
                 pub time: _rt::Vec<u64>,
                 /// Row of the process that made the call.
                 pub process: _rt::Vec<u32>,
-                /// 1 `ptrace`, 2 memory of another process read or written (`process_vm_readv`, `process_vm_writev`), 3 kernel
-                /// module loaded, 4 kernel module unloaded, 5 `bpf`, 6 `setns`, 7 `unshare`, 8 `clone` with new namespaces,
-                /// 9 user or group ids set, 10 `capset`, 11 `memfd_create`, 12 key management (`add_key`, `request_key`,
-                /// `keyctl`), 13 raw or packet socket, 14 `io_uring_setup`, 15 socket duplicated onto standard input, output or
-                /// error, 16 root directory changed (`chroot`, `pivot_root`), 17 `perf_event_open`, 18 `userfaultfd`,
-                /// 19 another kernel loaded (`kexec_load`), 20 file opened by handle (`open_by_handle_at`).
+                /// 1 `ptrace`, except what only lets a tracee run on or asks why it stopped, 2 memory of another process read or
+                /// written (`process_vm_readv`, `process_vm_writev`), 3 kernel module loaded, 4 kernel module unloaded, 5 `bpf`,
+                /// 6 `setns`, 7 `unshare` with new namespaces, 8 `clone` with new namespaces, 9 user or group ids set,
+                /// 10 `capset`, 11 `memfd_create`, 12 key management (`add_key`, `request_key`, `keyctl`), 13 raw or packet socket,
+                /// 14 `io_uring_setup`, 15 IP socket duplicated onto standard input, output or error, 16 root directory changed
+                /// (`chroot`, `pivot_root`), 17 `perf_event_open`, 18 `userfaultfd`, 19 another kernel loaded (`kexec_load`,
+                /// `kexec_file_load`), 20 file opened by handle (`open_by_handle_at`).
                 pub op: _rt::Vec<u8>,
-                /// What exactly was asked for: 1 the request; 2 0 to read, 1 to write; 3 0 from memory, 1 from a descriptor; 5 the
-                /// command; 6–8 `CLONE_NEW*` flags; 9 number of the system call; 11 the flags; 12 number of the
-                /// system call, and for `keyctl` the operation shifted left by 16; 13 the address family, and the type shifted
-                /// left by 16; 14 the number of entries; 15 the descriptor that now is the socket; 17 the type of event;
-                /// else 0.
+                /// What exactly was asked for: 1 the request; 2 0 to read, 1 to write; 3, 19 0 from memory, 1 from a descriptor;
+                /// 5 the command; 6–8 `CLONE_NEW*` flags; 9 0 `setuid`, 1 `setgid`, 2 `setreuid`, 3 `setregid`, 4 `setresuid`,
+                /// 5 `setresgid`, 6 `setgroups`, 7 `setfsuid`, 8 `setfsgid`; 11, 18, 20 the flags; 12 0 `add_key`,
+                /// 1 `request_key`, 2 `keyctl` with the operation shifted left by 16; 13 the address family, and the type shifted
+                /// left by 16; 14 the number of entries; 15 the descriptor that now is the socket; 17 the type of event; else 0.
                 pub code: _rt::Vec<u32>,
-                /// 1 address; 9 the first id that was asked for; 10 the effective capabilities afterwards; 13 the protocol; 15 the
-                /// descriptor that was duplicated; else 0.
+                /// 1 the address; 9 the id that was asked for, of several the effective one, or the number of groups; 10 the
+                /// effective capabilities afterwards; 13 the protocol; 15 the descriptor that was duplicated; else 0.
                 pub argument: _rt::Vec<u64>,
-                /// Row of the process that it was done to (1, 2, 8), or none if there is none or it is not known.
+                /// Row of the process that it was done to (1, 2, 8, 17), or none if there is none or it is not known. Of
+                /// `PTRACE_TRACEME` it is the parent, who is to trace.
                 pub target: _rt::Vec<u32>,
-                /// String: 3 path of the module's file, or empty; 4 name of the module; 11 name of the file; 15 the socket's
-                /// remote end, as `address:port`; 16 the new root, as typed; else empty.
+                /// String: 3, 19 path of the file, or empty; 4 name of the module; 11 name of the file; 15 the socket's remote
+                /// end, as `address:port`, or empty; 16 the new root, as typed; 20 path of the file that was opened; else empty.
                 pub detail: _rt::Vec<u32>,
                 /// What the call returned, or the negated `errno`.
                 pub result: _rt::Vec<i64>,

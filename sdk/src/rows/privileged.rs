@@ -41,11 +41,12 @@ op! {
     /// }
     /// ```
     PrivilegedOp {
-        /// `ptrace`; the code is the request.
+        /// `ptrace`, except what only lets a tracee run on or asks why it stopped; the code is the request. The target
+        /// of `PTRACE_TRACEME` is the parent.
         Ptrace = 1,
         /// Another process's memory was read (code 0) or written (1).
         ProcessMemory = 2,
-        /// A kernel module was loaded, from memory (code 0) or from a file (1).
+        /// A kernel module was loaded, from memory (code 0) or from a descriptor (1), whose path is the detail.
         LoadModule = 3,
         /// A kernel module was unloaded.
         UnloadModule = 4,
@@ -57,29 +58,32 @@ op! {
         Unshare = 7,
         /// `clone` with new namespaces; the code has the `CLONE_NEW*` flags, the target is the child.
         Clone = 8,
-        /// User or group ids were set; the code is the number of the system call, the argument the first id.
+        /// User or group ids were set; the code says by which call (0 `setuid`, 1 `setgid`, 2 `setreuid`, 3 `setregid`,
+        /// 4 `setresuid`, 5 `setresgid`, 6 `setgroups`, 7 `setfsuid`, 8 `setfsgid`), the argument is the id that was
+        /// asked for, of several the effective one, or the number of groups.
         SetIds = 9,
         /// `capset`; the argument is the set of effective capabilities afterwards.
         SetCapabilities = 10,
         /// `memfd_create`; the code has its flags, the detail is the name.
         Memfd = 11,
-        /// Kernel keys were added, asked for or managed.
+        /// Kernel keys were added (code 0), asked for (1) or managed (2, and the operation shifted left by 16).
         Keys = 12,
         /// A raw or packet socket was made; the code has the family, and the type shifted left by 16.
         RawSocket = 13,
-        /// `io_uring_setup`.
+        /// `io_uring_setup`; the code is the number of entries.
         IoUring = 14,
-        /// A socket was duplicated onto standard input, output or error; the detail is its remote end.
+        /// An IP socket was duplicated onto standard input, output or error; the code is the new descriptor, the
+        /// argument the old one, the detail its remote end.
         StdioSocket = 15,
         /// `chroot` or `pivot_root`; the detail is the new root as typed.
         Root = 16,
-        /// `perf_event_open`; the code is the type of event.
+        /// `perf_event_open`; the code is the type of event, the target who is watched if it is one process.
         PerfEvent = 17,
-        /// `userfaultfd`.
+        /// `userfaultfd`; the code has its flags.
         UserFaults = 18,
-        /// Another kernel was loaded.
+        /// Another kernel was loaded, from memory (code 0) or from a descriptor (1), whose path is the detail.
         Kexec = 19,
-        /// A file was opened by its handle, past all directories.
+        /// A file was opened by its handle, past all directories; the code has the flags, the detail is its path.
         OpenByHandle = 20,
     }
 }

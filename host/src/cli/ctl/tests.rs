@@ -8,8 +8,10 @@ use tempfile::TempDir;
 
 use super::super::{Cli, Command};
 use super::*;
+use crate::control::probes::{Probe, Probes};
 use crate::control::view::PluginLine;
 use crate::control::{Control, Refused, RefusedFile, Server};
+use crate::kernel::{Inventory, MapFacts, Program, State};
 use crate::shadow::{Counts, Sample, SideSummary, Summary};
 
 struct Fake;
@@ -32,6 +34,41 @@ fn only_file_audit(plugin: &str) -> Result<(), Refused> {
 }
 
 impl Control for Fake {
+    fn probes(&self) -> Probes {
+        let probe = |name: &str, state| Probe {
+            name: name.to_owned(),
+            hook: "tp_btf/sys_exit".to_owned(),
+            state,
+            loses: "file opens".to_owned(),
+            link: Some(31),
+        };
+        Probes {
+            probes: vec![
+                probe("vespid_open", State::Attached),
+                probe(
+                    "vespid_tcp",
+                    State::Unavailable("the verifier said no\u{1b}[2J".to_owned()),
+                ),
+            ],
+            kernel: Inventory {
+                programs: vec![Program {
+                    name: "vespid_open".to_owned(),
+                    id: 1_234,
+                    verified_instructions: 5_678,
+                    bytes: 8_192,
+                    ..Program::default()
+                }],
+                maps: vec![MapFacts {
+                    name: "RECORDS".to_owned(),
+                    id: 77,
+                    kind: 27,
+                    entries: 8_388_608,
+                    bytes: 8_434_072,
+                }],
+            },
+        }
+    }
+
     fn plugins(&self) -> Value {
         json!({ "running": [{ "plugin": { "name": "file-audit" } }], "refused": [] })
     }
@@ -165,6 +202,42 @@ fn plugins_are_a_table_for_people_and_json_for_scripts() {
         let value: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value["running"][0]["plugin"]["name"], "file-audit");
     }
+}
+
+#[test]
+fn probes_are_listed_with_what_they_cost_and_what_is_lost_without_them() {
+    let (text, failed) = ctl(&["probes"]);
+    assert_eq!(failed, None);
+    let row = |name: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name}:\n{text}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        row("vespid_open"),
+        [
+            "vespid_open",
+            "tp_btf/sys_exit",
+            "attached",
+            "-",
+            "-",
+            "0",
+            "1234",
+            "31",
+            "5678",
+            "8"
+        ]
+    );
+    assert_eq!(row("RECORDS"), ["RECORDS", "ringbuf", "8388608", "8237", "77"]);
+    let lost = "vespid_tcp cannot run because the verifier said no\\x1b[2J; lost without it: file opens";
+    assert!(text.contains(lost) && text.contains("run this as root"), "{text}");
+    let (text, _) = ctl(&["probes", "--json"]);
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&value["probes"][0]["state"], &value["kernel"]["programs"][0]["id"]),
+        (&json!("attached"), &json!(1_234))
+    );
 }
 
 #[test]

@@ -1,18 +1,24 @@
 //! One rule a file, and what they share: findings become verdicts, repeated ones a count.
 mod burst;
+mod namespace;
 mod novelty;
 mod place;
+mod reverse_shell;
 mod server;
+mod tracing;
 
 use std::time::Duration;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::{Exec, Repeats, cut, remembered};
+use vespid_plugin::{Fact, Repeats, cut, remembered};
 
 pub(crate) use burst::Bursts;
+pub(crate) use namespace::Namespaces;
 pub(crate) use novelty::{Learned, Novelty};
 pub(crate) use place::Places;
+pub(crate) use reverse_shell::ReverseShells;
 pub(crate) use server::Servers;
+pub(crate) use tracing::Tracing;
 
 use crate::metrics;
 
@@ -55,7 +61,14 @@ impl Findings {
         }
     }
 
-    pub(crate) fn say(&mut self, exec: Exec<'_>, process: Process<'_>, finding: Finding, out: &mut Report) {
+    /// Reports a finding about a fact of this time, unless it is a repetition.
+    pub(crate) fn say(
+        &mut self,
+        (fact, time): (&impl Fact, u64),
+        process: Process<'_>,
+        finding: Finding,
+        out: &mut Report,
+    ) {
         let parent = process.parent().map_or(&b""[..], Process::exe);
         let container = process.container().map_or(&b""[..], Container::id);
         let same = [
@@ -74,12 +87,12 @@ impl Findings {
             message: cut(finding.message.clone(), MAX_NOTE),
             key: key.clone(),
         };
-        if !self.repeats.is_first(exec.time(), same, said) {
+        if !self.repeats.is_first(time, same, said) {
             return;
         }
         let mut verdict = out
             .verdict(finding.rule, finding.severity)
-            .about(&exec)
+            .about(fact)
             .message(finding.message)
             .key(key);
         for (name, value) in finding.fields {
@@ -103,4 +116,9 @@ impl Findings {
                 .field("count", repeated);
         }
     }
+}
+
+/// Short name of a process, for a message.
+fn name(process: Process<'_>) -> String {
+    text(process.name()).to_string()
 }

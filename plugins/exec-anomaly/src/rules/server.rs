@@ -2,7 +2,7 @@
 use vespid_plugin::prelude::*;
 use vespid_plugin::{Exec, Globs, glob_match};
 
-use super::Finding;
+use super::{Finding, name};
 use crate::{config, lists};
 
 pub(crate) struct Servers {
@@ -80,10 +80,6 @@ impl Servers {
         (self.servers.matches(exe) || self.interpreters.matches(exe) && has(&self.arguments))
             && !has(&self.except_arguments)
     }
-}
-
-fn name(process: Process<'_>) -> String {
-    text(process.name()).to_string()
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {

@@ -1,0 +1,151 @@
+//! Calls that change names and attributes of files, or what is mounted, when they return: `sys_exit(regs, result)`.
+mod calls;
+mod request;
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use vespid_ebpf::{ChangeRaw, Kind, MAX_TYPED, Outcome, PathEnd};
+
+use self::calls::CALLS;
+use self::request::{Name, Request, request};
+use super::descriptor;
+use super::globals::{offset, wanted};
+use super::header::{header, is_own};
+use super::output::{count, has_room, send};
+use super::read::{Task, user};
+use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change, place};
+use super::syscall::{Call, returned};
+use super::walk::{append_path, path_step};
+
+/// `AT_FDCWD`.
+const WORKING_DIRECTORY: i32 = -100;
+
+#[btf_tracepoint(function = "sys_exit")]
+fn vespid_change(ctx: BtfTracePointContext) -> i32 {
+    let Some((task, call, action)) = returned(&ctx, &CALLS) else {
+        return 0;
+    };
+    if wanted(Kind::Change) && !is_own() && has_room(Kind::Change) {
+        report(task, call, action);
+    }
+    0
+}
+
+#[inline(never)]
+fn report(task: Task, call: Call, action: u8) {
+    let request = request(call, action);
+    // SAFETY: a scratch from its map.
+    let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request) });
+    if sent.is_none() {
+        count(Kind::Change, Outcome::Unreadable);
+    }
+}
+
+/// One of the two files, as it was appended.
+struct Appended {
+    path_len: u16,
+    typed_len: u16,
+    end: PathEnd,
+    is_file: bool,
+}
+
+#[inline(always)]
+unsafe fn describe(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, request: &Request) -> Option<()> {
+    // SAFETY: `scratch` points into its map; `place` checks what is written.
+    unsafe {
+        let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
+        let at = &raw mut (*scratch).walk.at;
+        at.write_volatile(size_of::<ChangeRaw>() as u64);
+        let path = append_name(scratch, task, request.path)?;
+        let target = append_name(scratch, task, request.target)?;
+        let detail_len = append_typed::<MAX_NAME>(scratch, request.detail)?;
+        let len = at.read_volatile();
+        (&raw mut (*raw).header).write(header(Kind::Change, len as u32, task));
+        (*raw).value = request.value;
+        (*raw).result = result as i32;
+        (*raw).flags = request.flags;
+        (*raw).mode = request.mode;
+        (*raw).path_len = path.path_len;
+        (*raw).typed_len = path.typed_len;
+        (*raw).target_len = target.path_len;
+        (*raw).target_typed_len = target.typed_len;
+        (*raw).detail_len = detail_len;
+        (*raw).op = request.op as u8;
+        (*raw).path_end = path.end as u8;
+        (*raw).target_end = target.end as u8;
+        (*raw).path_is_file = u8::from(path.is_file);
+        (*raw).target_is_file = u8::from(target.is_file);
+        (*raw).reserved = [0; 5];
+        send(Kind::Change, scratch)
+    }
+}
+
+/// Appends what is known of a file: its own path, if the call named a descriptor; else the path of the directory that the
+/// text is relative to, and the text.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+unsafe fn append_name(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, name: Name) -> Option<Appended> {
+    let (path, text, is_file) = match name {
+        Name::Nothing => (0, 0, false),
+        Name::Words(text) => (0, text, false),
+        Name::Descriptor(number) => (descriptor::path_of(descriptor::file(task, number)), 0, true),
+        Name::Text { directory, text } => match user::<u8>(text) {
+            None | Some(b'/') => (0, text, false),
+            // `AT_EMPTY_PATH`: the descriptor is the file.
+            Some(0) if directory != WORKING_DIRECTORY => {
+                (descriptor::path_of(descriptor::file(task, directory as u32)), 0, true)
+            }
+            Some(_) if directory == WORKING_DIRECTORY => {
+                (task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd)), text, false)
+            }
+            Some(_) => (
+                descriptor::path_of(descriptor::file(task, directory as u32)),
+                text,
+                false,
+            ),
+        },
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (path_len, end) = if path == 0 {
+            (0, PathEnd::Absent)
+        } else {
+            append_path(scratch, change_path_step, task, path)
+        };
+        Some(Appended {
+            path_len,
+            typed_len: append_typed::<MAX_TYPED>(scratch, text)?,
+            end,
+            is_file,
+        })
+    }
+}
+
+/// Appends a text of the caller's, at most `MAX` bytes with its NUL; says how long it is.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+unsafe fn append_typed<const MAX: usize>(scratch: *mut Scratch<CHANGE_SIZE>, text: u64) -> Option<u16> {
+    if text == 0 {
+        return Some(0);
+    }
+    // SAFETY: the caller's promise; `place` makes sure of the room.
+    unsafe {
+        let (from, out) = place(scratch, MAX)?;
+        let with_nul = bpf_probe_read_user_str(out.cast(), MAX as u32, text as *const c_void);
+        let len = if with_nul > 0 { with_nul as u64 - 1 } else { 0 };
+        (&raw mut (*scratch).walk.at).write_volatile(from + len);
+        Some(len as u16)
+    }
+}
+
+unsafe extern "C" fn change_path_step(_: u64, _: *mut c_void) -> i64 {
+    // SAFETY: the scratch is from its map.
+    of_change().map_or(1, |scratch| unsafe { path_step(scratch) })
+}

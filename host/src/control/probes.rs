@@ -1,0 +1,43 @@
+//! What `vespid ctl probes` shows.
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::{Inventory, State};
+
+/// The probes, and what the daemon has in the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probes {
+    /// Each probe, running or not.
+    pub probes: Vec<Probe>,
+    /// Programs and maps.
+    pub kernel: Inventory,
+}
+
+/// A probe: see [`crate::kernel::Probe`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Name of the program.
+    pub name: String,
+    /// What it hooks into.
+    pub hook: String,
+    /// Whether it runs.
+    #[serde(flatten)]
+    pub state: State,
+    /// What is not seen without it.
+    pub loses: String,
+    /// What attaches it, by its id in the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<u32>,
+}
+
+impl From<&crate::kernel::Probe> for Probe {
+    fn from(probe: &crate::kernel::Probe) -> Probe {
+        Probe {
+            name: probe.name.to_owned(),
+            hook: probe.hook.clone(),
+            state: probe.state.clone(),
+            loses: probe.loses.to_owned(),
+            link: probe.link,
+        }
+    }
+}
