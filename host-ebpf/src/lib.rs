@@ -29,6 +29,8 @@ pub const MAX_TYPED: usize = 4096;
 pub const MAX_DEPTH: usize = 2400;
 /// Connections whose owners can be remembered at a time. Of what is beyond, records still go out, without owner.
 pub const MAX_OWNERS: usize = 65_536;
+/// Flows of datagrams that are remembered at a time: of one that was forgotten, the next datagram is a first one again.
+pub const MAX_FLOWS: usize = 65_536;
 /// Size of what is remembered of an owner.
 pub const OWNER_BYTES: usize = 48;
 

@@ -74,7 +74,11 @@ const PATHS: u32 = EXEC | OPEN | PRIVILEGED | CHANGE;
 /// Which look at descriptors.
 const DESCRIPTORS: u32 = CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
 /// Which look at files.
-const FILES: u32 = OPEN | PRIVILEGED;
+const FILES: u32 = OPEN | PRIVILEGED | SOCKET;
+/// Which look at inodes.
+const INODES: u32 = PATHS | SOCKET;
+/// Which look at the ends of connections.
+const ENDS: u32 = CONNECTION | SOCKET;
 /// Which look at sockets.
 const SOCKETS: u32 = CONNECTION | PRIVILEGED | SOCKET;
 /// What the programs on system call exits cannot do without. One of them serves three kinds.
@@ -144,6 +148,9 @@ offsets! {
         skc_v6_daddr = "sock_common.skc_v6_daddr";
         skc_v6_rcv_saddr = "sock_common.skc_v6_rcv_saddr";
         skc_flags = "sock_common.skc_flags";
+        unix_addr = "unix_sock.addr";
+        unix_address_len = "unix_address.len";
+        unix_address_name = "unix_address.name";
         tcp_bytes_acked = "tcp_sock.bytes_acked";
         tcp_bytes_sent = "tcp_sock.bytes_sent";
         tcp_bytes_retrans = "tcp_sock.bytes_retrans";
@@ -174,7 +181,6 @@ offsets! {
         fs_root = "fs_struct.root";
         fs_pwd = "fs_struct.pwd";
         file_path = "file.f_path";
-        file_inode = "file.f_inode";
         dentry_parent = "dentry.d_parent";
         vfsmount_root = "vfsmount.mnt_root";
         mount_mnt = "mount.mnt";
@@ -200,6 +206,9 @@ offsets! {
         fdt_fd = "fdtable.fd";
         fdt_max_fds = "fdtable.max_fds";
     }
+    INODES {
+        file_inode = "file.f_inode";
+    }
     FILES {
         inode_mode = "inode.i_mode";
     }
@@ -210,12 +219,17 @@ offsets! {
         skc_daddr = "sock_common.skc_daddr";
         skc_dport = "sock_common.skc_dport";
     }
-    CONNECTION {
+    ENDS {
         sk_protocol = "sock.sk_protocol";
-        sk_err = "sock.sk_err";
         skc_rcv_saddr = "sock_common.skc_rcv_saddr";
-        skc_cookie = "sock_common.skc_cookie";
         inet_sport = "inet_sock.inet_sport";
+    }
+    CONNECTION {
+        sk_err = "sock.sk_err";
+        skc_cookie = "sock_common.skc_cookie";
+    }
+    SOCKET {
+        inode_ino = "inode.i_ino";
     }
 }
 

@@ -3,6 +3,7 @@
 //! A record comes from the kernel, but its contents are the monitored programs' to choose, so nothing in it is taken for
 //! granted: a record that does not add up is an error with a fixed reason, and is counted.
 mod change;
+mod dns;
 mod path;
 mod privileged;
 mod socket;

@@ -4,6 +4,7 @@ mod exec;
 mod exit;
 mod fork;
 mod privileged;
+mod socket;
 mod sys_exit;
 mod tcp;
 

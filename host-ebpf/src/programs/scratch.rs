@@ -6,7 +6,7 @@ use core::ptr::read_volatile;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
-use vespid_ebpf::{ChangeRaw, ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw};
+use vespid_ebpf::{ChangeRaw, ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw, SocketRaw};
 
 use super::header::cpu;
 use super::walk::Walk;
@@ -25,6 +25,8 @@ pub(super) const PRIVILEGED_SIZE: usize = size_of::<PrivilegedRaw>() + MAX_PATH 
 
 /// Room for a record on a changed file: two paths with their texts, and a detail.
 pub(super) const CHANGE_SIZE: usize = size_of::<ChangeRaw>() + 2 * (MAX_PATH + MAX_NAME + MAX_TYPED) + MAX_NAME;
+/// Room for a record on a socket. Its tail is at most half of that, so that the verifier is content with a mask.
+pub(super) const SOCKET_SIZE: usize = size_of::<SocketRaw>() + 1024;
 
 /// A record in the making.
 #[repr(C, align(8))]
@@ -48,6 +50,9 @@ static PRIVILEGED_SCRATCH: PerCpuArray<Scratch<PRIVILEGED_SIZE>> = PerCpuArray::
 #[map]
 static CHANGE_SCRATCH: PerCpuArray<Scratch<CHANGE_SIZE>> = PerCpuArray::with_max_entries(1, 0);
 
+#[map]
+static SOCKET_SCRATCH: PerCpuArray<Scratch<SOCKET_SIZE>> = PerCpuArray::with_max_entries(1, 0);
+
 /// The scratch of the exec hook.
 #[inline(always)]
 pub(super) fn of_exec() -> Option<*mut Scratch<EXEC_SIZE>> {
@@ -70,6 +75,12 @@ pub(super) fn of_privileged() -> Option<*mut Scratch<PRIVILEGED_SIZE>> {
 #[inline(always)]
 pub(super) fn of_change() -> Option<*mut Scratch<CHANGE_SIZE>> {
     CHANGE_SCRATCH.get_ptr_mut(0)
+}
+
+/// The scratch of the program on sockets.
+#[inline(always)]
+pub(super) fn of_socket() -> Option<*mut Scratch<SOCKET_SIZE>> {
+    SOCKET_SCRATCH.get_ptr_mut(0)
 }
 
 /// Where the next part goes, if at least `room` bytes are left there. Read anew from the map, so that neither the

@@ -3,13 +3,15 @@ use std::net::SocketAddr;
 
 use vespid_ebpf::{SocketOp, SocketRaw};
 
-use super::{DecodeError, address, fixed};
+use super::{DecodeError, address, dns, fixed};
 use crate::bytes::Bytes;
 use crate::event::{Body, Socket};
 
 const UNIX: u8 = 1;
 const INET: u8 = 2;
 const INET6: u8 = 10;
+/// `-EBADMSG`: the result of an answer that is none.
+const NO_MESSAGE: i64 = -74;
 
 pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Body<'a>, DecodeError> {
     let (raw, tail) = fixed::<SocketRaw>(record)?;
@@ -18,8 +20,17 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Bo
         field: "op",
         number: raw.op,
     })?;
-    let name = match raw.family {
-        UNIX => unix_name(name, joined),
+    let (mut code, mut result) = (raw.code, raw.result);
+    let name = match op {
+        SocketOp::DnsQuestion | SocketOp::DnsAnswer => {
+            let question = dns::question(name, joined);
+            code = question.map_or(0, |question| u32::from(question.kind));
+            if op == SocketOp::DnsAnswer {
+                result = question.map_or(NO_MESSAGE, |question| i64::from(question.response));
+            }
+            Bytes::from(joined.as_slice())
+        }
+        _ if raw.family == UNIX => unix_name(name, joined),
         _ => Bytes::from(name),
     };
     let end = |octets: [u8; 16], port: u16| -> Option<SocketAddr> {
@@ -33,8 +44,8 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Bo
         local: end(raw.local, raw.local_port),
         remote: end(raw.remote, raw.remote_port),
         name,
-        code: raw.code,
-        result: raw.result,
+        code,
+        result,
         netns: raw.netns,
     }))
 }

@@ -19,7 +19,7 @@ struct Hook {
     loses: &'static str,
 }
 
-const HOOKS: [Hook; 7] = [
+const HOOKS: [Hook; 8] = [
     Hook {
         program: "vespid_fork",
         tracepoint: "sched_process_fork",
@@ -68,6 +68,13 @@ const HOOKS: [Hook; 7] = [
         serves: Kind::Change.bit(),
         needs: Kind::Change.bit(),
         loses: "changed names and attributes of files, and mounts",
+    },
+    Hook {
+        program: "vespid_socket",
+        tracepoint: "sys_exit",
+        serves: Kind::Socket.bit(),
+        needs: Kind::Socket.bit(),
+        loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
     },
 ];
 

@@ -53,6 +53,9 @@ fn acts() {
         "connect-refused" => drop(TcpStream::connect(&argument)),
         "connect-many" => connect_many(argument.parse().expect("a number")),
         "privileged" => crate::privileged::acts::act(&argument),
+        "name-sockets" => crate::sockets::name_sockets(),
+        "send-datagrams" => crate::sockets::send_datagrams(&argument),
+        "ask-dns" => crate::sockets::ask_dns(&argument),
         "want-without-descriptors" => crate::wanted::want_without_descriptors(),
         other => panic!("{other} is no act"),
     }

@@ -17,5 +17,6 @@ mod harness;
 mod overflow;
 mod privileged;
 mod processes;
+mod sockets;
 mod storm;
 mod wanted;

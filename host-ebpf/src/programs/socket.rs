@@ -1,0 +1,273 @@
+//! Sockets beside the connections of TCP, when their calls return: `sys_exit(regs, result)`.
+//!
+//! `read` and `write` are among the calls, as that is how Go asks DNS; what is no socket is left after a look at the
+//! file's inode.
+mod datagram;
+mod ends;
+mod flows;
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use vespid_ebpf::{Kind, Outcome, SocketOp, SocketRaw};
+
+use self::ends::{End, UNIX};
+use super::descriptor;
+use super::globals::{has, offset, wanted};
+use super::header::{header, is_own};
+use super::output::{count, has_room, send};
+use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
+use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
+use super::syscall::{Call, Calls, returned, table};
+
+/// What a call does.
+mod action {
+    pub(super) const BIND: u8 = 1;
+    pub(super) const LISTEN: u8 = 2;
+    pub(super) const CONNECT: u8 = 3;
+    /// `sendto`.
+    pub(super) const SEND: u8 = 4;
+    pub(super) const SEND_MESSAGE: u8 = 5;
+    pub(super) const SEND_MESSAGES: u8 = 6;
+    /// `recvfrom`.
+    pub(super) const RECEIVE: u8 = 7;
+    pub(super) const RECEIVE_MESSAGE: u8 = 8;
+    pub(super) const RECEIVE_MESSAGES: u8 = 9;
+    pub(super) const READ: u8 = 10;
+    pub(super) const WRITE: u8 = 11;
+}
+use action::{
+    BIND, CONNECT, LISTEN, READ, RECEIVE, RECEIVE_MESSAGE, RECEIVE_MESSAGES, SEND, SEND_MESSAGE, SEND_MESSAGES, WRITE,
+};
+
+/// The 32-bit table has the calls whose arguments are the same there: `struct msghdr` is not.
+static CALLS: Calls = Calls {
+    native: table(&[
+        (0, READ),
+        (1, WRITE),
+        (42, CONNECT),
+        (44, SEND),
+        (45, RECEIVE),
+        (46, SEND_MESSAGE),
+        (47, RECEIVE_MESSAGE),
+        (49, BIND),
+        (50, LISTEN),
+        (299, RECEIVE_MESSAGES),
+        (307, SEND_MESSAGES),
+    ]),
+    compat: table(&[
+        (3, READ),
+        (4, WRITE),
+        (361, BIND),
+        (362, CONNECT),
+        (363, LISTEN),
+        (369, SEND),
+        (371, RECEIVE),
+    ]),
+};
+
+/// `S_IFMT` and `S_IFSOCK`.
+const FORMAT: u16 = 0o170_000;
+const IS_SOCKET: u16 = 0o140_000;
+/// Longest `sun_path`.
+const MAX_SUN_PATH: u64 = 108;
+/// Longest part of a datagram that is carried.
+const MAX_PAYLOAD: u64 = 512;
+
+/// A socket of the current task.
+struct Socket {
+    sk: u64,
+    /// Inode number: with the address, it names the socket for as long as anybody asks.
+    ino: u64,
+    family: u16,
+    protocol: u16,
+}
+
+impl Socket {
+    /// What a descriptor is, if it is a socket.
+    #[inline(always)]
+    fn of(task: Task, descriptor: u32) -> Option<Socket> {
+        let file = descriptor::file(task, descriptor);
+        let inode = kernel_u64(file, offset!(file_inode));
+        if kernel_u16(inode, offset!(inode_mode)) & FORMAT != IS_SOCKET {
+            return None;
+        }
+        let sk = kernel_u64(kernel_u64(file, offset!(file_private)), offset!(socket_sk));
+        (sk != 0).then(|| Socket {
+            sk,
+            ino: kernel_u64(inode, offset!(inode_ino)),
+            family: kernel_u16(sk, offset!(skc_family)),
+            protocol: kernel_u16(sk, offset!(sk_protocol)),
+        })
+    }
+}
+
+/// Where the tail of a record comes from.
+struct Tail {
+    from: u64,
+    len: u64,
+    is_user: bool,
+}
+
+/// What a record says beside its socket.
+struct Happening {
+    op: SocketOp,
+    code: u32,
+    result: i64,
+    local: End,
+    remote: End,
+    tail: Tail,
+}
+
+#[btf_tracepoint(function = "sys_exit")]
+fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
+    let Some((task, call, action)) = returned(&ctx, &CALLS) else {
+        return 0;
+    };
+    let Some(socket) = Socket::of(task, call.argument(0) as u32) else {
+        return 0;
+    };
+    if !wanted(Kind::Socket) || is_own() {
+        return 0;
+    }
+    match action {
+        BIND | LISTEN | CONNECT => named(task, call, action, &socket),
+        _ => datagram::report(task, call, action, &socket),
+    }
+    0
+}
+
+/// A call that gives a socket an address, or tells it one.
+#[inline(always)]
+fn named(task: Task, call: Call, action: u8, socket: &Socket) {
+    let is_unix = socket.family == UNIX;
+    let (typed, typed_len) = (call.argument(1), call.argument(2));
+    let mut tail = Tail {
+        from: typed + 2,
+        len: if is_unix {
+            typed_len.saturating_sub(2).min(MAX_SUN_PATH)
+        } else {
+            0
+        },
+        is_user: true,
+    };
+    let (mut local, mut code) = (ends::local(socket), 0);
+    let op = match action {
+        BIND => {
+            if call.result < 0 && !is_unix {
+                local = ends::typed(typed);
+            }
+            SocketOp::Bound
+        }
+        LISTEN => {
+            code = typed as u32;
+            tail = if is_unix {
+                bound_name(socket)
+            } else {
+                Tail {
+                    from: 0,
+                    len: 0,
+                    is_user: true,
+                }
+            };
+            SocketOp::Listening
+        }
+        _ if is_unix => SocketOp::UnixConnect,
+        _ => return,
+    };
+    report(
+        task,
+        socket,
+        &Happening {
+            op,
+            code,
+            result: call.result,
+            local,
+            remote: End::NONE,
+            tail,
+        },
+    );
+}
+
+/// What a Unix socket was bound to, as the kernel keeps it.
+#[inline(always)]
+fn bound_name(socket: &Socket) -> Tail {
+    let mut tail = Tail {
+        from: 0,
+        len: 0,
+        is_user: false,
+    };
+    if has!(unix_addr) && has!(unix_address_len) && has!(unix_address_name) {
+        let address = kernel_u64(socket.sk, offset!(unix_addr));
+        let len = u64::from(kernel_u32(address, offset!(unix_address_len)));
+        tail.from = address + u64::from(offset!(unix_address_name)) + 2;
+        tail.len = if address == 0 {
+            0
+        } else {
+            len.saturating_sub(2).min(MAX_SUN_PATH)
+        };
+    }
+    tail
+}
+
+#[inline(never)]
+fn report(task: Task, socket: &Socket, happening: &Happening) {
+    if !has_room(Kind::Socket) {
+        return;
+    }
+    // SAFETY: a scratch from its map.
+    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening) });
+    if sent.is_none() {
+        count(Kind::Socket, Outcome::Unreadable);
+    }
+}
+
+#[inline(always)]
+unsafe fn describe(
+    scratch: *mut Scratch<SOCKET_SIZE>,
+    task: Task,
+    socket: &Socket,
+    happening: &Happening,
+) -> Option<()> {
+    const FIXED: usize = size_of::<SocketRaw>();
+    // SAFETY: `scratch` points into its map, and is larger than what is written.
+    unsafe {
+        let record: *mut u8 = (&raw mut (*scratch).record).cast();
+        let tail = &happening.tail;
+        let wanted = (tail.len.min(MAX_PAYLOAD) & 1023) as u32;
+        let out = record.add(FIXED).cast::<c_void>();
+        let failed = if tail.is_user {
+            bpf_probe_read_user(out, wanted, tail.from as *const c_void)
+        } else {
+            bpf_probe_read_kernel(out, wanted, tail.from as *const c_void)
+        };
+        let name_len = if failed == 0 { u64::from(wanted) } else { 0 };
+        let len = FIXED as u64 + name_len;
+        let raw: *mut SocketRaw = record.cast();
+        (&raw mut (*raw).header).write(header(Kind::Socket, len as u32, task));
+        (*raw).result = happening.result;
+        (*raw).netns = if has!(skc_net) && has!(net_inum) {
+            kernel_u32(kernel_u64(socket.sk, offset!(skc_net)), offset!(net_inum))
+        } else {
+            0
+        };
+        (*raw).code = happening.code;
+        (&raw mut (*raw).local)
+            .cast::<[u64; 2]>()
+            .write(happening.local.address);
+        (&raw mut (*raw).remote)
+            .cast::<[u64; 2]>()
+            .write(happening.remote.address);
+        (*raw).local_port = happening.local.port;
+        (*raw).remote_port = happening.remote.port;
+        (*raw).name_len = name_len as u16;
+        (*raw).op = happening.op as u8;
+        (*raw).family = socket.family as u8;
+        (*raw).protocol = if ends::is_ip(socket) { socket.protocol as u8 } else { 0 };
+        (*raw).reserved = [0; 7];
+        (&raw mut (*scratch).walk.at).write_volatile(len);
+        send(Kind::Socket, scratch)
+    }
+}
