@@ -86,7 +86,7 @@ pub fn cut(mut text: String, max: usize) -> String {
 #[must_use]
 #[inline]
 pub fn basename(path: &[u8]) -> &[u8] {
-    let slash = path.iter().rposition(|byte| *byte == b'/');
+    let slash = memchr::memrchr(b'/', path);
     slash.and_then(|slash| path.get(slash + 1..)).unwrap_or(path)
 }
 

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use vespid_plugin::bindings::vespid::plugin::events;
 use vespid_plugin::testing::BatchBuilder;
-use vespid_plugin::{Batch, basename};
+
+mod questions;
+
+use questions::{QUESTIONS, Question};
 
 const EVENTS: u32 = 4096;
 const PROCESSES: u32 = 64;
@@ -34,77 +37,6 @@ fn batch() -> events::Batch {
     batch.columns()
 }
 
-/// Writes below /etc by programs whose parent is a bash: their number and the lengths of their paths.
-fn opens_by_row(batch: &events::Batch) -> (u64, usize) {
-    let mut found = (0, 0);
-    for open in Batch::new(batch).opens() {
-        if open.writes() && !open.failed() && open.path().starts_with(b"/etc/") {
-            let parent = open.process().and_then(|process| process.parent());
-            if parent.is_some_and(|parent| parent.comm() == b"bash") {
-                found.0 += 1;
-                found.1 += open.path().len();
-            }
-        }
-    }
-    found
-}
-
-fn opens_by_column(batch: &events::Batch) -> (u64, usize) {
-    let Some(opens) = &batch.opens else { return (0, 0) };
-    let mut found = (0, 0);
-    for (row, path) in opens.path.iter().enumerate() {
-        let flags = opens.flags[row];
-        let writes = flags & 0o10_000_000 == 0 && (matches!(flags & 3, 1 | 2) || flags & 0o20_001_100 != 0);
-        if writes && opens.result[row] >= 0 && string(batch, *path).starts_with(b"/etc/") {
-            let Some(parent) = batch.processes.parent.get(opens.process[row] as usize) else {
-                continue;
-            };
-            let Some(comm) = batch.processes.comm.get(*parent as usize) else {
-                continue;
-            };
-            if string(batch, *comm) == b"bash" {
-                found.0 += 1;
-                found.1 += string(batch, *path).len();
-            }
-        }
-    }
-    found
-}
-
-/// What the executables' names are made of, and when the last ran.
-fn execs_by_row(batch: &events::Batch) -> (u64, usize) {
-    let mut found = (0, 0);
-    for exec in Batch::new(batch).execs() {
-        if let Some(process) = exec.process().filter(|_| !exec.failed()) {
-            found.0 = exec.time().max(found.0) ^ u64::from(process.uid());
-            found.1 += basename(process.exe()).len() + exec.filename().len();
-        }
-    }
-    found
-}
-
-fn execs_by_column(batch: &events::Batch) -> (u64, usize) {
-    let Some(execs) = &batch.execs else { return (0, 0) };
-    let mut found = (0, 0);
-    for (row, process) in execs.process.iter().enumerate() {
-        let process = *process as usize;
-        if execs.errno[row] == 0 && process < batch.processes.pid.len() {
-            found.0 = execs.time[row].max(found.0) ^ u64::from(batch.processes.uid[process]);
-            found.1 += basename(string(batch, batch.processes.exe[process])).len();
-            found.1 += string(batch, execs.filename[row]).len();
-        }
-    }
-    found
-}
-
-fn string(batch: &events::Batch, id: u32) -> &[u8] {
-    let ends = &batch.strings.ends;
-    let start = id.checked_sub(1).map_or(0, |before| ends[before as usize]);
-    &batch.strings.blob[start as usize..ends[id as usize] as usize]
-}
-
-type Question = fn(&events::Batch) -> (u64, usize);
-
 fn time(question: Question, batch: &events::Batch) -> Duration {
     let start = Instant::now();
     black_box(question(black_box(batch)));
@@ -127,11 +59,7 @@ fn ratio(batch: &events::Batch, name: &str, by_row: Question, by_column: Questio
 
 fn main() {
     let batch = batch();
-    let questions: [(&str, Question, Question); 2] = [
-        ("opens", opens_by_row, opens_by_column),
-        ("execs", execs_by_row, execs_by_column),
-    ];
-    for (name, by_row, by_column) in questions {
+    for (name, by_row, by_column) in QUESTIONS {
         // A busy machine may spoil a try, but it makes none better.
         let best = (0..TRIES)
             .map(|_| ratio(&batch, name, by_row, by_column))
