@@ -1,11 +1,9 @@
 //! What can be set.
 use std::collections::BTreeMap;
-use std::ops::BitAnd;
 
-use serde::de::Error;
-use vespid_plugin::Open;
 use vespid_plugin::prelude::*;
 
+use crate::access::Access;
 use crate::one_or_many::OneOrMany;
 use crate::shipped;
 
@@ -50,6 +48,8 @@ pub struct RuleConfig {
     pub severity: SeverityConfig,
     /// Whether it is about accesses that succeeded, that failed, or both.
     pub results: Results,
+    /// Whether it is about processes of the host, of containers, or both.
+    pub processes: Processes,
     /// Executables that may: patterns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
@@ -74,142 +74,6 @@ impl Default for Config {
             extra_rules: Vec::new(),
             rules: shipped::rules(),
         }
-    }
-}
-
-/// Kinds of access, as letters: `r` opened for reading; `w` opened for writing, created or cut; `x` executed (the file, or
-/// the script); `a` attributes changed, which no event shows yet, so that it matches nothing today.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access(u8);
-
-impl Default for Access {
-    fn default() -> Self {
-        Access(Access::READ.0 | Access::WRITE.0)
-    }
-}
-
-impl BitAnd for Access {
-    type Output = Access;
-
-    fn bitand(self, other: Access) -> Access {
-        Access(self.0 & other.0)
-    }
-}
-
-impl Access {
-    const LETTERS: [(char, Access); 4] = [
-        ('r', Access::READ),
-        ('w', Access::WRITE),
-        ('x', Access::EXECUTE),
-        ('a', Access::ATTRIBUTES),
-    ];
-    const READ: Access = Access(1);
-    const WRITE: Access = Access(2);
-    pub(crate) const EXECUTE: Access = Access(4);
-    const ATTRIBUTES: Access = Access(8);
-
-    /// What an open asks for. One that only wants a name for the file (`O_PATH`) asks for nothing.
-    pub(crate) fn of(open: Open<'_>) -> Access {
-        let read = if open.reads() { Access::READ.0 } else { 0 };
-        let write = if open.writes() { Access::WRITE.0 } else { 0 };
-        Access(read | write)
-    }
-
-    pub(crate) fn parse(letters: &str) -> Option<Access> {
-        let letter = |letter| {
-            Access::LETTERS
-                .iter()
-                .find(|(known, _)| *known == letter)
-                .map(|(_, access)| access.0)
-        };
-        letters
-            .chars()
-            .map(letter)
-            .try_fold(0, |all, bit| Some(all | bit?))
-            .filter(|all| *all != 0)
-            .map(Access)
-    }
-
-    pub(crate) fn letters(self) -> String {
-        Access::LETTERS
-            .iter()
-            .filter(|(_, access)| self.has(*access))
-            .map(|(letter, _)| letter)
-            .collect()
-    }
-
-    fn has(self, access: Access) -> bool {
-        self.0 & access.0 != 0
-    }
-
-    pub(crate) fn is_none(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The rule's name in a verdict: the worst of what was done.
-    pub(crate) fn verdict(self) -> &'static str {
-        match self {
-            access if access.has(Access::EXECUTE) => "file-exec",
-            access if access.has(Access::WRITE) => "file-write",
-            _ => "file-read",
-        }
-    }
-
-    pub(crate) fn repeated_verdict(self) -> &'static str {
-        match self.verdict() {
-            "file-exec" => "file-exec-repeated",
-            "file-write" => "file-write-repeated",
-            _ => "file-read-repeated",
-        }
-    }
-
-    pub(crate) fn done(self) -> &'static str {
-        match self.verdict() {
-            "file-exec" => "executed",
-            "file-write" => "opened for writing",
-            _ => "read",
-        }
-    }
-
-    pub(crate) fn tried(self) -> &'static str {
-        match self.verdict() {
-            "file-exec" => "execute",
-            "file-write" => "write",
-            _ => "read",
-        }
-    }
-}
-
-impl Serialize for Access {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.letters())
-    }
-}
-
-impl<'de> Deserialize<'de> for Access {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let letters = String::deserialize(deserializer)?;
-        Access::parse(&letters).ok_or_else(|| {
-            D::Error::custom(format!(
-                "`{letters}` is not one or more of the letters `r`, `w`, `x` and `a`"
-            ))
-        })
-    }
-}
-
-impl JsonSchema for Access {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Access".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "Kinds of access, as letters: `r` opened for reading; `w` opened for writing, created or cut; \
-                `x` executed (the file, or the script); `a` attributes changed, which no event shows yet, so that it \
-                matches nothing today.",
-            "type": "string",
-            "pattern": "^[rwxa]+$",
-        })
     }
 }
 
@@ -258,6 +122,29 @@ impl Results {
             Results::Success => !failed,
             Results::Failed => failed,
             Results::Both => true,
+        }
+    }
+}
+
+/// Whose accesses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Processes {
+    /// Those of the host.
+    Host,
+    /// Those in containers.
+    Container,
+    /// All.
+    #[default]
+    Both,
+}
+
+impl Processes {
+    pub(crate) fn includes(self, in_container: bool) -> bool {
+        match self {
+            Processes::Host => !in_container,
+            Processes::Container => in_container,
+            Processes::Both => true,
         }
     }
 }

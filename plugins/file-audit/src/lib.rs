@@ -5,17 +5,23 @@
 //!
 //! | verdict | when |
 //! |---|---|
-//! | `file-read`, `file-write` | a file was opened for reading, for writing; or somebody tried |
+//! | `file-read` | a file was opened for reading; or somebody tried |
+//! | `file-write` | a file was opened for writing, made, cut, removed, renamed or replaced; or somebody tried |
 //! | `file-exec` | a file was executed; or somebody tried |
+//! | `file-link` | a file was given another name, by a hard link or a symbolic one |
+//! | `file-attributes` | a file got another mode, owner or extended attribute |
 //! | `file-read-repeated`, … | how often the same process did the same to the same file again, when the window closes |
 //!
 //! The shipped rules watch what attackers go for first: password hashes, sudo, keys, persistence (cron, systemd, PAM,
 //! the loader), Kubernetes and container credentials, and ways out of a container. What the kernel resolved is what is
 //! matched, so neither symbolic links nor `..` lead around a rule; a failed open is matched by what was typed as well.
 //!
-//! Not seen, because they are no opens: connecting to a socket such as `/run/docker.sock`, renaming onto a watched
-//! file, changes of mode or owner.
+//! Renames, links, removals and changes of mode or owner are matched by what the caller typed, made absolute: symbolic
+//! links on the way are not followed. Not seen: connecting to a socket such as `/run/docker.sock`, mounts.
+mod access;
+mod change;
 mod config;
+mod event;
 mod index;
 mod one_or_many;
 mod rule;
@@ -24,11 +30,13 @@ mod shipped;
 use std::time::Duration;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::{Exec, Globs, Open, ProcessId, Repeats, cut, errno, remembered};
+use vespid_plugin::{Change, Exec, Globs, Open, ProcessId, Repeats, cut, errno, remembered};
 
-pub use config::{Access, Config, Results, RuleConfig, SeverityConfig};
+pub use access::Access;
+pub use config::{Config, Processes, Results, RuleConfig, SeverityConfig};
 pub use one_or_many::OneOrMany;
 
+use event::Event;
 use index::Index;
 use rule::Rule;
 
@@ -40,7 +48,10 @@ const MAX_NOTE: usize = 512;
 pub struct FileAudit {
     accesses: Counter<4>,
     excepted: Counter<1>,
+    /// Rules about opens and executions, by path.
     index: Index,
+    /// Rules about changes.
+    changes: Index,
     rules: Vec<Rule>,
     except: Globs,
     repeats: Repeats<(u32, ProcessId, Vec<u8>, bool), Said>,
@@ -61,16 +72,6 @@ struct Said {
     message: String,
 }
 
-/// One access to one file.
-struct Event<'a, F> {
-    fact: F,
-    time: u64,
-    process: Option<Process<'a>>,
-    path: &'a [u8],
-    access: Access,
-    errno: u32,
-}
-
 impl Plugin for FileAudit {
     const MANIFEST: Manifest = Manifest::new(
         env!("CARGO_PKG_NAME"),
@@ -78,6 +79,7 @@ impl Plugin for FileAudit {
         env!("CARGO_PKG_DESCRIPTION"),
     )
     .opens()
+    .changes()
     .execs();
     type Config = Config;
     type Metrics = Metrics;
@@ -98,17 +100,24 @@ impl Plugin for FileAudit {
 
     fn new(config: Config, metrics: Metrics) -> Result<Self, String> {
         let mut rules = Vec::new();
-        let mut index = Index::default();
+        let (mut index, mut changes) = (Index::default(), Index::default());
         for (number, rule) in (0..).zip(config.rules.iter().chain(&config.extra_rules)) {
             rules.push(Rule::new(rule, &config.groups)?);
-            index.add(number, rule);
+            if rule.access.is_of_opens() {
+                index.add(number, rule);
+            }
+            if rule.access.is_of_changes() {
+                changes.add(number, rule);
+            }
         }
         index.finish();
+        changes.finish();
         let window = Duration::from_secs(config.repeat_after_seconds.into());
         Ok(FileAudit {
             accesses: metrics.accesses,
             excepted: metrics.excepted,
             index,
+            changes,
             rules,
             except: Globs::new(config::expand(&config.except, &config.groups)?),
             repeats: Repeats::new(MAX_WINDOWS, window),
@@ -120,6 +129,9 @@ impl Plugin for FileAudit {
     fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String> {
         for open in batch.opens() {
             self.open(open, out);
+        }
+        for change in batch.changes() {
+            self.change(change, out);
         }
         for exec in batch.execs() {
             self.exec(exec, out);
@@ -160,8 +172,31 @@ impl FileAudit {
                 path: open.path(),
                 access: Access::of(open),
                 errno: open.errno(),
+                change: None,
             };
             self.judge(&event, out);
+        }
+    }
+
+    fn change(&mut self, change: Change<'_>, out: &mut Report) {
+        let (to_path, to_target) = change::accesses(change);
+        for (path, access) in [(change.path(), to_path), (change.target(), to_target)] {
+            if access.is_none() {
+                continue;
+            }
+            self.changes.find(path, &mut self.found);
+            if !self.found.is_empty() {
+                let event = Event {
+                    fact: change,
+                    time: change.time(),
+                    process: change.process(),
+                    path,
+                    access,
+                    errno: change.errno(),
+                    change: Some(change),
+                };
+                self.judge(&event, out);
+            }
         }
     }
 
@@ -186,6 +221,7 @@ impl FileAudit {
                     path,
                     access: Access::EXECUTE,
                     errno,
+                    change: None,
                 },
                 out,
             );
@@ -211,6 +247,10 @@ impl FileAudit {
         if access.is_none() || !rule.results.includes(event.errno != 0) {
             return;
         }
+        let container = event.process.and_then(Process::container);
+        if !rule.processes.includes(container.is_some()) {
+            return;
+        }
         let exe = event.process.map_or(&b""[..], Process::exe);
         if !rule.only.is_empty() && !rule.only.matches(exe) {
             return;
@@ -219,10 +259,7 @@ impl FileAudit {
             self.excepted.with([rule.key.as_bytes()]).inc();
             return;
         }
-        let container = event
-            .process
-            .and_then(Process::container)
-            .map_or(&b"host"[..], Container::short_id);
+        let container = container.map_or(&b"host"[..], Container::short_id);
         let result = if event.errno == 0 {
             "ok"
         } else {
@@ -233,7 +270,7 @@ impl FileAudit {
             .with([rule.key.as_bytes(), letters.as_bytes(), result.as_bytes(), container])
             .inc();
 
-        let message = message(event, access);
+        let message = event.message(access);
         let process = event.process.map_or(ProcessId { pid: 0, start: 0 }, Process::id);
         let said = || Said {
             rule: number,
@@ -255,25 +292,6 @@ impl FileAudit {
                 .field("result", result)
                 .field("container", text(container));
         }
-    }
-}
-
-fn message<F>(event: &Event<'_, F>, access: Access) -> String {
-    let who = event.process.map_or_else(
-        || "an unknown process".to_owned(),
-        |process| {
-            format!(
-                "{} (pid {}, uid {})",
-                text(process.name()),
-                process.pid(),
-                process.uid()
-            )
-        },
-    );
-    let path = text(event.path);
-    match event.errno {
-        0 => format!("{who} {} {path}", access.done()),
-        errno => format!("{who} tried to {} {path}: {}", access.tried(), errno::name(errno)),
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use vespid_plugin::Globs;
 use vespid_plugin::prelude::*;
 
-use crate::config::{Access, Results, RuleConfig, expand};
+use crate::access::Access;
+use crate::config::{Processes, Results, RuleConfig, expand};
 
 pub(crate) struct Rule {
     pub(crate) key: String,
     pub(crate) access: Access,
     pub(crate) severity: Severity,
     pub(crate) results: Results,
+    pub(crate) processes: Processes,
     pub(crate) except: Globs,
     pub(crate) only: Globs,
     pub(crate) tags: Vec<String>,
@@ -39,6 +41,7 @@ impl Rule {
             access: config.access,
             severity: config.severity.into(),
             results: config.results,
+            processes: config.processes,
             except: Globs::new(expand(&config.except, groups).map_err(wrong)?),
             only: Globs::new(expand(&config.only, groups).map_err(wrong)?),
             tags: config.tags.clone(),

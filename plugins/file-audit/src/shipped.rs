@@ -1,7 +1,8 @@
 //! The shipped rules. `file-audit.toml` spells them out for people, and a test keeps the two equal.
 use std::collections::BTreeMap;
 
-use crate::config::{Access, Results, RuleConfig, SeverityConfig};
+use crate::access::Access;
+use crate::config::{Processes, Results, RuleConfig, SeverityConfig};
 use crate::one_or_many::OneOrMany;
 
 /// Programs that change the files of other programs for a living.
@@ -64,6 +65,7 @@ struct Shipped {
     access: &'static str,
     severity: SeverityConfig,
     results: Results,
+    processes: Processes,
     except: &'static [&'static str],
     only: &'static [&'static str],
     tags: &'static [&'static str],
@@ -77,12 +79,13 @@ const RULE: Shipped = Shipped {
     access: "rw",
     severity: SeverityConfig::Warning,
     results: Results::Both,
+    processes: Processes::Both,
     except: &[],
     only: &[],
     tags: &[],
 };
 
-const RULES: [Shipped; 19] = [
+const RULES: [Shipped; 22] = [
     Shipped {
         key: "shadow",
         path: &[
@@ -92,6 +95,7 @@ const RULES: [Shipped; 19] = [
             "/etc/gshadow-",
             "/etc/security/opasswd",
         ],
+        access: "rwl",
         except: &["@login-programs", "@account-tools", "@package-tools"],
         tags: &["T1003.008"],
         ..RULE
@@ -108,6 +112,7 @@ const RULES: [Shipped; 19] = [
         key: "sudoers",
         path: &["/etc/sudoers"],
         prefix: &["/etc/sudoers.d/"],
+        access: "rwl",
         except: &["/usr/bin/{sudo,cvtsudoers}", "/usr/sbin/visudo", "@package-tools"],
         tags: &["T1548.003"],
         ..RULE
@@ -118,6 +123,7 @@ const RULES: [Shipped; 19] = [
             "{/root,/home/*}/.ssh/id_{rsa,dsa,ecdsa,ed25519,ecdsa_sk,ed25519_sk}",
             "/etc/ssh/ssh_host_*_key",
         ],
+        access: "rwl",
         except: &[
             "/usr/bin/{ssh,ssh-add,ssh-agent,ssh-keygen}",
             "/usr/sbin/sshd",
@@ -302,6 +308,38 @@ const RULES: [Shipped; 19] = [
         tags: &["T1055.009"],
         ..RULE
     },
+    Shipped {
+        key: "set-user-id",
+        glob: &["{/tmp,/var/tmp,/dev/shm,/home,/root}/**"],
+        access: "s",
+        processes: Processes::Host,
+        tags: &["T1548.001"],
+        ..RULE
+    },
+    Shipped {
+        key: "set-user-id",
+        prefix: &["/"],
+        access: "s",
+        processes: Processes::Container,
+        except: &["@package-tools"],
+        tags: &["T1548.001"],
+        ..RULE
+    },
+    Shipped {
+        key: "logs",
+        path: &["/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog", "/var/log/faillog"],
+        prefix: &["/var/log/audit/", "/var/log/journal/"],
+        glob: &["/var/log/{auth.log,secure,syslog,messages,kern.log}"],
+        access: "d",
+        except: &[
+            "/usr/sbin/{logrotate,rsyslogd,auditd}",
+            "/{usr/,}lib/systemd/systemd-journald",
+            "/usr/bin/journalctl",
+            "@package-tools",
+        ],
+        tags: &["T1070.002"],
+        ..RULE
+    },
 ];
 
 pub(crate) fn rules() -> Vec<RuleConfig> {
@@ -313,6 +351,7 @@ pub(crate) fn rules() -> Vec<RuleConfig> {
         access: Access::parse(rule.access).unwrap_or_default(),
         severity: rule.severity,
         results: rule.results,
+        processes: rule.processes,
         except: owned(rule.except),
         only: owned(rule.only),
         tags: owned(rule.tags),

@@ -1,6 +1,7 @@
 //! What the plugin promises, near misses included.
+use vespid_plugin::ChangeOp;
 use vespid_plugin::errno::{EACCES, ENOENT};
-use vespid_plugin::testing::{BatchBuilder, Harness, OpenRow, SECOND};
+use vespid_plugin::testing::{BatchBuilder, ChangeRow, Harness, OpenRow, SECOND};
 
 use super::*;
 
@@ -291,7 +292,7 @@ fn a_wrong_configuration_says_what_is_wrong() {
     );
     assert_eq!(
         rule(r#"{"key": "k", "path": "/x", "access": "rq"}"#),
-        "`rules[0].access`: `rq` is not one or more of the letters `r`, `w`, `x` and `a`"
+        "`rules[0].access`: `rq` is not one or more of the letters `r`, `w`, `x`, `a`, `l`, `s` and `d`"
     );
     assert_eq!(
         rule(r#"{"key": "k", "path": 5}"#),
@@ -309,4 +310,76 @@ fn a_wrong_configuration_says_what_is_wrong() {
         rule(r#"{"key": "k", "path": "/x", "except": ["@package-tool"]}"#),
         "rule `k`: unknown group `@package-tool`; did you mean `package-tools`?"
     );
+}
+
+/// Verdicts on one change by a program on the host, or in a container.
+fn changes(
+    in_container: bool,
+    exe: &str,
+    op: ChangeOp,
+    path: &str,
+    change: impl FnOnce(&mut ChangeRow),
+) -> Vec<String> {
+    let mut batch = BatchBuilder::new();
+    let container = batch.container("0123456789abcdef", "shop");
+    let process = batch.process(exe);
+    if in_container {
+        process.container(container);
+    }
+    let process = process.id();
+    change(batch.change(process, op, path));
+    start("{}").batch(&batch).lines()
+}
+
+#[test]
+fn a_secret_under_another_name_and_a_file_in_place_of_a_watched_one() {
+    let linked = changes(false, "/usr/bin/ln", ChangeOp::Symlink, "/etc/shadow", |change| {
+        change.target("/tmp/notes");
+    });
+    assert_eq!(
+        linked,
+        ["warning file-link: ln (pid 1000, uid 0) made a symbolic link to /etc/shadow as /tmp/notes"]
+    );
+    let renamed = changes(false, "/usr/bin/mv", ChangeOp::Rename, "/tmp/x", |change| {
+        change.target("/etc/sudoers").fails(EACCES);
+    });
+    assert_eq!(
+        renamed,
+        ["warning file-write: mv (pid 1000, uid 0) tried to rename /tmp/x to /etc/sudoers: EACCES"]
+    );
+    let may = changes(false, "/usr/sbin/useradd", ChangeOp::Rename, "/etc/shadow+", |change| {
+        change.target("/etc/shadow");
+    });
+    assert_eq!(may, [""; 0]);
+}
+
+#[test]
+fn a_set_user_id_bit_matters_in_a_container_and_where_people_write() {
+    let made = |in_container, path, mode| {
+        changes(in_container, "/usr/bin/chmod", ChangeOp::Mode, path, |change| {
+            change.mode(mode);
+        })
+        .len()
+    };
+    assert_eq!(made(false, "/tmp/sh", 0o4755), 1);
+    assert_eq!(made(true, "/tmp/sh", 0o4755), 1);
+    assert_eq!(made(true, "/usr/bin/sh", 0o4755), 1);
+    assert_eq!(made(false, "/usr/bin/sh", 0o4755), 0);
+    assert_eq!(made(true, "/usr/bin/sh", 0o2755), 0);
+}
+
+#[test]
+fn a_log_is_cut_by_an_open_as_well_unless_it_is_new() {
+    const O_TRUNC: u32 = 0o1000;
+    let opens = |flags, created| {
+        judge("{}", "/bin/sh", "/var/log/auth.log", |open| {
+            open.flags(O_WRONLY | flags);
+            if created {
+                open.traits = 1;
+            }
+        })
+    };
+    assert_eq!(opens(O_TRUNC, false), ["logs file-write"]);
+    assert_eq!(opens(O_CREAT | O_TRUNC, true), [""; 0]);
+    assert_eq!(opens(0, false), [""; 0]);
 }
