@@ -18,7 +18,7 @@ wasmtime::component::bindgen!({
 impl vespid::plugin::events::Batch {
     /// The tables of events that are there.
     pub fn facts(&self) -> impl Iterator<Item = Facts<'_>> {
-        use vespid::plugin::reports::Row;
+        use self::vespid::plugin::reports::Row;
         macro_rules! facts {
             ($table:ident, $kind:ident, $row:ident) => {
                 self.$table.as_ref().map(|table| Facts {
