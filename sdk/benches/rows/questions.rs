@@ -5,10 +5,10 @@ use vespid_plugin::bindings::vespid::plugin::events;
 use vespid_plugin::{Batch, basename};
 
 /// Something to find out about a batch.
-pub type Question = fn(&events::Batch) -> (u64, usize);
+pub(crate) type Question = fn(&events::Batch) -> (u64, usize);
 
 /// A name, and the question asked of rows and of columns.
-pub const QUESTIONS: [(&str, Question, Question); 2] = [
+pub(crate) const QUESTIONS: [(&str, Question, Question); 2] = [
     ("opens", opens_by_row, opens_by_column),
     ("execs", execs_by_row, execs_by_column),
 ];
