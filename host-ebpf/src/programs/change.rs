@@ -4,24 +4,23 @@ mod request;
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ChangeRaw, Kind, MAX_TYPED, Outcome, PathEnd};
 
 use self::calls::CALLS;
 use self::request::{Name, Request, request};
-use super::descriptor;
-use super::globals::{offset, wanted};
+use super::descriptor::{self, WORKING_DIRECTORY};
+use super::globals::wanted;
 use super::header::{header, is_own};
 use super::output::{count, has_room, send};
 use super::read::{Task, user};
-use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change, place};
+use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change};
 use super::syscall::{Call, returned};
+use super::typed::append_typed;
 use super::walk::{append_path, path_step};
 
-/// `AT_FDCWD`.
-const WORKING_DIRECTORY: i32 = -100;
+const ENOENT: i64 = -2;
 
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_change(ctx: BtfTracePointContext) -> i32 {
@@ -59,9 +58,9 @@ unsafe fn describe(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, 
         let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<ChangeRaw>() as u64);
-        let path = append_name(scratch, task, request.path)?;
-        let target = append_name(scratch, task, request.target)?;
-        let detail_len = append_typed::<MAX_NAME>(scratch, request.detail)?;
+        let path = append_name(scratch, task, result, request.path)?;
+        let target = append_name(scratch, task, result, request.target)?;
+        let detail_len = append_typed::<CHANGE_SIZE, MAX_NAME>(scratch, request.detail)?;
         let len = at.read_volatile();
         (&raw mut (*raw).header).write(header(Kind::Change, len as u32, task));
         (*raw).value = request.value;
@@ -89,25 +88,18 @@ unsafe fn describe(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, 
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-unsafe fn append_name(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, name: Name) -> Option<Appended> {
+unsafe fn append_name(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, name: Name) -> Option<Appended> {
     let (path, text, is_file) = match name {
         Name::Nothing => (0, 0, false),
         Name::Words(text) => (0, text, false),
         Name::Descriptor(number) => (descriptor::path_of(descriptor::file(task, number)), 0, true),
         Name::Text { directory, text } => match user::<u8>(text) {
             None | Some(b'/') => (0, text, false),
-            // `AT_EMPTY_PATH`: the descriptor is the file.
-            Some(0) if directory != WORKING_DIRECTORY => {
-                (descriptor::path_of(descriptor::file(task, directory as u32)), 0, true)
+            // `AT_EMPTY_PATH`: the descriptor is the file. Without that flag the call has failed, and named nothing.
+            Some(0) if directory != WORKING_DIRECTORY && result != ENOENT => {
+                (descriptor::directory(task, directory), 0, true)
             }
-            Some(_) if directory == WORKING_DIRECTORY => {
-                (task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd)), text, false)
-            }
-            Some(_) => (
-                descriptor::path_of(descriptor::file(task, directory as u32)),
-                text,
-                false,
-            ),
+            Some(_) => (descriptor::directory(task, directory), text, false),
         },
     };
     // SAFETY: the caller's promise.
@@ -119,29 +111,10 @@ unsafe fn append_name(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, name: Name
         };
         Some(Appended {
             path_len,
-            typed_len: append_typed::<MAX_TYPED>(scratch, text)?,
+            typed_len: append_typed::<CHANGE_SIZE, MAX_TYPED>(scratch, text)?,
             end,
             is_file,
         })
-    }
-}
-
-/// Appends a text of the caller's, at most `MAX` bytes with its NUL; says how long it is.
-///
-/// # Safety
-/// `scratch` must point into its map.
-#[inline(always)]
-unsafe fn append_typed<const MAX: usize>(scratch: *mut Scratch<CHANGE_SIZE>, text: u64) -> Option<u16> {
-    if text == 0 {
-        return Some(0);
-    }
-    // SAFETY: the caller's promise; `place` makes sure of the room.
-    unsafe {
-        let (from, out) = place(scratch, MAX)?;
-        let with_nul = bpf_probe_read_user_str(out.cast(), MAX as u32, text as *const c_void);
-        let len = if with_nul > 0 { with_nul as u64 - 1 } else { 0 };
-        (&raw mut (*scratch).walk.at).write_volatile(from + len);
-        Some(len as u16)
     }
 }
 

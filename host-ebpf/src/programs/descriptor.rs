@@ -2,6 +2,9 @@
 use super::globals::offset;
 use super::read::{Task, direct, kernel_u64};
 
+/// `AT_FDCWD`: the working directory.
+pub(super) const WORKING_DIRECTORY: i32 = -100;
+
 /// Address of the file, or 0.
 #[inline(always)]
 pub(super) fn file(task: Task, descriptor: u32) -> u64 {
@@ -24,5 +27,15 @@ pub(super) fn path_of(file: u64) -> u64 {
         0
     } else {
         file + u64::from(offset!(file_path))
+    }
+}
+
+/// Address of the `struct path` that a relative text is relative to, or 0.
+#[inline(always)]
+pub(super) fn directory(task: Task, descriptor: i32) -> u64 {
+    if descriptor == WORKING_DIRECTORY {
+        task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd))
+    } else {
+        path_of(file(task, descriptor as u32))
     }
 }

@@ -22,4 +22,5 @@ mod pids;
 mod read;
 mod scratch;
 mod syscall;
+mod typed;
 mod walk;

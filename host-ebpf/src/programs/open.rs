@@ -1,24 +1,22 @@
 //! An `open`, `openat`, `openat2` or `creat` that returned.
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd, open_traits};
 
-use super::descriptor;
+use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
 use super::header::header;
 use super::output::{count, has_room, send};
 use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
-use super::scratch::{CALL_SIZE, Scratch, of_call, place};
+use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sys_exit::action;
 use super::syscall::Call;
+use super::typed::append_typed;
 use super::walk::{append_path, path_step};
 
 /// `FMODE_CREATED` in include/linux/fs.h.
 const FMODE_CREATED: u32 = 1 << 20;
-/// `AT_FDCWD`.
-const WORKING_DIRECTORY: i32 = -100;
 /// `O_CREAT | O_WRONLY | O_TRUNC`: what `creat` stands for.
 const CREAT_FLAGS: u64 = 0o1101;
 
@@ -98,10 +96,8 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         descriptor::path_of(file)
     } else if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
         0
-    } else if request.directory == WORKING_DIRECTORY {
-        task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd))
     } else {
-        descriptor::path_of(descriptor::file(task, request.directory as u32))
+        descriptor::directory(task, request.directory)
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
@@ -114,10 +110,7 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
             append_path(scratch, call_path_step, task, path)
         };
 
-        let (from, out) = place(scratch, MAX_TYPED)?;
-        let with_nul = bpf_probe_read_user_str(out.cast(), MAX_TYPED as u32, request.typed as *const c_void);
-        let typed_len = if with_nul > 0 { with_nul as u64 - 1 } else { 0 };
-        at.write_volatile(from + typed_len);
+        let typed_len = append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         let len = at.read_volatile();
         (&raw mut (*raw).header).write(header(Kind::Open, len as u32, task));
         (*raw).result = call.result as i32;
@@ -125,7 +118,7 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         (*raw).mode = mode;
         (*raw).mnt_ns = mount_namespace(task);
         (*raw).path_len = path_len;
-        (*raw).typed_len = typed_len as u16;
+        (*raw).typed_len = typed_len;
         (*raw).path_end = path_end as u8;
         (*raw).traits = traits;
         (*raw).reserved = [0; 2];

@@ -7,7 +7,6 @@ mod request;
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{Kind, MAX_TYPED, Outcome, PathEnd, PrivilegedRaw};
@@ -22,6 +21,7 @@ use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{PRIVILEGED_SIZE, Scratch, of_privileged, place};
 use super::syscall::{Call, returned};
 use super::tcp;
+use super::typed::append_typed;
 use super::walk::{append_path, path_step};
 
 #[btf_tracepoint(function = "sys_exit")]
@@ -65,7 +65,10 @@ unsafe fn describe(scratch: *mut Scratch<PRIVILEGED_SIZE>, task: Task, result: i
         at.write_volatile(size_of::<PrivilegedRaw>() as u64);
         let (detail_len, detail_end) = match request.detail {
             Detail::None => (0, PathEnd::Absent),
-            Detail::Typed(text) => (append_typed(scratch, text)?, PathEnd::Absent),
+            Detail::Typed(text) => (
+                append_typed::<PRIVILEGED_SIZE, MAX_TYPED>(scratch, text)?,
+                PathEnd::Absent,
+            ),
             Detail::Path(path) => append_path(scratch, privileged_path_step, task, path),
             Detail::Remote(sk) => (append_remote(scratch, sk)?, PathEnd::Absent),
         };
@@ -81,22 +84,6 @@ unsafe fn describe(scratch: *mut Scratch<PRIVILEGED_SIZE>, task: Task, result: i
         (*raw).detail_end = detail_end as u8;
         (*raw).reserved = 0;
         send(Kind::Privileged, scratch)
-    }
-}
-
-/// Appends a text of the caller's; says how long it is.
-///
-/// # Safety
-/// `scratch` must point into its map.
-#[inline(always)]
-unsafe fn append_typed(scratch: *mut Scratch<PRIVILEGED_SIZE>, text: u64) -> Option<u16> {
-    // SAFETY: the caller's promise; `place` makes sure of the room.
-    unsafe {
-        let (from, out) = place(scratch, MAX_TYPED)?;
-        let with_nul = bpf_probe_read_user_str(out.cast(), MAX_TYPED as u32, text as *const c_void);
-        let len = if with_nul > 0 { with_nul as u64 - 1 } else { 0 };
-        (&raw mut (*scratch).walk.at).write_volatile(from + len);
-        Some(len as u16)
     }
 }
 

@@ -126,12 +126,12 @@ fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = returned(&ctx, &CALLS) else {
         return 0;
     };
-    let Some(socket) = Socket::of(task, call.argument(0) as u32) else {
-        return 0;
-    };
     if !wanted(Kind::Socket) || is_own() {
         return 0;
     }
+    let Some(socket) = Socket::of(task, call.argument(0) as u32) else {
+        return 0;
+    };
     match action {
         BIND | LISTEN | CONNECT => named(task, call, action, &socket),
         _ => datagram::report(task, call, action, &socket),

@@ -1,7 +1,6 @@
 //! What the daemon has in the kernel: its programs and maps, as the kernel's own books describe them.
 //!
 //! The kernel shows them in /proc beside the descriptors, to every thread of the process and without a capability.
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
@@ -122,22 +121,18 @@ impl Objects {
     }
 }
 
-/// What the kernel says of a descriptor: `name:`, white space, value.
-struct Facts(BTreeMap<String, String>);
+/// What the kernel says of a descriptor, a line each: `name:`, white space, value.
+struct Facts(String);
 
 impl Facts {
     fn of(fd: RawFd) -> Facts {
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| line.split_once(':'));
-        Facts(
-            lines
-                .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-                .collect(),
-        )
+        Facts(fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default())
     }
 
     fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
-        self.0.get(name)?.parse().ok()
+        let mut lines = self.0.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(known, _)| *known == name)?;
+        value.trim().parse().ok()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a call asked for, in the terms of the interface's `changes`.
 use vespid_ebpf::ChangeOp;
 
+use super::super::descriptor::WORKING_DIRECTORY;
 use super::super::syscall::Call;
-use super::WORKING_DIRECTORY;
 use super::calls::action;
 
 /// `AT_REMOVEDIR`.
@@ -52,10 +52,10 @@ fn at(directory: u64, text: u64) -> Name {
     }
 }
 
-/// User and group in one number.
+/// Two halves in one number: user and group, or the length of an i386 call.
 #[inline(always)]
-fn owner(user: u64, group: u64) -> u64 {
-    (user & 0xffff_ffff) | group << 32
+fn halves(low: u64, high: u64) -> u64 {
+    (low & 0xffff_ffff) | high << 32
 }
 
 #[inline(always)]
@@ -146,11 +146,11 @@ pub(super) fn request(call: Call, action: u8) -> Request {
             ..of(Op::Truncate, Name::Descriptor(a as u32))
         },
         action::TRUNCATE64 => Request {
-            value: owner(b, c),
+            value: halves(b, c),
             ..of(Op::Truncate, here(a))
         },
         action::FTRUNCATE64 => Request {
-            value: owner(b, c),
+            value: halves(b, c),
             ..of(Op::Truncate, Name::Descriptor(a as u32))
         },
         action::CHMOD => Request {
@@ -167,15 +167,15 @@ pub(super) fn request(call: Call, action: u8) -> Request {
             ..of(Op::Mode, at(a, b))
         },
         action::CHOWN => Request {
-            value: owner(b, c),
+            value: halves(b, c),
             ..of(Op::Owner, here(a))
         },
         action::FCHOWN => Request {
-            value: owner(b, c),
+            value: halves(b, c),
             ..of(Op::Owner, Name::Descriptor(a as u32))
         },
         action::FCHOWNAT => Request {
-            value: owner(c, d),
+            value: halves(c, d),
             flags: e as u32,
             ..of(Op::Owner, at(a, b))
         },
