@@ -107,6 +107,9 @@ export const guest = {
     reported = new Map();
   },
 
+  // Every row of the tables above.
+  filters: () => [],
+
   onBatch(batch) {
     const { execs } = batch;
     const verdicts = [];

@@ -11,6 +11,7 @@
 mod offsets;
 mod ops;
 mod records;
+pub mod sieve;
 
 pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
 pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
@@ -131,11 +132,19 @@ pub enum Outcome {
     Shed = 2,
     /// The kernel's structures could not be read.
     Unreadable = 3,
+    /// No plugin's filter wants it, so it was never a record.
+    Filtered = 4,
 }
 
 impl Outcome {
     /// Every outcome, in numeric order.
-    pub const ALL: [Outcome; 4] = [Outcome::Written, Outcome::RingFull, Outcome::Shed, Outcome::Unreadable];
+    pub const ALL: [Outcome; 5] = [
+        Outcome::Written,
+        Outcome::RingFull,
+        Outcome::Shed,
+        Outcome::Unreadable,
+        Outcome::Filtered,
+    ];
 }
 
 /// Cells in the per-CPU counter map: `kind.index() * Outcome::ALL.len() + outcome`.

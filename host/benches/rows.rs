@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use vespid::filter::Subscription;
 use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::interface::vespid::plugin::events::{Batch, Lost};
 use vespid::plugin::{Engine, Instance, Limits, Plugin};
@@ -32,7 +33,11 @@ fn batch() -> Batch {
     options.batch.max_events = usize::MAX;
     options.batch.max_age_ms = u64::MAX;
     let mut recording = Reader::open(&file("fixtures/demo.jsonl.zst")).expect("the shipped recording");
-    let mut calls = Calls::new(Kinds::EXECS | Kinds::OPENS, &options, recording.header());
+    let mut calls = Calls::new(
+        &Subscription::whole(Kinds::EXECS | Kinds::OPENS),
+        &options,
+        recording.header(),
+    );
     let mut batches = Vec::new();
     let mut keep = |call: Call<'_>| {
         if let Call::Batch(batch) = call {

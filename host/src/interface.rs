@@ -61,9 +61,62 @@ pub struct Facts<'a> {
     pub row: fn(u32) -> vespid::plugin::reports::Row,
 }
 
-/// As the names of its tables: a derive leaves flags out.
-impl Serialize for vespid::plugin::describe::Kinds {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        crate::plugin::kind_names(*self).serialize(serializer)
+impl vespid::plugin::describe::Kinds {
+    /// Each table and the records that its rows are made of, in the order of the interface.
+    pub const TABLES: [(&'static str, Self, Kind); 7] = [
+        ("execs", Self::EXECS, Kind::Exec),
+        ("exits", Self::EXITS, Kind::Exit),
+        ("connections", Self::CONNECTIONS, Kind::Connection),
+        ("opens", Self::OPENS, Kind::Open),
+        ("changes", Self::CHANGES, Kind::Change),
+        ("privileged", Self::PRIVILEGED, Kind::Privileged),
+        ("sockets", Self::SOCKETS, Kind::Socket),
+    ];
+
+    /// The table whose rows are made of these records; none for forks.
+    #[must_use]
+    pub fn of(kind: Kind) -> Self {
+        let table = Self::TABLES.iter().find(|(_, _, of)| *of == kind);
+        table.map_or(Self::empty(), |(_, table, _)| *table)
     }
+
+    /// The names of its tables.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let here = Self::TABLES.into_iter().filter(|(_, table, _)| self.contains(*table));
+        here.map(|(name, ..)| name).collect()
+    }
+
+    /// Its tables without those of `others`.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        self ^ (self & others)
+    }
+}
+
+/// Flags as lists of words: a derive leaves them out.
+macro_rules! as_words {
+    ($($name:ident { $($word:literal $flag:ident,)* })*) => {
+        $(impl Serialize for vespid::plugin::describe::$name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let words = [$(($word, Self::$flag)),*];
+                serializer.collect_seq(words.iter().filter(|(_, flag)| self.contains(*flag)).map(|(word, _)| word))
+            }
+        })*
+    };
+}
+
+as_words! {
+    Kinds {
+        "execs" EXECS,
+        "exits" EXITS,
+        "connections" CONNECTIONS,
+        "opens" OPENS,
+        "changes" CHANGES,
+        "privileged" PRIVILEGED,
+        "sockets" SOCKETS,
+    }
+    Outcomes { "succeeded" SUCCEEDED, "failed" FAILED, }
+    Places { "host" HOST, "containers" CONTAINERS, }
+    Accesses { "read" READ, "write" WRITE, "create" CREATE, "truncate" TRUNCATE, }
 }

@@ -13,6 +13,7 @@ pub mod units;
 pub mod batch;
 pub mod decode;
 pub mod enrich;
+pub mod filter;
 pub mod kernel;
 pub mod metrics;
 pub mod pipeline;

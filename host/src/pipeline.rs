@@ -8,7 +8,7 @@ use crate::batch::Builder;
 use crate::config;
 use crate::enrich::ProcessTable;
 use crate::event::{Body, Event};
-use crate::interface::vespid::plugin::describe::Kinds;
+use crate::filter::Subscription;
 use crate::interface::vespid::plugin::events::Lost;
 use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram};
@@ -35,7 +35,7 @@ pub struct Origin {
 
 /// Plugins with equal subscriptions, and the batch that is being built for them.
 struct Group {
-    kinds: Kinds,
+    subscription: Subscription,
     builder: Builder,
     members: Vec<Seat>,
     rows: Rows,
@@ -70,17 +70,17 @@ impl Pipeline {
         }
     }
 
-    /// From now on the plugin at `seat` gets these tables: it sits down, or wants others than before. It first gets what
+    /// From now on the plugin at `seat` gets these rows: it sits down, or wants others than before. It first gets what
     /// had been gathered for it by then, so that it sees every event once.
-    pub fn subscribe(&mut self, seat: Seat, kinds: Kinds, outlet: &mut impl Outlet) {
+    pub fn subscribe(&mut self, seat: Seat, subscription: &Subscription, outlet: &mut impl Outlet) {
         let unsaid = self.unsubscribe(seat, outlet);
-        let group = match self.groups.iter_mut().find(|group| group.kinds == kinds) {
+        let group = match self.groups.iter_mut().find(|group| group.subscription == *subscription) {
             Some(group) => group,
             None => {
                 let Origin { node, boot_id } = &self.origin;
                 self.groups.push_mut(Group {
-                    kinds,
-                    builder: Builder::new(kinds, node, boot_id),
+                    subscription: subscription.clone(),
+                    builder: Builder::new(subscription.clone(), node, boot_id),
                     members: Vec::new(),
                     rows: Rows::default(),
                     lost: Lost::NONE,
@@ -109,12 +109,9 @@ impl Pipeline {
         unsaid
     }
 
-    /// The tables that anybody wants.
-    #[must_use]
-    pub fn wanted(&self) -> Kinds {
-        self.groups
-            .iter()
-            .fold(Kinds::empty(), |wanted, group| wanted | group.kinds)
+    /// What anybody wants.
+    pub fn wanted(&self) -> impl Iterator<Item = &Subscription> {
+        self.groups.iter().map(|group| &group.subscription)
     }
 
     /// Takes in an event.

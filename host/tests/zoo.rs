@@ -21,7 +21,7 @@ use vespid::daemon::reporter::VerdictOut;
 use vespid::daemon::roster::{Roster, Running};
 use vespid::enrich::{Nothing, Options, ProcessTable};
 use vespid::event::Event;
-use vespid::interface::vespid::plugin::describe::Kinds;
+use vespid::filter::Subscription;
 use vespid::nest::Role;
 use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};
 use vespid::plugin::{Cache, CacheLimits, Compiler, Delivery, Engine, PluginStats, Status};
@@ -129,13 +129,13 @@ impl Seating for Seats {
     fn sit(&self, running: &Arc<Running>) -> u64 {
         let Belt { pipeline, seated } = &mut *self.lock();
         seated.push(running.clone());
-        pipeline.subscribe(running.seat, running.worker.plugin().subscription(), &mut Out(seated));
+        pipeline.subscribe(running.seat, &running.worker.subscription(), &mut Out(seated));
         0
     }
 
-    fn want(&self, seat: Seat, tables: Kinds) {
+    fn want(&self, seat: Seat, subscription: &Subscription) {
         let Belt { pipeline, seated } = &mut *self.lock();
-        pipeline.subscribe(seat, tables, &mut Out(seated));
+        pipeline.subscribe(seat, subscription, &mut Out(seated));
     }
 
     fn leave(&self, seat: Seat) {

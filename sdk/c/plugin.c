@@ -81,6 +81,125 @@ void __wasm_export_exports_vespid_plugin_guest_init_post_return(uint8_t * arg0) 
   }
 }
 
+__attribute__((__weak__, __export_name__("cabi_post_vespid:plugin/guest@0.1.0#filters")))
+void __wasm_export_exports_vespid_plugin_guest_filters_post_return(uint8_t * arg0) {
+  size_t len18 = *((size_t*) (arg0 + sizeof(void*)));
+  if (len18 > 0) {
+    uint8_t *ptr19 = *((uint8_t **) (arg0 + 0));
+    for (size_t i20 = 0; i20 < len18; i20++) {
+      uint8_t *base = ptr19 + i20 * (16*sizeof(void*));
+      (void) base;
+      size_t len = *((size_t*) (base + (2*sizeof(void*))));
+      if (len > 0) {
+        uint8_t *ptr = *((uint8_t **) (base + sizeof(void*)));
+        for (size_t i = 0; i < len; i++) {
+          uint8_t *base = ptr + i * 4;
+          (void) base;
+        }
+        free(ptr);
+      }
+      size_t len0 = *((size_t*) (base + (4*sizeof(void*))));
+      if (len0 > 0) {
+        uint8_t *ptr1 = *((uint8_t **) (base + (3*sizeof(void*))));
+        for (size_t i2 = 0; i2 < len0; i2++) {
+          uint8_t *base = ptr1 + i2 * (3*sizeof(void*));
+          (void) base;
+          switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
+            case 0: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+            case 1: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+            case 2: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+          }
+        }
+        free(ptr1);
+      }
+      size_t len3 = *((size_t*) (base + (6*sizeof(void*))));
+      if (len3 > 0) {
+        uint8_t *ptr4 = *((uint8_t **) (base + (5*sizeof(void*))));
+        for (size_t i5 = 0; i5 < len3; i5++) {
+          uint8_t *base = ptr4 + i5 * (3*sizeof(void*));
+          (void) base;
+          switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
+            case 0: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+            case 1: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+            case 2: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+          }
+        }
+        free(ptr4);
+      }
+      size_t len6 = *((size_t*) (base + (9*sizeof(void*))));
+      if (len6 > 0) {
+        uint8_t *ptr7 = *((uint8_t **) (base + (8*sizeof(void*))));
+        for (size_t i8 = 0; i8 < len6; i8++) {
+          uint8_t *base = ptr7 + i8 * 1;
+          (void) base;
+        }
+        free(ptr7);
+      }
+      size_t len9 = *((size_t*) (base + (11*sizeof(void*))));
+      if (len9 > 0) {
+        uint8_t *ptr10 = *((uint8_t **) (base + (10*sizeof(void*))));
+        for (size_t i11 = 0; i11 < len9; i11++) {
+          uint8_t *base = ptr10 + i11 * 4;
+          (void) base;
+        }
+        free(ptr10);
+      }
+      size_t len12 = *((size_t*) (base + (13*sizeof(void*))));
+      if (len12 > 0) {
+        uint8_t *ptr13 = *((uint8_t **) (base + (12*sizeof(void*))));
+        for (size_t i14 = 0; i14 < len12; i14++) {
+          uint8_t *base = ptr13 + i14 * 4;
+          (void) base;
+        }
+        free(ptr13);
+      }
+      size_t len15 = *((size_t*) (base + (15*sizeof(void*))));
+      if (len15 > 0) {
+        uint8_t *ptr16 = *((uint8_t **) (base + (14*sizeof(void*))));
+        for (size_t i17 = 0; i17 < len15; i17++) {
+          uint8_t *base = ptr16 + i17 * (2*sizeof(void*));
+          (void) base;
+          if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+            free(*((uint8_t **) (base + 0)));
+          }
+        }
+        free(ptr16);
+      }
+    }
+    free(ptr19);
+  }
+}
+
 __attribute__((__weak__, __export_name__("cabi_post_vespid:plugin/guest@0.1.0#on-batch")))
 void __wasm_export_exports_vespid_plugin_guest_on_batch_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
@@ -542,6 +661,44 @@ void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr) {
   vespid_plugin_events_option_sockets_free(&ptr->sockets);
 }
 
+void vespid_plugin_describe_pattern_free(vespid_plugin_describe_pattern_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      plugin_string_free(&ptr->val.exact);
+      break;
+    }
+    case 1: {
+      plugin_string_free(&ptr->val.prefix);
+      break;
+    }
+    case 2: {
+      plugin_string_free(&ptr->val.glob);
+      break;
+    }
+  }
+}
+
+void vespid_plugin_describe_list_pattern_free(vespid_plugin_describe_list_pattern_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    vespid_plugin_describe_pattern_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      vespid_plugin_describe_pattern_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void vespid_plugin_describe_list_port_range_free(vespid_plugin_describe_list_port_range_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    vespid_plugin_describe_port_range_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
 void plugin_list_string_free(plugin_list_string_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
@@ -551,6 +708,16 @@ void plugin_list_string_free(plugin_list_string_t *ptr) {
     }
     free(list_ptr);
   }
+}
+
+void vespid_plugin_describe_filter_free(vespid_plugin_describe_filter_t *ptr) {
+  plugin_list_u32_free(&ptr->users);
+  vespid_plugin_describe_list_pattern_free(&ptr->executables);
+  vespid_plugin_describe_list_pattern_free(&ptr->paths);
+  plugin_list_u8_free(&ptr->ops);
+  vespid_plugin_describe_list_port_range_free(&ptr->local_ports);
+  vespid_plugin_describe_list_port_range_free(&ptr->remote_ports);
+  plugin_list_string_free(&ptr->remote_networks);
 }
 
 void plugin_list_f64_free(plugin_list_f64_t *ptr) {
@@ -688,6 +855,10 @@ void exports_vespid_plugin_guest_manifest_free(exports_vespid_plugin_guest_manif
   vespid_plugin_describe_manifest_free(ptr);
 }
 
+void exports_vespid_plugin_guest_filter_free(exports_vespid_plugin_guest_filter_t *ptr) {
+  vespid_plugin_describe_filter_free(ptr);
+}
+
 void exports_vespid_plugin_guest_report_free(exports_vespid_plugin_guest_report_t *ptr) {
   vespid_plugin_reports_report_free(ptr);
 }
@@ -696,6 +867,17 @@ void exports_vespid_plugin_guest_result_void_string_free(exports_vespid_plugin_g
   if (!ptr->is_err) {
   } else {
     plugin_string_free(&ptr->val.err);
+  }
+}
+
+void exports_vespid_plugin_guest_list_filter_free(exports_vespid_plugin_guest_list_filter_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    exports_vespid_plugin_guest_filter_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      exports_vespid_plugin_guest_filter_free(&list_ptr[i]);
+    }
+    free(list_ptr);
   }
 }
 
@@ -775,6 +957,16 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_init(uint8_t * arg, size_t a
   } else {
     *((int8_t*)(ptr + 0)) = 0;
   }
+  return ptr;
+}
+
+__attribute__((__export_name__("vespid:plugin/guest@0.1.0#filters")))
+uint8_t * __wasm_export_exports_vespid_plugin_guest_filters(void) {
+  exports_vespid_plugin_guest_list_filter_t ret;
+  exports_vespid_plugin_guest_filters(&ret);
+  uint8_t *ptr = (uint8_t *) &RET_AREA;
+  *((size_t*)(ptr + sizeof(void*))) = (ret).len;
+  *((uint8_t **)(ptr + 0)) = (uint8_t *) (ret).ptr;
   return ptr;
 }
 

@@ -407,6 +407,92 @@ typedef uint8_t vespid_plugin_describe_kinds_t;
 #define VESPID_PLUGIN_DESCRIBE_KINDS_PRIVILEGED (1 << 5)
 #define VESPID_PLUGIN_DESCRIBE_KINDS_SOCKETS (1 << 6)
 
+// What a path is held against.
+typedef struct vespid_plugin_describe_pattern_t {
+  uint8_t tag;
+  union {
+    plugin_string_t     exact;
+    plugin_string_t     prefix;
+    plugin_string_t     glob;
+  } val;
+} vespid_plugin_describe_pattern_t;
+
+// The whole of it.
+#define VESPID_PLUGIN_DESCRIBE_PATTERN_EXACT 0
+// Its beginning; for all below a folder, it ends with `/`.
+#define VESPID_PLUGIN_DESCRIBE_PATTERN_PREFIX 1
+// A shell pattern over the whole of it: `*` and `?` do not match `/`, `**` does, `[a-z]` and `{a,b}` choose.
+#define VESPID_PLUGIN_DESCRIBE_PATTERN_GLOB 2
+
+// How a call ended.
+typedef uint8_t vespid_plugin_describe_outcomes_t;
+
+#define VESPID_PLUGIN_DESCRIBE_OUTCOMES_SUCCEEDED (1 << 0)
+#define VESPID_PLUGIN_DESCRIBE_OUTCOMES_FAILED (1 << 1)
+
+// Kinds of access, by the flags of an open. One for the name alone (`O_PATH`) is none of them.
+typedef uint8_t vespid_plugin_describe_accesses_t;
+
+#define VESPID_PLUGIN_DESCRIBE_ACCESSES_READ (1 << 0)
+#define VESPID_PLUGIN_DESCRIBE_ACCESSES_WRITE (1 << 1)
+#define VESPID_PLUGIN_DESCRIBE_ACCESSES_CREATE (1 << 2)
+#define VESPID_PLUGIN_DESCRIBE_ACCESSES_TRUNCATE (1 << 3)
+
+// Where a process runs.
+typedef uint8_t vespid_plugin_describe_places_t;
+
+#define VESPID_PLUGIN_DESCRIBE_PLACES_HOST (1 << 0)
+#define VESPID_PLUGIN_DESCRIBE_PLACES_CONTAINERS (1 << 1)
+
+// Both bounds included.
+typedef struct vespid_plugin_describe_port_range_t {
+  uint16_t   first;
+  uint16_t   last;
+} vespid_plugin_describe_port_range_t;
+
+typedef struct {
+  vespid_plugin_describe_pattern_t *ptr;
+  size_t len;
+} vespid_plugin_describe_list_pattern_t;
+
+typedef struct {
+  vespid_plugin_describe_port_range_t *ptr;
+  size_t len;
+} vespid_plugin_describe_list_port_range_t;
+
+typedef struct {
+  plugin_string_t *ptr;
+  size_t len;
+} plugin_list_string_t;
+
+// Describes rows. Each condition that is given must hold; one that is empty holds for every row. A condition that a
+// table has no column for cannot be given for that table.
+typedef struct vespid_plugin_describe_filter_t {
+  // The tables that it is about.
+  vespid_plugin_describe_kinds_t   tables;
+  // All but `exits`: whether the call succeeded.
+  vespid_plugin_describe_outcomes_t   outcomes;
+  // All: where the process runs.
+  vespid_plugin_describe_places_t   places;
+  // All: real user id of the process.
+  plugin_list_u32_t   users;
+  // All: path of the process's executable.
+  vespid_plugin_describe_list_pattern_t   executables;
+  // `opens`: `path`, and if the open failed `typed` as well. `changes`: `path` or `target`. `execs`: `filename`, and
+  // if the call succeeded the executable as well.
+  vespid_plugin_describe_list_pattern_t   paths;
+  // `opens`: one of these.
+  vespid_plugin_describe_accesses_t   accesses;
+  // `connections`, `changes`, `privileged`, `sockets`: `op` is one of these.
+  plugin_list_u8_t   ops;
+  // `connections`, `sockets`: the local port is in one of these ranges.
+  vespid_plugin_describe_list_port_range_t   local_ports;
+  // `connections`, `sockets`: the remote port is in one of these ranges.
+  vespid_plugin_describe_list_port_range_t   remote_ports;
+  // `connections`, `sockets`: the remote address is in one of these networks, such as `10.0.0.0/8` or `fd00::/8`.
+  plugin_list_string_t   remote_networks;
+} vespid_plugin_describe_filter_t;
+
 // What a metric measures.
 typedef uint8_t vespid_plugin_describe_metric_kind_t;
 
@@ -416,11 +502,6 @@ typedef uint8_t vespid_plugin_describe_metric_kind_t;
 #define VESPID_PLUGIN_DESCRIBE_METRIC_KIND_GAUGE 1
 // Distribution of observations. Each sample is one observation.
 #define VESPID_PLUGIN_DESCRIBE_METRIC_KIND_HISTOGRAM 2
-
-typedef struct {
-  plugin_string_t *ptr;
-  size_t len;
-} plugin_list_string_t;
 
 typedef struct {
   double *ptr;
@@ -563,6 +644,8 @@ typedef vespid_plugin_events_batch_t exports_vespid_plugin_guest_batch_t;
 
 typedef vespid_plugin_describe_manifest_t exports_vespid_plugin_guest_manifest_t;
 
+typedef vespid_plugin_describe_filter_t exports_vespid_plugin_guest_filter_t;
+
 typedef vespid_plugin_reports_report_t exports_vespid_plugin_guest_report_t;
 
 // Whether a snapshot could be used.
@@ -581,6 +664,11 @@ typedef struct {
 } exports_vespid_plugin_guest_result_void_string_t;
 
 typedef struct {
+  exports_vespid_plugin_guest_filter_t *ptr;
+  size_t len;
+} exports_vespid_plugin_guest_list_filter_t;
+
+typedef struct {
   bool is_err;
   union {
     exports_vespid_plugin_guest_report_t ok;
@@ -596,6 +684,7 @@ extern void vespid_plugin_log_log(vespid_plugin_log_level_t level, plugin_string
 // Exported Functions from `vespid:plugin/guest@0.1.0`
 void exports_vespid_plugin_guest_describe(exports_vespid_plugin_guest_manifest_t *ret);
 bool exports_vespid_plugin_guest_init(plugin_string_t *config, plugin_string_t *err);
+void exports_vespid_plugin_guest_filters(exports_vespid_plugin_guest_list_filter_t *ret);
 bool exports_vespid_plugin_guest_on_batch(exports_vespid_plugin_guest_batch_t *batch, exports_vespid_plugin_guest_report_t *ret, plugin_string_t *err);
 bool exports_vespid_plugin_guest_tick(uint64_t now, exports_vespid_plugin_guest_report_t *ret, plugin_string_t *err);
 void exports_vespid_plugin_guest_snapshot(plugin_list_u8_t *ret);
@@ -649,7 +738,15 @@ void vespid_plugin_events_option_sockets_free(vespid_plugin_events_option_socket
 
 void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr);
 
+void vespid_plugin_describe_pattern_free(vespid_plugin_describe_pattern_t *ptr);
+
+void vespid_plugin_describe_list_pattern_free(vespid_plugin_describe_list_pattern_t *ptr);
+
+void vespid_plugin_describe_list_port_range_free(vespid_plugin_describe_list_port_range_t *ptr);
+
 void plugin_list_string_free(plugin_list_string_t *ptr);
+
+void vespid_plugin_describe_filter_free(vespid_plugin_describe_filter_t *ptr);
 
 void plugin_list_f64_free(plugin_list_f64_t *ptr);
 
@@ -681,9 +778,13 @@ void exports_vespid_plugin_guest_batch_free(exports_vespid_plugin_guest_batch_t 
 
 void exports_vespid_plugin_guest_manifest_free(exports_vespid_plugin_guest_manifest_t *ptr);
 
+void exports_vespid_plugin_guest_filter_free(exports_vespid_plugin_guest_filter_t *ptr);
+
 void exports_vespid_plugin_guest_report_free(exports_vespid_plugin_guest_report_t *ptr);
 
 void exports_vespid_plugin_guest_result_void_string_free(exports_vespid_plugin_guest_result_void_string_t *ptr);
+
+void exports_vespid_plugin_guest_list_filter_free(exports_vespid_plugin_guest_list_filter_t *ptr);
 
 void exports_vespid_plugin_guest_result_report_string_free(exports_vespid_plugin_guest_result_report_string_t *ptr);
 

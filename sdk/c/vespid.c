@@ -428,6 +428,10 @@ bool exports_vespid_plugin_guest_init(plugin_string_t *config, plugin_string_t *
     return !wrong;
 }
 
+void exports_vespid_plugin_guest_filters(vespid_filters *ret) {
+    *ret = vespid_plugin.filters ? vespid_plugin.filters() : (vespid_filters){0, 0};
+}
+
 bool exports_vespid_plugin_guest_on_batch(exports_vespid_plugin_guest_batch_t *batch,
                                           exports_vespid_plugin_guest_report_t *ret, plugin_string_t *err) {
     (void)err;

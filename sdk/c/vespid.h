@@ -44,6 +44,8 @@ typedef struct {
     size_t len;
 } vespid_bytes;
 
+typedef exports_vespid_plugin_guest_list_filter_t vespid_filters;
+
 typedef struct {
     const char *name, *help;
     uint8_t kind;
@@ -62,6 +64,8 @@ typedef struct {
     uint32_t state_version;
     /* Takes the configuration, a JSON object: 0, or what is wrong with it. */
     const char *(*init)(vespid_bytes config);
+    /* Which rows of its tables it wants, all of it in memory from malloc; without it, every row. */
+    vespid_filters (*filters)(void);
     void (*on_batch)(const vespid_batch *batch, vespid_report *report);
     /* Event time has come to `now`, in Unix nanoseconds; once a second. */
     void (*tick)(uint64_t now, vespid_report *report);

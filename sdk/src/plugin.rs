@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 pub use crate::bindings::exports::vespid::plugin::guest::Restored;
 use crate::bindings::vespid::plugin::describe::Kinds;
 use crate::state::Versioned;
-use crate::{Batch, Registry, Report};
+use crate::{Batch, Filter, Registry, Report};
 
 /// A detection plugin. The [front page](crate) has a whole one.
 pub trait Plugin: Sized + 'static {
@@ -27,6 +27,13 @@ pub trait Plugin: Sized + 'static {
     /// # Errors
     /// What is wrong with the configuration, beyond what its types say.
     fn new(config: Self::Config, metrics: Self::Metrics) -> Result<Self, String>;
+
+    /// Which rows of the subscribed tables the plugin wants: of a table that no filter is about, all; of the others,
+    /// those that any filter describes. Asked once, after [`new`](Plugin::new), and must follow from the configuration
+    /// alone. While a version with other filters takes over, a few batches hold what either of the two wants.
+    fn filters(&self) -> Vec<Filter> {
+        Vec::new()
+    }
 
     /// Takes a batch that has at least one row of a subscribed table.
     ///

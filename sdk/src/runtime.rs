@@ -2,7 +2,7 @@
 use crate::bindings::exports::vespid::plugin::guest::Restored;
 use crate::bindings::vespid::plugin::describe;
 use crate::bindings::vespid::plugin::{events, reports};
-use crate::{Batch, Plugin, Registry, Report, config};
+use crate::{Batch, Filter, Plugin, Registry, Report, config};
 
 /// A plugin and its metrics; what the exported functions work on.
 pub struct Instance<P> {
@@ -51,6 +51,13 @@ impl<P: Plugin> Instance<P> {
         let metrics = P::metrics(&self.registry);
         self.plugin = Some(P::new(config, metrics)?);
         Ok(())
+    }
+
+    /// `filters`
+    #[must_use]
+    pub fn filters(&self) -> Vec<describe::Filter> {
+        let filters = self.plugin.as_ref().map(Plugin::filters).unwrap_or_default();
+        filters.into_iter().map(Filter::into_binding).collect()
     }
 
     /// `on-batch`
@@ -132,6 +139,10 @@ macro_rules! export {
 
                 fn init(config: ::std::string::String) -> ::std::result::Result<(), ::std::string::String> {
                     INSTANCE.with_borrow_mut(|instance| instance.init(&config))
+                }
+
+                fn filters() -> ::std::vec::Vec<guest::Filter> {
+                    INSTANCE.with_borrow(|instance| instance.filters())
                 }
 
                 fn on_batch(batch: guest::Batch) -> ::std::result::Result<guest::Report, ::std::string::String> {

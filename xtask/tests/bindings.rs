@@ -47,6 +47,8 @@ fn the_rust_bindings_are_those_of_the_interface() {
         runtime_path: Some("::wit_bindgen::rt".to_owned()),
         additional_derive_attributes: names(&["Default"]),
         additional_derive_ignore: names(&[
+            "filter",
+            "pattern",
             "manifest",
             "metric",
             "metric-kind",

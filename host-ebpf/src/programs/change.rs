@@ -16,6 +16,7 @@ use super::header::{header, is_own};
 use super::output::{count, has_room, send};
 use super::read::{Task, user};
 use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change};
+use super::sieve;
 use super::syscall::{Call, returned};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
@@ -27,7 +28,7 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = returned(&ctx, &CALLS) else {
         return 0;
     };
-    if wanted(Kind::Change) && !is_own() && has_room(Kind::Change) {
+    if wanted(Kind::Change) && !is_own() {
         report(task, call, action);
     }
     0
@@ -36,6 +37,9 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn report(task: Task, call: Call, action: u8) {
     let request = request(call, action);
+    if !sieve::passes(Kind::Change, call.result < 0, 1 << request.op as u32) || !has_room(Kind::Change) {
+        return;
+    }
     // SAFETY: a scratch from its map.
     let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request) });
     if sent.is_none() {

@@ -21,6 +21,7 @@ mod owner;
 mod pids;
 mod read;
 mod scratch;
+mod sieve;
 mod syscall;
 mod typed;
 mod walk;

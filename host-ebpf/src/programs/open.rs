@@ -1,6 +1,7 @@
 //! An `open`, `openat`, `openat2` or `creat` that returned.
 use core::ffi::c_void;
 
+use vespid_ebpf::sieve::access;
 use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd, open_traits};
 
 use super::descriptor::{self, WORKING_DIRECTORY};
@@ -10,6 +11,7 @@ use super::output::{count, has_room, send};
 use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
+use super::sieve::{self, path_passes, search_step};
 use super::sys_exit::action;
 use super::syscall::Call;
 use super::typed::append_typed;
@@ -67,24 +69,43 @@ impl Request {
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
-    if !has_room(Kind::Open) {
+    let request = Request::of(call, action);
+    let accesses = access(request.flags as u32);
+    if !sieve::passes(Kind::Open, call.result < 0, accesses) {
         return;
     }
+    let file = if call.result >= 0 {
+        descriptor::file(task, call.result as u32)
+    } else {
+        0
+    };
     // SAFETY: a scratch from its map.
-    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action) });
+    let sent = of_call().and_then(|scratch| unsafe {
+        if file != 0 && !path_passes(scratch, call_search_step, task, descriptor::path_of(file), accesses) {
+            return Some(());
+        }
+        if !has_room(Kind::Open) {
+            return Some(());
+        }
+        describe(scratch, task, call, &request, file)
+    });
     if sent.is_none() {
         count(Kind::Open, Outcome::Unreadable);
     }
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8) -> Option<()> {
-    let request = Request::of(call, action);
+unsafe fn describe(
+    scratch: *mut Scratch<CALL_SIZE>,
+    task: Task,
+    call: Call,
+    request: &Request,
+    file: u64,
+) -> Option<()> {
     let mut mode = (request.mode & 0o7777) as u32;
     let mut traits = 0;
     // The file itself; for a failed open the directory that a relative text is relative to.
     let path = if call.result >= 0 {
-        let file = descriptor::file(task, call.result as u32);
         let inode = kernel_u64(file, offset!(file_inode));
         mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
         if has!(file_mode) && kernel_u32(file, offset!(file_mode)) & FMODE_CREATED != 0 {
@@ -135,6 +156,11 @@ fn mount_namespace(task: Task) -> u32 {
         kernel_u64(task.pointer(offset!(task_nsproxy)), offset!(nsproxy_mnt)),
         offset!(mnt_ns_inum),
     )
+}
+
+unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {
+    // SAFETY: the scratch is from its map.
+    of_call().map_or(1, |scratch| unsafe { search_step(scratch) })
 }
 
 unsafe extern "C" fn call_path_step(_: u64, _: *mut c_void) -> i64 {

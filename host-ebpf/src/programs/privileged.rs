@@ -19,6 +19,7 @@ use super::output::{count, has_room, send};
 use super::pids;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{PRIVILEGED_SIZE, Scratch, of_privileged, place};
+use super::sieve;
 use super::syscall::{Call, returned};
 use super::tcp;
 use super::typed::append_typed;
@@ -40,7 +41,8 @@ fn report(task: Task, call: Call, action: u8) {
     let Some(request) = request(task, call, action) else {
         return;
     };
-    if !has_room(Kind::Privileged) {
+    let passes = sieve::passes(Kind::Privileged, call.result < 0, 1 << request.op as u32);
+    if !passes || !has_room(Kind::Privileged) {
         return;
     }
     // SAFETY: a scratch from its map.

@@ -20,6 +20,7 @@ use super::header::{header, is_own};
 use super::output::{count, has_room, send};
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
+use super::sieve;
 use super::syscall::{Call, Calls, returned, table};
 
 /// What a call does.
@@ -214,7 +215,8 @@ fn bound_name(socket: &Socket) -> Tail {
 
 #[inline(never)]
 fn report(task: Task, socket: &Socket, happening: &Happening) {
-    if !has_room(Kind::Socket) {
+    let passes = sieve::passes(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
+    if !passes || !has_room(Kind::Socket) {
         return;
     }
     // SAFETY: a scratch from its map.

@@ -6,7 +6,7 @@ use vespid_ebpf::Kind;
 use super::globals::wanted;
 use super::header::is_own;
 use super::syscall::{Calls, returned, table};
-use super::{accept, failed_exec, open};
+use super::{accept, failed_exec, open, sieve};
 
 /// What a call does.
 pub(super) mod action {
@@ -49,7 +49,7 @@ fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
     };
     match action {
         EXEC | EXECAT => {
-            if wanted(Kind::Exec) && call.result < 0 && !is_own() {
+            if wanted(Kind::Exec) && call.result < 0 && !is_own() && sieve::passes(Kind::Exec, true, 1) {
                 failed_exec::report(task, call, action);
             }
         }

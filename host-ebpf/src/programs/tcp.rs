@@ -9,6 +9,7 @@ use super::header::{cpu, is_own, now};
 use super::output::{has_room, send_fixed};
 use super::owner::{self, INBOUND, OUTBOUND, Owner, UNKNOWN};
 use super::read::{Task, kernel_into, kernel_u16, kernel_u32, kernel_u64};
+use super::sieve;
 
 // include/net/tcp_states.h
 const ESTABLISHED: i32 = 1;
@@ -57,7 +58,7 @@ fn vespid_tcp(ctx: BtfTracePointContext) -> i32 {
         _ => ConnectionOp::Closed,
     };
     let owner = owner.unwrap_or_else(|| Owner::nobody(0, UNKNOWN));
-    if owner.own == 0 && has_room(Kind::Connection) {
+    if owner.own == 0 && passes(op) && has_room(Kind::Connection) {
         send(sk, cookie, op, &owner);
     }
     if new == CLOSE {
@@ -71,6 +72,12 @@ fn vespid_tcp(ctx: BtfTracePointContext) -> i32 {
 pub(super) fn is_tcp(sk: u64) -> bool {
     matches!(kernel_u16(sk, offset!(skc_family)), AF_INET | AF_INET6)
         && kernel_u16(sk, offset!(sk_protocol)) == IPPROTO_TCP
+}
+
+/// Whether somebody wants to know that this happened to a connection. Failing is an operation of its own here.
+#[inline(always)]
+pub(super) fn passes(op: ConnectionOp) -> bool {
+    sieve::passes(Kind::Connection, false, 1 << op as u32)
 }
 
 /// Writes a record on a connection.

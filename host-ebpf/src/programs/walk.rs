@@ -10,6 +10,7 @@ use vespid_ebpf::{MAX_DEPTH, MAX_PATH, PathEnd};
 use super::globals::{has, offset};
 use super::read::{Task, kernel, kernel_u64};
 use super::scratch::{MAX_CGROUP, MAX_NAME, Scratch, place};
+use super::sieve::Search;
 
 /// Deepest cgroup that is walked.
 const MAX_CGROUP_DEPTH: u32 = 64;
@@ -22,7 +23,7 @@ pub(super) struct Walk {
     /// Where this path began.
     pub(super) from: u64,
     /// The directory entry, or kernfs node, to name next.
-    node: u64,
+    pub(super) node: u64,
     /// The mount that it is in.
     vfsmount: u64,
     /// That mount's root.
@@ -33,6 +34,20 @@ pub(super) struct Walk {
     root_vfsmount: u64,
     /// A [`PathEnd`].
     end: u64,
+    /// What the sieve looks for, when it walks.
+    pub(super) search: Search,
+}
+
+/// What comes next on the way to the root.
+pub(super) enum Next {
+    /// Nothing: here the path ends.
+    Ended(PathEnd),
+    /// A mount point was crossed.
+    Crossed,
+    /// The entry cannot be read.
+    Unreadable,
+    /// An entry; without a parent of its own it is the last one.
+    Name { parent: u64, len: u64, name: u64 },
 }
 
 /// Signature of a `bpf_loop` callback.
@@ -55,25 +70,79 @@ pub(super) unsafe fn append_path<const SIZE: usize>(
     // SAFETY: the caller's promise.
     unsafe {
         let walk = &raw mut (*scratch).walk;
-        // struct path is { vfsmount *mnt; dentry *dentry; }
-        let Some([vfsmount, dentry]) = kernel::<[u64; 2]>(path, 0) else {
-            return (0, PathEnd::Absent);
-        };
-        if dentry == 0 {
+        if !begin(walk, task, path) {
             return (0, PathEnd::Absent);
         }
-        let root = kernel::<[u64; 2]>(task.pointer(offset!(task_fs)), offset!(fs_root));
-        let [root_vfsmount, root_dentry] = root.unwrap_or([0, 0]);
         (*walk).from = (*walk).at;
+        (*walk).end = PathEnd::Truncated as u64;
+        bpf_loop(MAX_DEPTH as u32, step as *mut c_void, core::ptr::null_mut(), 0);
+        let end = PathEnd::from_number((*walk).end as u8).unwrap_or(PathEnd::Absent);
+        (((*walk).at - (*walk).from) as u16, end)
+    }
+}
+
+/// Begins at the leaf of a `struct path`. Whether there is one.
+///
+/// # Safety
+/// `walk` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn begin(walk: *mut Walk, task: Task, path: u64) -> bool {
+    // struct path is { vfsmount *mnt; dentry *dentry; }
+    let Some([vfsmount, dentry]) = kernel::<[u64; 2]>(path, 0) else {
+        return false;
+    };
+    if dentry == 0 {
+        return false;
+    }
+    let root = kernel::<[u64; 2]>(task.pointer(offset!(task_fs)), offset!(fs_root));
+    let [root_vfsmount, root_dentry] = root.unwrap_or([0, 0]);
+    // SAFETY: the caller's promise.
+    unsafe {
         (*walk).node = dentry;
         (*walk).vfsmount = vfsmount;
         (*walk).mount_root = kernel_u64(vfsmount, offset!(vfsmount_root));
         (*walk).root_vfsmount = root_vfsmount;
         (*walk).root_dentry = root_dentry;
-        (*walk).end = PathEnd::Truncated as u64;
-        bpf_loop(MAX_DEPTH as u32, step as *mut c_void, core::ptr::null_mut(), 0);
-        let end = PathEnd::from_number((*walk).end as u8).unwrap_or(PathEnd::Absent);
-        (((*walk).at - (*walk).from) as u16, end)
+    }
+    true
+}
+
+/// Looks at the entry that the walk has come to, and crosses the mount if that is its root. Going on to the parent is
+/// left to the caller.
+///
+/// # Safety
+/// `walk` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn next(walk: *mut Walk, is_first: bool) -> Next {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let dentry = (*walk).node;
+        if dentry == (*walk).root_dentry && (*walk).vfsmount == (*walk).root_vfsmount {
+            return Next::Ended(PathEnd::TaskRoot);
+        }
+        if dentry == (*walk).mount_root {
+            let mount = (*walk).vfsmount - u64::from(offset!(mount_mnt));
+            let parent = kernel_u64(mount, offset!(mount_parent));
+            if parent == mount || parent == 0 {
+                return Next::Ended(PathEnd::NamespaceRoot);
+            }
+            (*walk).node = kernel_u64(mount, offset!(mount_mountpoint));
+            (*walk).vfsmount = parent + u64::from(offset!(mount_mnt));
+            (*walk).mount_root = kernel_u64((*walk).vfsmount, offset!(vfsmount_root));
+            return Next::Crossed;
+        }
+        // d_parent is followed by d_name { hash and length, pointer }; the daemon checks that before it loads this.
+        let Some([parent, hash_len, name]) = kernel::<[u64; 3]>(dentry, offset!(dentry_parent)) else {
+            return Next::Unreadable;
+        };
+        if parent == dentry && !is_first {
+            return Next::Ended(PathEnd::NamespaceRoot);
+        }
+        Next::Name {
+            parent,
+            len: (hash_len >> 32) & 0xff,
+            name,
+        }
     }
 }
 
@@ -86,30 +155,12 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
     // SAFETY: the caller's promise; what is written is checked by `place`.
     unsafe {
         let walk = &raw mut (*scratch).walk;
-        let dentry = (*walk).node;
-        if dentry == (*walk).root_dentry && (*walk).vfsmount == (*walk).root_vfsmount {
-            return ended(walk, PathEnd::TaskRoot);
-        }
-        if dentry == (*walk).mount_root {
-            let mount = (*walk).vfsmount - u64::from(offset!(mount_mnt));
-            let parent = kernel_u64(mount, offset!(mount_parent));
-            if parent == mount || parent == 0 {
-                return ended(walk, PathEnd::NamespaceRoot);
-            }
-            (*walk).node = kernel_u64(mount, offset!(mount_mountpoint));
-            (*walk).vfsmount = parent + u64::from(offset!(mount_mnt));
-            (*walk).mount_root = kernel_u64((*walk).vfsmount, offset!(vfsmount_root));
-            return GO_ON;
-        }
-        // d_parent is followed by d_name { hash and length, pointer }; the daemon checks that before it loads this.
-        let Some([parent, hash_len, name]) = kernel::<[u64; 3]>(dentry, offset!(dentry_parent)) else {
-            return ended(walk, PathEnd::Absent);
+        let (parent, len, name) = match next(walk, (*walk).at == (*walk).from) {
+            Next::Crossed => return GO_ON,
+            Next::Ended(end) => return ended(walk, end),
+            Next::Unreadable => return ended(walk, PathEnd::Absent),
+            Next::Name { parent, len, name } => (parent, len, name),
         };
-        let first = (*walk).at == (*walk).from;
-        if parent == dentry && !first {
-            return ended(walk, PathEnd::NamespaceRoot);
-        }
-        let len = (hash_len >> 32) & 0xff;
         let Some((at, out)) = place(scratch, MAX_NAME) else {
             return ended(walk, PathEnd::Truncated);
         };
@@ -119,7 +170,7 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
         bpf_probe_read_kernel(out.cast(), len as u32, name as *const c_void);
         out.add(len as usize).write(0);
         (*walk).at = at + len + 1;
-        if parent == dentry {
+        if parent == (*walk).node {
             return ended(walk, PathEnd::Unnamed);
         }
         (*walk).node = parent;

@@ -17,6 +17,7 @@ use dimensions::Dimensions;
 
 use crate::enrich::{Attribution, ProcessTable};
 use crate::event::{Body, Event, process_flags};
+use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::{
     Batch, Changes, Connections, Execs, Exits, Header, Lost, Opens, Privileged, Sockets,
@@ -24,7 +25,7 @@ use crate::interface::vespid::plugin::events::{
 
 /// Collects events into batches, for all plugins with the same subscription.
 pub struct Builder {
-    kinds: Kinds,
+    subscription: Subscription,
     node: String,
     boot_id: String,
     dimensions: Dimensions,
@@ -42,11 +43,11 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An empty batch of these kinds, from this node.
+    /// An empty batch for this subscription, from this node.
     #[must_use]
-    pub fn new(kinds: Kinds, node: &str, boot_id: &str) -> Builder {
+    pub fn new(subscription: Subscription, node: &str, boot_id: &str) -> Builder {
         Builder {
-            kinds,
+            subscription,
             node: node.into(),
             boot_id: boot_id.into(),
             dimensions: Dimensions::new(),
@@ -65,20 +66,25 @@ impl Builder {
     }
 
     /// Appends an event, right after the table observed it. Returns whether it was subscribed to.
-    pub fn push(&mut self, seq: u64, event: &Event<'_>, whose: &Attribution, table: &ProcessTable) -> bool {
+    pub fn push(&mut self, seq: u64, event: &Event<'_>, whose: &Attribution, processes: &ProcessTable) -> bool {
         if let (Body::Exit(_), Some(process)) = (&event.body, whose.process) {
             self.dimensions
-                .set_flags_if_present(process, table, process_flags::EXITED);
+                .set_flags_if_present(process, processes, process_flags::EXITED);
         }
-        if !self.wants(&event.body) {
+        let Subscription { tables, filters } = &self.subscription;
+        let table = Kinds::of(event.body.kind());
+        if table == Kinds::empty() || !tables.contains(table) {
+            return false;
+        }
+        if !filters.want(event, whose.process.and_then(|id| processes.get(id))) {
             return false;
         }
         // The image before comes first, so that a row found for the process is that of the image after.
         let previous = match (&event.body, whose.process, &whose.previous) {
-            (Body::Exec(_), Some(id), Some(previous)) => self.dimensions.row_of(id, previous, table),
+            (Body::Exec(_), Some(id), Some(previous)) => self.dimensions.row_of(id, previous, processes),
             _ => NONE,
         };
-        let process = whose.process.map_or(NONE, |id| self.dimensions.row(id, table));
+        let process = whose.process.map_or(NONE, |id| self.dimensions.row(id, processes));
         let row = facts::Row {
             seq,
             time: event.time,
@@ -91,7 +97,7 @@ impl Builder {
             Body::Exit(exit) => {
                 let start = whose
                     .process
-                    .and_then(|id| table.get(id))
+                    .and_then(|id| processes.get(id))
                     .map_or(0, |process| process.start);
                 facts::exit(&mut self.exits, row, exit, start);
             }
@@ -99,7 +105,7 @@ impl Builder {
             Body::Open(open) => facts::open(&mut self.opens, row, open, texts),
             Body::Change(change) => facts::change(&mut self.changes, row, change, texts),
             Body::Privileged(call) => {
-                let target = whose.target.map_or(NONE, |id| texts.row(id, table));
+                let target = whose.target.map_or(NONE, |id| texts.row(id, processes));
                 facts::privileged(&mut self.privileged, row, call, target, texts);
             }
             Body::Socket(socket) => facts::socket(&mut self.sockets, row, socket, texts),
@@ -181,19 +187,6 @@ impl Builder {
             changes: take!(changes),
             privileged: take!(privileged),
             sockets: take!(sockets),
-        }
-    }
-
-    fn wants(&self, body: &Body<'_>) -> bool {
-        match body {
-            Body::Fork(_) => false,
-            Body::Exec(_) => self.kinds.contains(Kinds::EXECS),
-            Body::Exit(_) => self.kinds.contains(Kinds::EXITS),
-            Body::Connection(_) => self.kinds.contains(Kinds::CONNECTIONS),
-            Body::Open(_) => self.kinds.contains(Kinds::OPENS),
-            Body::Change(_) => self.kinds.contains(Kinds::CHANGES),
-            Body::Privileged(_) => self.kinds.contains(Kinds::PRIVILEGED),
-            Body::Socket(_) => self.kinds.contains(Kinds::SOCKETS),
         }
     }
 }

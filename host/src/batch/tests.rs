@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use crate::filter::Subscription;
 use proptest::prelude::*;
 use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
 
@@ -225,7 +226,7 @@ impl Pipeline {
         );
         Pipeline {
             table,
-            builder: Builder::new(kinds, "n1", "b"),
+            builder: Builder::new(Subscription::whole(kinds), "n1", "b"),
             kinds,
             seq: 0,
         }

@@ -12,6 +12,7 @@ use super::roster::Running;
 
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode};
+use crate::filter::{Sift, Subscription};
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
 use crate::kernel::{Counters, Kernel, Probe, State};
@@ -98,7 +99,7 @@ pub struct Seating(Sender<(Change, Sender<Done>)>);
 
 enum Change {
     Sit(Arc<Running>),
-    Want(Seat, Kinds),
+    Want(Seat, Subscription),
     Leave(Seat),
 }
 
@@ -127,8 +128,8 @@ impl plugins::Seating for Seating {
         clock::now()
     }
 
-    fn want(&self, seat: Seat, kinds: Kinds) {
-        self.tell(Change::Want(seat, kinds));
+    fn want(&self, seat: Seat, subscription: &Subscription) {
+        self.tell(Change::Want(seat, subscription.clone()));
     }
 
     fn leave(&self, seat: Seat) {
@@ -150,7 +151,7 @@ pub struct Collector {
     changes: Changes,
     flight: Option<Tape>,
     /// What is collected even though no plugin wants it.
-    always: Kinds,
+    always: Subscription,
     seated: Vec<Arc<Running>>,
     /// When the kernel side's counters were read.
     counted: Instant,
@@ -172,7 +173,7 @@ impl Collector {
             published,
             changes,
             flight: None,
-            always: Kinds::empty(),
+            always: Subscription::none(),
             seated: Vec::new(),
             counted: Instant::now(),
             told: 0,
@@ -182,7 +183,7 @@ impl Collector {
     /// Has everything recorded as well, and `always` collected for it.
     pub fn record(&mut self, flight: Tape, always: Kinds) {
         self.flight = Some(flight);
-        self.always = always;
+        self.always = Subscription::whole(always);
     }
 
     /// Runs until `stop`, then takes what the kernel still has, and sends all batches.
@@ -190,7 +191,7 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        want(&mut self.kernel, &mut self.progress, self.always);
+        want(&mut self.kernel, &mut self.progress, [&self.always]);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
@@ -220,7 +221,7 @@ impl Collector {
 
     /// The kinds of records that are asked for.
     fn collected(&self) -> u32 {
-        record_kinds(self.pipeline.wanted() | self.always)
+        record_kinds(tables(self.pipeline.wanted().chain([&self.always])))
     }
 
     /// Probes come before whom they serve, and go after.
@@ -236,21 +237,21 @@ impl Collector {
             } = self;
             match change {
                 Change::Sit(running) => {
-                    let (seat, kinds) = (running.seat, running.worker.plugin().subscription());
-                    want(kernel, progress, pipeline.wanted() | *always | kinds);
+                    let (seat, subscription) = (running.seat, running.worker.subscription());
+                    want(kernel, progress, pipeline.wanted().chain([&*always, &subscription]));
                     seated.push(running);
-                    pipeline.subscribe(seat, kinds, &mut &**seated);
+                    pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
-                Change::Want(seat, kinds) => {
-                    want(kernel, progress, pipeline.wanted() | *always | kinds);
-                    pipeline.subscribe(seat, kinds, &mut &**seated);
+                Change::Want(seat, subscription) => {
+                    want(kernel, progress, pipeline.wanted().chain([&*always, &subscription]));
+                    pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
                 Change::Leave(seat) => {
                     pipeline.unsubscribe(seat, &mut &**seated);
                     seated.retain(|running| running.seat != seat);
                 }
             }
-            want(kernel, progress, pipeline.wanted() | *always);
+            want(kernel, progress, pipeline.wanted().chain([&*always]));
             drop(done);
         }
     }
@@ -357,9 +358,17 @@ impl Collector {
     }
 }
 
-/// Has just those probes run that these tables need.
-fn want(kernel: &mut Kernel, progress: &mut Progress, tables: Kinds) {
-    match kernel.want(record_kinds(tables)) {
+fn tables<'a>(wanted: impl Iterator<Item = &'a Subscription>) -> Kinds {
+    wanted.fold(Kinds::empty(), |tables, subscription| tables | subscription.tables)
+}
+
+/// Has just those probes run that these subscriptions need, and leave out what none of them wants.
+fn want<'a>(kernel: &mut Kernel, progress: &mut Progress, wanted: impl IntoIterator<Item = &'a Subscription>) {
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    if let Err(error) = kernel.sift(&Sift::of(wanted.iter().copied())) {
+        tracing::error!("the kernel cannot be told which rows are wanted: {error}");
+    }
+    match kernel.want(record_kinds(tables(wanted.into_iter()))) {
         Ok(changed) => changed.iter().for_each(say),
         Err(error) => tracing::error!("the kernel cannot be told what is wanted: {error}"),
     }

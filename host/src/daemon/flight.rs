@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use vespid_ebpf::Kind;
 
 use super::collector::Collector;
 use super::node;
@@ -69,23 +68,9 @@ pub(super) fn install(config: &FlightRecorder, origin: &Origin, collector: &mut 
     let always = config
         .kinds
         .iter()
-        .fold(Kinds::empty(), |kinds, kind| kinds | tables(kind.0));
+        .fold(Kinds::empty(), |kinds, kind| kinds | Kinds::of(kind.0));
     collector.record(tape, always);
     Some(reel)
-}
-
-fn tables(kind: Kind) -> Kinds {
-    match kind {
-        // With every other.
-        Kind::Fork => Kinds::empty(),
-        Kind::Exec => Kinds::EXECS,
-        Kind::Exit => Kinds::EXITS,
-        Kind::Connection => Kinds::CONNECTIONS,
-        Kind::Open => Kinds::OPENS,
-        Kind::Change => Kinds::CHANGES,
-        Kind::Privileged => Kinds::PRIVILEGED,
-        Kind::Socket => Kinds::SOCKETS,
-    }
 }
 
 impl Flight {

@@ -12,7 +12,7 @@ use super::reporter::{Reporter, Shared, VerdictOut};
 use super::roster::{Roster, Running};
 use crate::clock;
 use crate::config::Config;
-use crate::interface::vespid::plugin::describe::Kinds;
+use crate::filter::Subscription;
 use crate::metrics;
 use crate::nest::{Candidate, Kind, LoadError, Reason, Role, Runtime};
 use crate::pipeline::{Origin, Seat};
@@ -24,8 +24,8 @@ pub trait Seating: Send {
     /// A plugin gets batches from now on; says from which event time.
     fn sit(&self, running: &Arc<Running>) -> u64;
 
-    /// It gets these tables from now on.
-    fn want(&self, seat: Seat, tables: Kinds);
+    /// It gets these rows from now on.
+    fn want(&self, seat: Seat, subscription: &Subscription);
 
     /// It gets none any more.
     fn leave(&self, seat: Seat);
@@ -267,16 +267,17 @@ impl Runtime for Plugins {
             running.worker.plugin().identity.version.clone(),
             loaded.plugin.identity.version.clone(),
         );
-        let (old, new) = (running.worker.plugin().subscription(), loaded.plugin.subscription());
         let successor = Successor::start(loaded.plugin, loaded.config)
             .map_err(|failure| failed(&format!("the new version does not start: it {failure}")))?;
+        let (old, new) = (running.worker.subscription(), successor.subscription().clone());
         // Until it is settled which of the two serves, batches have what either of them wants.
         if old != new {
-            self.seating.want(running.seat, old | new);
+            self.seating.want(running.seat, &old.or(&new));
         }
         let outcome = running.worker.swap(successor);
         if old != new {
-            self.seating.want(running.seat, if outcome.is_ok() { new } else { old });
+            self.seating
+                .want(running.seat, if outcome.is_ok() { &new } else { &old });
         }
         let swapped = outcome.map_err(|error| failed(&error))?;
         running.reported.lock().families.limit(loaded.series);
@@ -336,7 +337,7 @@ impl Seating for Standing {
         0
     }
 
-    fn want(&self, _: Seat, _: Kinds) {}
+    fn want(&self, _: Seat, _: &Subscription) {}
 
     fn leave(&self, _: Seat) {}
 }

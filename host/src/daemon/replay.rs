@@ -132,9 +132,8 @@ impl Replay {
         }
         let mut feed = Feed::new(&config.batch, config.processes.max, header, 1.0);
         for running in &plugins {
-            let tables = running.worker.plugin().subscription();
             feed.pipeline()
-                .subscribe(running.seat, tables, &mut Sending::to(&plugins));
+                .subscribe(running.seat, &running.worker.subscription(), &mut Sending::to(&plugins));
         }
         let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
         let published = Published::default();

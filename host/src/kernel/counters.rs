@@ -25,10 +25,11 @@ impl Counters {
         self.cells[kind.index()][outcome as usize]
     }
 
-    /// How many records of a kind were produced, whatever became of them.
+    /// How many records of a kind were produced, whatever became of them. What was filtered never was one.
     #[must_use]
     pub fn produced(&self, kind: Kind) -> u64 {
-        self.cells[kind.index()].iter().sum()
+        let all: u64 = self.cells[kind.index()].iter().sum();
+        all - self.get(kind, Outcome::Filtered)
     }
 
     /// How many records of any kind were written to the ring.

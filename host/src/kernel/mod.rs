@@ -9,6 +9,7 @@ mod load;
 mod objects;
 mod programs;
 mod ring;
+mod sieve;
 mod survey;
 mod types;
 
@@ -16,6 +17,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use vespid_ebpf::Kind;
+
+use crate::filter::Sift;
 
 pub use attach::{Probe, State};
 pub use counters::Counters;
@@ -50,6 +53,7 @@ pub struct Kernel {
     ring: ring::Ring,
     books: counters::Books,
     programs: programs::Programs,
+    sieves: sieve::Sieves,
     objects: Objects,
     started_in: Duration,
     btf_read_in: Duration,
@@ -70,11 +74,13 @@ impl Kernel {
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
         let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;
+        let sieves = sieve::Sieves::open(&mut object)?;
         let programs = programs::Programs::start(object, loaded, deliverable, settings.kinds)?;
         Ok(Kernel {
             ring,
             books,
             programs,
+            sieves,
             objects,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
@@ -97,6 +103,15 @@ impl Kernel {
     /// If the programs cannot be told, or after [`Kernel::detach`].
     pub fn want(&mut self, kinds: u32) -> io::Result<Vec<Probe>> {
         self.programs.want(kinds)
+    }
+
+    /// Has the programs leave out what `sift` does: calls that nobody wants, of kinds that somebody does. At first nothing
+    /// is left out. From one moment on every call is judged anew; none is judged by neither.
+    ///
+    /// # Errors
+    /// If the programs cannot be told. They go on as before then.
+    pub fn sift(&mut self, sift: &Sift) -> io::Result<()> {
+        self.sieves.put(sift)
     }
 
     /// Waits until enough is pending to be worth it, but no longer than `timeout`: little stays in the ring without a

@@ -133,12 +133,12 @@ impl Programs {
     }
 }
 
-fn take_map(object: &mut Ebpf, name: &str) -> Result<Map, StartError> {
+pub(super) fn take_map(object: &mut Ebpf, name: &str) -> Result<Map, StartError> {
     let missing = || StartError::Ring(io::Error::other(format!("the object has no map {name}")));
     object.take_map(name).ok_or_else(missing)
 }
 
-fn unusable(error: MapError) -> StartError {
+pub(super) fn unusable(error: MapError) -> StartError {
     StartError::Ring(map_error(error))
 }
 

@@ -122,9 +122,9 @@ impl Plugin {
         describe(&code, file, &Arc::new(limits.clone()), &log)
     }
 
-    /// The tables that it wants.
+    /// The tables that it wants. Which rows of them, an instance says ([`Instance::subscription`]).
     #[must_use]
-    pub fn subscription(&self) -> Kinds {
+    pub fn tables(&self) -> Kinds {
         self.manifest.subscription
     }
 

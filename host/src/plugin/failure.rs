@@ -6,6 +6,7 @@ use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use super::limits::{OutOfMemory, TooManyHostCalls};
 use super::report::BadReport;
 use crate::bytes::Bytes;
+use crate::filter::FilterError;
 
 /// Longest message of a failure, in bytes: it ends in logs.
 const MESSAGE_BYTES: usize = 4 << 10;
@@ -34,6 +35,9 @@ pub enum Failure {
     /// What it returned breaks the rules for reports.
     #[error("returned a bad report: {0}")]
     BadReport(#[from] BadReport),
+    /// It asks for rows in a way that makes no sense.
+    #[error("asks for {0}")]
+    BadFilters(#[from] FilterError),
     /// An earlier call failed, and its instance is not to be used again.
     #[error("failed before, and was called again")]
     Poisoned,
@@ -51,6 +55,7 @@ impl Failure {
             Failure::HostCalls(_) => "host_calls",
             Failure::ErrorReturned(_) => "error_returned",
             Failure::BadReport(_) => "bad_report",
+            Failure::BadFilters(_) => "bad_filters",
             Failure::Poisoned => "poisoned",
         }
     }

@@ -1,10 +1,11 @@
-//! A plugin that runs: one store, one instance, and the six calls of the interface, each under a deadline.
+//! A plugin that runs: one store, one instance, and the calls of the interface, each under a deadline.
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Store;
 use wasmtime::component::Func;
 
+use crate::filter::{Filters, Subscription};
 use crate::interface::vespid::plugin::describe::Manifest;
 use crate::interface::vespid::plugin::events::{Batch, Lost};
 use crate::interface::vespid::plugin::reports::Report;
@@ -100,6 +101,23 @@ impl Instance {
             exports.vespid_plugin_guest().call_init(store, config)
         })?;
         self.accept(answer)
+    }
+
+    /// What it wants to be called with, now that it has its configuration.
+    ///
+    /// # Errors
+    /// If the guest fails, or asks for what makes no sense.
+    pub fn subscription(&mut self) -> Result<Subscription, Failure> {
+        let given = self.call(self.limits.start_time, |exports, store| {
+            exports.vespid_plugin_guest().call_filters(store)
+        })?;
+        let tables = self.manifest.subscription;
+        let filters = Filters::new(&given, tables);
+        self.is_poisoned |= filters.is_err();
+        Ok(Subscription {
+            tables,
+            filters: filters?,
+        })
     }
 
     /// Offers it the state of another instance. Whether it took it; an instance that did not starts cold.

@@ -5,24 +5,6 @@ use serde_json::Value;
 
 use crate::interface::vespid::plugin::describe::{Kinds, Manifest, Metric, MetricKind};
 
-/// A subscription's tables, by name.
-#[must_use]
-pub fn kind_names(kinds: Kinds) -> Vec<&'static str> {
-    [
-        ("execs", Kinds::EXECS),
-        ("exits", Kinds::EXITS),
-        ("connections", Kinds::CONNECTIONS),
-        ("opens", Kinds::OPENS),
-        ("changes", Kinds::CHANGES),
-        ("privileged", Kinds::PRIVILEGED),
-        ("sockets", Kinds::SOCKETS),
-    ]
-    .into_iter()
-    .filter(|(_, kind)| kinds.contains(*kind))
-    .map(|(name, _)| name)
-    .collect()
-}
-
 const NAME_CHARS: usize = 63;
 const TEXT_BYTES: usize = 1 << 10;
 const SCHEMA_BYTES: usize = 64 << 10;

@@ -39,7 +39,7 @@ pub use inspect::{ACCEPTED, inspect};
 pub use instance::{Instance, Snapshot};
 pub use limits::Limits;
 pub use load::{Found, load, make};
-pub use manifest::{ManifestError, check_name, kind_names};
+pub use manifest::{ManifestError, check_name};
 pub use refusal::{Refusal, Why};
 pub use report::BadReport;
 pub use seconds::Seconds;

@@ -56,6 +56,7 @@ impl Runner {
             plugin,
             config,
             mut instance,
+            subscription: _,
         } = first;
         let mut saved = Saved::default();
         if let Some(snapshot) = state {
@@ -129,7 +130,7 @@ impl Runner {
         let before = self.now;
         self.advance(delivery.first_time);
         let lost = std::mem::replace(&mut self.owed, Lost::NONE).and(lost);
-        let rows = rows_of(self.plugin.subscription(), &delivery.rows);
+        let rows = rows_of(self.plugin.tables(), &delivery.rows);
         if rows.iter().all(|count| *count == 0) {
             // It was made for another version.
             self.owed = lost;
@@ -172,6 +173,7 @@ impl Runner {
             plugin,
             config,
             mut instance,
+            subscription,
         } = successor;
         let state = match &snapshot {
             None => Carried::Nothing,
@@ -181,6 +183,7 @@ impl Runner {
             },
         };
         self.sink.adopt(&plugin).map_err(SwapError::Declared)?;
+        *lock(&self.desk.subscription) = subscription;
         let old = self.serve_with(plugin, config, instance);
         let pause = begin.elapsed();
         let state_bytes = snapshot.map_or(0, |snapshot| snapshot.state.len());

@@ -4,24 +4,13 @@ use vespid_ebpf::Kind;
 use super::worker::Rows;
 use crate::interface::vespid::plugin::describe::Kinds;
 
-/// Each table and what its rows are made of.
-const TABLES: [(Kinds, Kind); 7] = [
-    (Kinds::EXECS, Kind::Exec),
-    (Kinds::EXITS, Kind::Exit),
-    (Kinds::CONNECTIONS, Kind::Connection),
-    (Kinds::OPENS, Kind::Open),
-    (Kinds::CHANGES, Kind::Change),
-    (Kinds::PRIVILEGED, Kind::Privileged),
-    (Kinds::SOCKETS, Kind::Socket),
-];
-
 /// The records that these tables are made of, as a mask of [`Kind::bit`].
 #[must_use]
 pub fn record_kinds(tables: Kinds) -> u32 {
-    TABLES
+    Kinds::TABLES
         .iter()
-        .filter(|(table, _)| tables.contains(*table))
-        .fold(0, |mask, (_, kind)| mask | kind.bit())
+        .filter(|(_, table, _)| tables.contains(*table))
+        .fold(0, |mask, (_, _, kind)| mask | kind.bit())
 }
 
 /// The rows of these tables only.

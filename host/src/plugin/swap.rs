@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::component::Plugin;
 use super::failure::Failure;
 use super::instance::{Instance, Snapshot};
+use crate::filter::Subscription;
 
 /// An instance that has started and is ready to take over. Making one takes as long as its `init`, so it is made on
 /// any thread but the worker's.
@@ -15,20 +16,29 @@ pub struct Successor {
     pub(super) plugin: Plugin,
     pub(super) config: Value,
     pub(super) instance: Box<Instance>,
+    pub(super) subscription: Subscription,
 }
 
 impl Successor {
     /// Starts an instance.
     ///
     /// # Errors
-    /// If it does not accept its configuration, or fails while starting.
+    /// If it does not accept its configuration, fails while starting, or asks for what makes no sense.
     pub fn start(plugin: Plugin, config: Value) -> Result<Successor, Failure> {
-        let instance = Box::new(plugin.start(&config, None)?);
+        let mut instance = Box::new(plugin.start(&config, None)?);
+        let subscription = instance.subscription()?;
         Ok(Successor {
             plugin,
             config,
             instance,
+            subscription,
         })
+    }
+
+    /// What it wants to be called with.
+    #[must_use]
+    pub fn subscription(&self) -> &Subscription {
+        &self.subscription
     }
 }
 

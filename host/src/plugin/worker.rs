@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select_b
 use serde_json::Value;
 use vespid_ebpf::Kind;
 
+use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Manifest;
 use crate::interface::vespid::plugin::events::{Batch, Lost};
 use crate::interface::vespid::plugin::reports::Report;
@@ -105,6 +106,8 @@ pub struct Worker {
 pub(super) struct Desk {
     /// The version that serves.
     pub(super) plugin: Mutex<Plugin>,
+    /// What it is called with.
+    pub(super) subscription: Mutex<Subscription>,
     pub(super) stats: Mutex<PluginStats>,
     /// The last good state.
     pub(super) snapshot: Mutex<Option<Arc<Snapshot>>>,
@@ -154,6 +157,7 @@ impl Worker {
         let (orders, ordered) = bounded(1);
         let desk = Arc::new(Desk {
             plugin: Mutex::new(successor.plugin.clone()),
+            subscription: Mutex::new(successor.subscription.clone()),
             stats: Mutex::default(),
             snapshot: Mutex::default(),
             waiting: AtomicU64::new(0),
@@ -178,6 +182,12 @@ impl Worker {
     #[must_use]
     pub fn plugin(&self) -> Plugin {
         lock(&self.desk.plugin).clone()
+    }
+
+    /// What the version that serves now wants to be called with.
+    #[must_use]
+    pub fn subscription(&self) -> Subscription {
+        lock(&self.desk.subscription).clone()
     }
 
     /// Exchanges the instance between two batches; what waits in the queue goes to the new one. Returns when that is
@@ -241,7 +251,7 @@ impl Worker {
             Err(TrySendError::Disconnected(job)) => ("worker_gone", job.rows()),
         };
         self.desk.waiting.fetch_sub(events, Ordering::Relaxed);
-        let rows = rows_of(lock(&self.desk.plugin).subscription(), &rows);
+        let rows = rows_of(lock(&self.desk.plugin).tables(), &rows);
         *owed = lost.and_rows(&rows);
         lock(&self.desk.stats).drop_rows(reason, &rows);
         false

@@ -1,6 +1,6 @@
 //! The calls that a plugin with a subscription gets for a recording, as data: the same batches and ticks in the same
 //! order, without any plugin.
-use crate::interface::vespid::plugin::describe::Kinds;
+use crate::filter::Subscription;
 use crate::interface::vespid::plugin::events::Batch;
 use crate::pipeline::{Outlet, Seat};
 use crate::plugin::{Delivery, Seconds};
@@ -42,9 +42,9 @@ impl<F: FnMut(Call<'_>)> Outlet for Saying<'_, F> {
 }
 
 impl Calls {
-    /// The calls for a plugin that subscribes to these tables.
+    /// The calls for a plugin with this subscription.
     #[must_use]
-    pub fn new(subscription: Kinds, options: &Options, header: &Header) -> Calls {
+    pub fn new(subscription: &Subscription, options: &Options, header: &Header) -> Calls {
         let mut feed = Feed::new(&options.batch, options.processes, header, options.compress);
         let mut seconds = Seconds::default();
         let nothing = &mut |_: Call<'_>| {};

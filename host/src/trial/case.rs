@@ -82,7 +82,7 @@ pub fn run(
     };
     let mut trial = Trial::start(plugin.clone(), config.clone(), &options, recording.header())
         .with_context(|| place(case.config_line))?;
-    let mut calls = Calls::new(plugin.subscription(), &options, recording.header());
+    let mut calls = Calls::new(&trial.subscription(), &options, recording.header());
     let mut order = OutOfOrder::default();
     while let Some(line) = recording.next().map_err(|error| anyhow!("{error}"))? {
         let late = order.check(&line);

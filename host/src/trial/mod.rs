@@ -18,6 +18,7 @@ pub use order::{Late, OutOfOrder};
 pub use outcome::{Bill, Fault, Outcome, Series};
 
 use crate::config::{self, Config};
+use crate::filter::Subscription;
 use crate::metrics::{self, BadMetric};
 use crate::pipeline::{Outlet, Seat};
 use crate::plugin::{Delivery, Failure, Plugin, StartError, Successor, SwapError, Swapped, Worker};
@@ -108,11 +109,11 @@ impl Trial {
     /// # Errors
     /// [`TrialError`].
     pub fn start(plugin: Plugin, config: Value, options: &Options, header: &Header) -> Result<Trial, TrialError> {
-        let subscription = plugin.subscription();
         let book = Book::new(&plugin, header, options.series)?;
         let worker = Worker::spawn(plugin, config, None, Box::new(book.reporter()))?;
         let mut feed = Feed::new(&options.batch, options.processes, header, options.compress);
-        feed.pipeline().subscribe(SEAT, subscription, &mut sending(&worker));
+        feed.pipeline()
+            .subscribe(SEAT, &worker.subscription(), &mut sending(&worker));
         Ok(Trial {
             feed,
             worker,
@@ -142,9 +143,17 @@ impl Trial {
         self.settle();
         let successor = Successor::start(plugin, config).map_err(TrialError::Successor)?;
         let swapped = self.worker.swap(successor)?;
-        let tables = self.worker.plugin().subscription();
-        self.feed.pipeline().subscribe(SEAT, tables, &mut sending(&self.worker));
+        let subscription = self.worker.subscription();
+        self.feed
+            .pipeline()
+            .subscribe(SEAT, &subscription, &mut sending(&self.worker));
         Ok(swapped)
+    }
+
+    /// What the plugin is called with.
+    #[must_use]
+    pub fn subscription(&self) -> Subscription {
+        self.worker.subscription()
     }
 
     /// How many events were taken in.

@@ -112,6 +112,9 @@ class Guest:
     def init(self, config):
         answer(lambda: plugin.start(json.loads(config or "{}")))
 
+    def filters(self):
+        return []  # every row of the tables above
+
     def on_batch(self, batch):
         return answer(plugin.batch, batch)
 

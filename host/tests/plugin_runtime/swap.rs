@@ -229,7 +229,7 @@ fn each_version_gets_the_tables_that_it_asked_for() {
         &small_limits(),
     )
     .expect("it is a plugin");
-    assert_eq!(other.subscription(), Kinds::EXECS | Kinds::EXITS);
+    assert_eq!(other.tables(), Kinds::EXECS | Kinds::EXITS);
     let heard = Heard::default();
     let worker = spawn("{}", heard.sink());
     let both = |first| {

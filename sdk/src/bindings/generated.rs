@@ -3,7 +3,7 @@
 // Options used:
 //   * runtime_path: "::wit_bindgen::rt"
 //   * additional derives ["Default"]
-//   * additional derives ignored ["manifest", "metric", "metric-kind", "level", "restored", "row", "severity", "verdict"]
+//   * additional derives ignored ["filter", "pattern", "manifest", "metric", "metric-kind", "level", "restored", "row", "severity", "verdict"]
 //   * export-macro-name: export_guest
 //   * pub-export-macro
 //   * generate_unused_types
@@ -664,6 +664,117 @@ pub mod vespid {
                 const OPENS = 1 << 3; const CHANGES = 1 << 4; const PRIVILEGED = 1 << 5;
                 const SOCKETS = 1 << 6; }
             }
+            /// What a path is held against.
+            #[derive(Clone)]
+            pub enum Pattern {
+                /// The whole of it.
+                Exact(_rt::String),
+                /// Its beginning; for all below a folder, it ends with `/`.
+                Prefix(_rt::String),
+                /// A shell pattern over the whole of it: `*` and `?` do not match `/`, `**` does, `[a-z]` and `{a,b}` choose.
+                Glob(_rt::String),
+            }
+            impl ::core::fmt::Debug for Pattern {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Pattern::Exact(e) => {
+                            f.debug_tuple("Pattern::Exact").field(e).finish()
+                        }
+                        Pattern::Prefix(e) => {
+                            f.debug_tuple("Pattern::Prefix").field(e).finish()
+                        }
+                        Pattern::Glob(e) => {
+                            f.debug_tuple("Pattern::Glob").field(e).finish()
+                        }
+                    }
+                }
+            }
+            ::wit_bindgen::rt::bitflags::bitflags! {
+                #[doc = " How a call ended."] #[derive(PartialEq, Eq, PartialOrd, Ord,
+                Hash, Debug, Clone, Copy)] pub struct Outcomes : u8 { const SUCCEEDED = 1
+                << 0; const FAILED = 1 << 1; }
+            }
+            ::wit_bindgen::rt::bitflags::bitflags! {
+                #[doc =
+                " Kinds of access, by the flags of an open. One for the name alone (`O_PATH`) is none of them."]
+                #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub
+                struct Accesses : u8 { const READ = 1 << 0; const WRITE = 1 << 1; const
+                CREATE = 1 << 2; const TRUNCATE = 1 << 3; }
+            }
+            ::wit_bindgen::rt::bitflags::bitflags! {
+                #[doc = " Where a process runs."] #[derive(PartialEq, Eq, PartialOrd,
+                Ord, Hash, Debug, Clone, Copy)] pub struct Places : u8 { const HOST = 1
+                << 0; const CONTAINERS = 1 << 1; }
+            }
+            /// Both bounds included.
+            #[repr(C)]
+            #[derive(Clone, Copy, Default)]
+            pub struct PortRange {
+                pub first: u16,
+                pub last: u16,
+            }
+            impl ::core::fmt::Debug for PortRange {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("PortRange")
+                        .field("first", &self.first)
+                        .field("last", &self.last)
+                        .finish()
+                }
+            }
+            /// Describes rows. Each condition that is given must hold; one that is empty holds for every row. A condition that a
+            /// table has no column for cannot be given for that table.
+            #[derive(Clone)]
+            pub struct Filter {
+                /// The tables that it is about.
+                pub tables: Kinds,
+                /// All but `exits`: whether the call succeeded.
+                pub outcomes: Outcomes,
+                /// All: where the process runs.
+                pub places: Places,
+                /// All: real user id of the process.
+                pub users: _rt::Vec<u32>,
+                /// All: path of the process's executable.
+                pub executables: _rt::Vec<Pattern>,
+                /// `opens`: `path`, and if the open failed `typed` as well. `changes`: `path` or `target`. `execs`: `filename`, and
+                /// if the call succeeded the executable as well.
+                pub paths: _rt::Vec<Pattern>,
+                /// `opens`: one of these.
+                pub accesses: Accesses,
+                /// `connections`, `changes`, `privileged`, `sockets`: `op` is one of these.
+                pub ops: _rt::Vec<u8>,
+                /// `connections`, `sockets`: the local port is in one of these ranges.
+                pub local_ports: _rt::Vec<PortRange>,
+                /// `connections`, `sockets`: the remote port is in one of these ranges.
+                pub remote_ports: _rt::Vec<PortRange>,
+                /// `connections`, `sockets`: the remote address is in one of these networks, such as `10.0.0.0/8` or `fd00::/8`.
+                pub remote_networks: _rt::Vec<_rt::String>,
+            }
+            impl ::core::fmt::Debug for Filter {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Filter")
+                        .field("tables", &self.tables)
+                        .field("outcomes", &self.outcomes)
+                        .field("places", &self.places)
+                        .field("users", &self.users)
+                        .field("executables", &self.executables)
+                        .field("paths", &self.paths)
+                        .field("accesses", &self.accesses)
+                        .field("ops", &self.ops)
+                        .field("local-ports", &self.local_ports)
+                        .field("remote-ports", &self.remote_ports)
+                        .field("remote-networks", &self.remote_networks)
+                        .finish()
+                }
+            }
             /// What a metric measures.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -945,6 +1056,7 @@ pub mod exports {
                 use super::super::super::super::_rt;
                 pub type Batch = super::super::super::super::vespid::plugin::events::Batch;
                 pub type Manifest = super::super::super::super::vespid::plugin::describe::Manifest;
+                pub type Filter = super::super::super::super::vespid::plugin::describe::Filter;
                 pub type Report = super::super::super::super::vespid::plugin::reports::Report;
                 /// Whether a snapshot could be used.
                 #[repr(u8)]
@@ -1308,6 +1420,455 @@ pub mod exports {
                                 _rt::cabi_dealloc(l1, l2, 1);
                             }
                         }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_filters_cabi<T_: Guest>() -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result0 = { T_::filters() };
+                        let ptr1 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        let vec23 = result0;
+                        let len23 = vec23.len();
+                        let layout23 = _rt::alloc::Layout::from_size_align(
+                                vec23.len() * (16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result23, _cleanup23) = ::wit_bindgen::rt::Cleanup::new(
+                            layout23,
+                        );
+                        if let Some(cleanup) = _cleanup23 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec23.into_iter().enumerate() {
+                            let base = result23
+                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::vespid::plugin::describe::Filter {
+                                    tables: tables2,
+                                    outcomes: outcomes2,
+                                    places: places2,
+                                    users: users2,
+                                    executables: executables2,
+                                    paths: paths2,
+                                    accesses: accesses2,
+                                    ops: ops2,
+                                    local_ports: local_ports2,
+                                    remote_ports: remote_ports2,
+                                    remote_networks: remote_networks2,
+                                } = e;
+                                let flags3 = tables2;
+                                *base.add(0).cast::<u8>() = ((flags3.bits() >> 0) as i32)
+                                    as u8;
+                                let flags4 = outcomes2;
+                                *base.add(1).cast::<u8>() = ((flags4.bits() >> 0) as i32)
+                                    as u8;
+                                let flags5 = places2;
+                                *base.add(2).cast::<u8>() = ((flags5.bits() >> 0) as i32)
+                                    as u8;
+                                let vec6 = <_ as Into<_rt::Vec<_>>>::into(users2)
+                                    .into_boxed_slice();
+                                let ptr6 = vec6.as_ptr().cast::<u8>();
+                                let len6 = vec6.len();
+                                ::core::mem::forget(vec6);
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len6;
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr6.cast_mut();
+                                let vec11 = executables2;
+                                let len11 = vec11.len();
+                                let layout11 = _rt::alloc::Layout::from_size_align(
+                                        vec11.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result11, _cleanup11) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout11,
+                                );
+                                if let Some(cleanup) = _cleanup11 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec11.into_iter().enumerate() {
+                                    let base = result11
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        use super::super::super::super::vespid::plugin::describe::Pattern as V10;
+                                        match e {
+                                            V10::Exact(e) => {
+                                                *base.add(0).cast::<u8>() = (0i32) as u8;
+                                                let vec7 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr7 = vec7.as_ptr().cast::<u8>();
+                                                let len7 = vec7.len();
+                                                ::core::mem::forget(vec7);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len7;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr7.cast_mut();
+                                            }
+                                            V10::Prefix(e) => {
+                                                *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                let vec8 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr8 = vec8.as_ptr().cast::<u8>();
+                                                let len8 = vec8.len();
+                                                ::core::mem::forget(vec8);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len8;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr8.cast_mut();
+                                            }
+                                            V10::Glob(e) => {
+                                                *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                let vec9 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr9 = vec9.as_ptr().cast::<u8>();
+                                                let len9 = vec9.len();
+                                                ::core::mem::forget(vec9);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len9;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr9.cast_mut();
+                                            }
+                                        }
+                                    }
+                                }
+                                *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len11;
+                                *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result11;
+                                let vec16 = paths2;
+                                let len16 = vec16.len();
+                                let layout16 = _rt::alloc::Layout::from_size_align(
+                                        vec16.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result16, _cleanup16) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout16,
+                                );
+                                if let Some(cleanup) = _cleanup16 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec16.into_iter().enumerate() {
+                                    let base = result16
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        use super::super::super::super::vespid::plugin::describe::Pattern as V15;
+                                        match e {
+                                            V15::Exact(e) => {
+                                                *base.add(0).cast::<u8>() = (0i32) as u8;
+                                                let vec12 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr12 = vec12.as_ptr().cast::<u8>();
+                                                let len12 = vec12.len();
+                                                ::core::mem::forget(vec12);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len12;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr12.cast_mut();
+                                            }
+                                            V15::Prefix(e) => {
+                                                *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                let vec13 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr13 = vec13.as_ptr().cast::<u8>();
+                                                let len13 = vec13.len();
+                                                ::core::mem::forget(vec13);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len13;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr13.cast_mut();
+                                            }
+                                            V15::Glob(e) => {
+                                                *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                let vec14 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr14 = vec14.as_ptr().cast::<u8>();
+                                                let len14 = vec14.len();
+                                                ::core::mem::forget(vec14);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len14;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr14.cast_mut();
+                                            }
+                                        }
+                                    }
+                                }
+                                *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len16;
+                                *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result16;
+                                let flags17 = accesses2;
+                                *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>() = ((flags17.bits() >> 0) as i32) as u8;
+                                let vec18 = <_ as Into<_rt::Vec<_>>>::into(ops2)
+                                    .into_boxed_slice();
+                                let ptr18 = vec18.as_ptr().cast::<u8>();
+                                let len18 = vec18.len();
+                                ::core::mem::forget(vec18);
+                                *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len18;
+                                *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr18.cast_mut();
+                                let vec19 = <_ as Into<_rt::Vec<_>>>::into(local_ports2)
+                                    .into_boxed_slice();
+                                let ptr19 = vec19.as_ptr().cast::<u8>();
+                                let len19 = vec19.len();
+                                ::core::mem::forget(vec19);
+                                *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len19;
+                                *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr19.cast_mut();
+                                let vec20 = <_ as Into<_rt::Vec<_>>>::into(remote_ports2)
+                                    .into_boxed_slice();
+                                let ptr20 = vec20.as_ptr().cast::<u8>();
+                                let len20 = vec20.len();
+                                ::core::mem::forget(vec20);
+                                *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len20;
+                                *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr20.cast_mut();
+                                let vec22 = remote_networks2;
+                                let len22 = vec22.len();
+                                let layout22 = _rt::alloc::Layout::from_size_align(
+                                        vec22.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result22, _cleanup22) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout22,
+                                );
+                                if let Some(cleanup) = _cleanup22 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec22.into_iter().enumerate() {
+                                    let base = result22
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let vec21 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr21 = vec21.as_ptr().cast::<u8>();
+                                        let len21 = vec21.len();
+                                        ::core::mem::forget(vec21);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len21;
+                                        *base.add(0).cast::<*mut u8>() = ptr21.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len22;
+                                *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result22;
+                            }
+                        }
+                        *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len23;
+                        *ptr1.add(0).cast::<*mut u8>() = result23;
+                        ptr1
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_filters<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = *arg0.add(0).cast::<*mut u8>();
+                        let l1 = *arg0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base39 = l0;
+                        let len39 = l1;
+                        for i in 0..len39 {
+                            let base = base39
+                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l2 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l3 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base4 = l2;
+                                let len4 = l3;
+                                _rt::cabi_dealloc(base4, len4 * 4, 4);
+                                let l5 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base14 = l5;
+                                let len14 = l6;
+                                for i in 0..len14 {
+                                    let base = base14
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l7 = i32::from(*base.add(0).cast::<u8>());
+                                        match l7 {
+                                            0 => {
+                                                let l8 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l9 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l8, l9, 1);
+                                            }
+                                            1 => {
+                                                let l10 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l11 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l10, l11, 1);
+                                            }
+                                            _ => {
+                                                let l12 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l13 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l12, l13, 1);
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base14,
+                                    len14 * (3 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l15 = *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l16 = *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base24 = l15;
+                                let len24 = l16;
+                                for i in 0..len24 {
+                                    let base = base24
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l17 = i32::from(*base.add(0).cast::<u8>());
+                                        match l17 {
+                                            0 => {
+                                                let l18 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l19 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l18, l19, 1);
+                                            }
+                                            1 => {
+                                                let l20 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l21 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l20, l21, 1);
+                                            }
+                                            _ => {
+                                                let l22 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l23 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l22, l23, 1);
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base24,
+                                    len24 * (3 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l25 = *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l26 = *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base27 = l25;
+                                let len27 = l26;
+                                _rt::cabi_dealloc(base27, len27 * 1, 1);
+                                let l28 = *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l29 = *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base30 = l28;
+                                let len30 = l29;
+                                _rt::cabi_dealloc(base30, len30 * 4, 2);
+                                let l31 = *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l32 = *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base33 = l31;
+                                let len33 = l32;
+                                _rt::cabi_dealloc(base33, len33 * 4, 2);
+                                let l34 = *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l35 = *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base38 = l34;
+                                let len38 = l35;
+                                for i in 0..len38 {
+                                    let base = base38
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l36 = *base.add(0).cast::<*mut u8>();
+                                        let l37 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l36, l37, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base38,
+                                    len38 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base39,
+                            len39 * (16 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
                     }
                 }
                 #[doc(hidden)]
@@ -3768,6 +4329,14 @@ pub mod exports {
                     /// Takes the configuration, a JSON object. Called once, before any event.
                     #[allow(async_fn_in_trait)]
                     fn init(config: _rt::String) -> Result<(), _rt::String>;
+                    /// Which rows it wants of the tables that it subscribed to, now that it knows its configuration. Called after the
+                    /// first `init` of a version and configuration, and must follow from these alone.
+                    ///
+                    /// It gets a row if no filter is about the row's table, or if one that is describes the row. What no plugin wants is
+                    /// left out as early as can be, most of it in the kernel. While another version with other filters takes over, a few
+                    /// batches hold what either of the two wants.
+                    #[allow(async_fn_in_trait)]
+                    fn filters() -> _rt::Vec<Filter>;
                     /// Takes a batch. Called only if it has a row that was subscribed to.
                     #[allow(async_fn_in_trait)]
                     fn on_batch(batch: Batch) -> Result<Report, _rt::String>;
@@ -3800,10 +4369,17 @@ pub mod exports {
                         "cabi_post_vespid:plugin/guest@0.1.0#init")] unsafe extern "C" fn
                         _post_return_init(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_init::<$ty > (arg0) } }
-                        #[unsafe (export_name = "vespid:plugin/guest@0.1.0#on-batch")]
-                        unsafe extern "C" fn export_on_batch(arg0 : * mut u8,) -> * mut
-                        u8 { unsafe { $($path_to_types)*:: _export_on_batch_cabi::<$ty >
+                        #[unsafe (export_name = "vespid:plugin/guest@0.1.0#filters")]
+                        unsafe extern "C" fn export_filters() -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_filters_cabi::<$ty > () } } #[unsafe
+                        (export_name = "cabi_post_vespid:plugin/guest@0.1.0#filters")]
+                        unsafe extern "C" fn _post_return_filters(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_filters::<$ty >
                         (arg0) } } #[unsafe (export_name =
+                        "vespid:plugin/guest@0.1.0#on-batch")] unsafe extern "C" fn
+                        export_on_batch(arg0 : * mut u8,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_on_batch_cabi::<$ty > (arg0) } }
+                        #[unsafe (export_name =
                         "cabi_post_vespid:plugin/guest@0.1.0#on-batch")] unsafe extern
                         "C" fn _post_return_on_batch(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_on_batch::<$ty > (arg0) } }
@@ -3968,10 +4544,10 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2431] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2802] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x82\x12\x01A\x02\x01\
-A\x0d\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf5\x14\x01A\x02\x01\
+A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x12\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
@@ -3999,31 +4575,40 @@ ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0
 \x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
 \x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
 \x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
-\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x0b\x01n\x07\x05execs\x05exits\x0b\
+\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0b\
 connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
-m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x02\x01ps\x01p\
-u\x01r\x06\x04names\x04helps\x04kind\x03\x04units\x06labels\x04\x07buckets\x05\x04\
-\0\x06metric\x03\0\x06\x01p\x07\x01r\x07\x04names\x07versions\x0bdescriptions\x0c\
-subscription\x01\x07metrics\x08\x0dconfig-schemas\x0dstate-versiony\x04\0\x08man\
-ifest\x03\0\x09\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04\
-info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\
-\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01\
-y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
-o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
-\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
-labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
-erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
-\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08\
-manifest\x02\x03\0\x03\x06report\x01B\x17\x02\x03\x02\x01\x04\x04\0\x05batch\x03\
-\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06\
-report\x03\0\x04\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x06\x01@\0\0\x03\
-\x04\0\x08describe\x01\x08\x01j\0\x01s\x01@\x01\x06configs\0\x09\x04\0\x04init\x01\
-\x0a\x01j\x01\x05\x01s\x01@\x01\x05batch\x01\0\x0b\x04\0\x08on-batch\x01\x0c\x01\
-@\x01\x03noww\0\x0b\x04\0\x04tick\x01\x0d\x01p}\x01@\0\0\x0e\x04\0\x08snapshot\x01\
-\x0f\x01@\x02\x07versiony\x05state\x0e\0\x07\x04\0\x07restore\x01\x10\x04\0\x19v\
-espid:plugin/guest@0.1.0\x05\x07\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\
-\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-componen\
-t\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\
+\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
+write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
+ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
+\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0b\x06tables\x01\x08outcome\
+s\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\
+\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x04\0\x06\
+filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\
+\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07bu\
+ckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07versions\x0bde\
+scriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-version\
+y\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\
+\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severit\
+y\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01\
+y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\
+\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07message\
+s\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01\
+r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\
+\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06\
+report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05b\
+atch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01\
+B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08ma\
+nifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\
+\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01\
+@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04\
+init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01\
+@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04\
+tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05\
+state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\
+\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09\
+producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rus\
+t\x060.60.0";
         };
     };
 }
@@ -4036,8 +4621,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2200] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfb\x0f\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2523] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbe\x12\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4066,24 +4651,31 @@ ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0
 \x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
 \x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
 \x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
-\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x0b\x01n\x07\x05execs\x05exits\x0b\
+\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0b\
 connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
-m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x02\x01ps\x01p\
-u\x01r\x06\x04names\x04helps\x04kind\x03\x04units\x06labels\x04\x07buckets\x05\x04\
-\0\x06metric\x03\0\x06\x01p\x07\x01r\x07\x04names\x07versions\x0bdescriptions\x0c\
-subscription\x01\x07metrics\x08\x0dconfig-schemas\x0dstate-versiony\x04\0\x08man\
-ifest\x03\0\x09\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04\
-info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\
-\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01\
-y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
-o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
-\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
-labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
-erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
-\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of\
--its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remov\
-ed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
-wit-bindgen-rust\x060.60.0";
+q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\
+\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
+write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
+ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
+\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0b\x06tables\x01\x08outcome\
+s\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\
+\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x04\0\x06\
+filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\
+\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07bu\
+ckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07versions\x0bde\
+scriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-version\
+y\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\
+\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severit\
+y\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01\
+y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\
+\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07message\
+s\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01\
+r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\
+\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06\
+report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugi\
+n/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-\
+of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-co\
+mponent\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

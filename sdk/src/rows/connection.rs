@@ -1,7 +1,7 @@
 //! TCP connections.
 use std::net::SocketAddr;
 
-use super::{Fact, Process, address, cell, fact};
+use super::{Fact, Process, address, cell, fact, op};
 use crate::bindings::vespid::plugin::{events, reports};
 
 fact!(
@@ -35,28 +35,27 @@ fact!(
     Connection, Connections, Connection
 );
 
-/// What happened to a connection.
-///
-/// ```
-/// use vespid_plugin::{Connection, ConnectionOp};
-///
-/// fn has_begun(connection: Connection<'_>) -> bool {
-///     matches!(connection.op(), ConnectionOp::Opened | ConnectionOp::Accepted)
-/// }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionOp {
-    /// This end opened it, and the peer answered.
-    Opened,
-    /// The peer opened it, and this end took it.
-    Accepted,
-    /// This end tried to open it, in vain.
-    Failed,
-    /// It ended.
-    Closed,
-    /// Something that this version does not know.
-    Unknown,
-}
+op!(
+    /// What happened to a connection.
+    ///
+    /// ```
+    /// use vespid_plugin::{Connection, ConnectionOp};
+    ///
+    /// fn has_begun(connection: Connection<'_>) -> bool {
+    ///     matches!(connection.op(), ConnectionOp::Opened | ConnectionOp::Accepted)
+    /// }
+    /// ```
+    ConnectionOp {
+        /// This end opened it, and the peer answered.
+        Opened = 1,
+        /// The peer opened it, and this end took it.
+        Accepted = 2,
+        /// This end tried to open it, in vain.
+        Failed = 3,
+        /// It ended.
+        Closed = 4,
+    }
+);
 
 /// Who opened a connection.
 ///
@@ -86,13 +85,7 @@ impl Connection<'_> {
     #[must_use]
     #[inline]
     pub fn op(self) -> ConnectionOp {
-        match cell(&self.table.op, self.row) {
-            1 => ConnectionOp::Opened,
-            2 => ConnectionOp::Accepted,
-            3 => ConnectionOp::Failed,
-            4 => ConnectionOp::Closed,
-            _ => ConnectionOp::Unknown,
-        }
+        ConnectionOp::from_column(cell(&self.table.op, self.row))
     }
 
     /// Who opened it.

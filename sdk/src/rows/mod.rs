@@ -106,7 +106,6 @@ macro_rules! op {
                 }
             }
 
-            #[cfg(not(target_family = "wasm"))]
             pub(crate) fn to_column(self) -> u8 {
                 match self {
                     $($name::$variant => $number,)*

@@ -1,5 +1,5 @@
 //! A recording as the calls that it makes, kept in memory so that nothing but the plugin is measured.
-use crate::interface::vespid::plugin::describe::Kinds;
+use crate::filter::Subscription;
 use crate::interface::vespid::plugin::events::Batch;
 use crate::recording::{Reader, RecordingError};
 use crate::trial::{self, Calls, Options};
@@ -25,7 +25,7 @@ impl Work {
     ///
     /// # Errors
     /// If the recording is damaged.
-    pub fn read(reader: &mut Reader, subscription: Kinds, options: &Options) -> Result<Work, RecordingError> {
+    pub fn read(reader: &mut Reader, subscription: &Subscription, options: &Options) -> Result<Work, RecordingError> {
         let mut calls = Calls::new(subscription, options, reader.header());
         let mut work = Work {
             calls: Vec::new(),

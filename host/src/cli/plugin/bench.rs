@@ -8,7 +8,7 @@ use super::Failure;
 use crate::author::{BenchError, Cost, Effort, Score, Work};
 use crate::config::Config;
 use crate::logging::{self, Choice};
-use crate::plugin::{Engine, Found, make};
+use crate::plugin::{Engine, Found, Successor, make};
 use crate::recording::Reader;
 use crate::trial::Options;
 
@@ -80,8 +80,10 @@ impl Args {
         if let Some(most) = self.batch {
             options.batch.max_events = most as usize;
         }
+        let fails = |failure| Failure::plugin(anyhow::anyhow!("{} does not start: it {failure}", self.file.display()));
+        let successor = Successor::start(found.plugin.clone(), found.config.clone()).map_err(fails)?;
         let mut reader = Reader::open(&self.on).map_err(damaged)?;
-        let work = Work::read(&mut reader, found.plugin.subscription(), &options).map_err(damaged)?;
+        let work = Work::read(&mut reader, successor.subscription(), &options).map_err(damaged)?;
         if work.events() == 0 {
             return Err(Failure::usage(anyhow::anyhow!(
                 "{} has no event that {} subscribes to",

@@ -7,7 +7,6 @@ use indicatif::DecimalBytes;
 use super::{Daemon, Failure, inspect};
 use crate::author::{BuildError, Project, build};
 use crate::logging::Choice;
-use crate::plugin::kind_names;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -40,7 +39,7 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         built.file.strip_prefix(".").unwrap_or(&built.file).display(),
         DecimalBytes(built.bytes),
         plugin.identity.interface,
-        kind_names(plugin.subscription()).join(", ")
+        plugin.tables().names().join(", ")
     );
     Ok(())
 }

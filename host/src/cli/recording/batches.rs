@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{Failure, damaged, refused};
+use crate::filter::{FilterText, Filters, Subscription};
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Batch;
 use crate::recording::{Reader, Slice, Sliced};
@@ -18,6 +19,9 @@ pub(in crate::cli) struct Args {
     /// The tables that the plugin subscribes to.
     #[arg(long, value_name = "TABLES", value_delimiter = ',', required = true)]
     subscribe: Vec<Table>,
+    /// Which rows it wants of them: a JSON list of the interface's filters.
+    #[arg(long, value_name = "JSON", default_value = "[]")]
+    filters: FilterText,
     #[command(flatten)]
     slice: Slice,
     /// Let event time run so many times as fast as recorded.
@@ -67,13 +71,18 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         .subscribe
         .iter()
         .fold(Kinds::empty(), |all, table| all | table.kinds());
+    let filters = Filters::new(&args.filters.0, subscription).map_err(|error| Failure::usage(error.into()))?;
+    let subscription = Subscription {
+        tables: subscription,
+        filters,
+    };
     let reader = Reader::open(&args.file).map_err(damaged)?;
     let mut recording = Sliced::new(reader, &args.slice).map_err(refused)?;
     let options = Options {
         compress: args.compress,
         ..Options::default()
     };
-    let mut calls = Calls::new(subscription, &options, recording.header());
+    let mut calls = Calls::new(&subscription, &options, recording.header());
     let mut out = Out {
         to: BufWriter::new(io::stdout().lock()),
         outcome: Ok(()),

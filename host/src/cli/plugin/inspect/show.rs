@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::schema::keys;
 use super::{Accepted, Subject};
 use crate::interface::vespid::plugin::describe::{Manifest, Metric, MetricKind};
-use crate::plugin::kind_names;
 use crate::screen::text::harmless;
 
 /// Columns of a table on something that is not a terminal.
@@ -43,7 +42,7 @@ impl Subject {
         });
         if let Some(manifest) = &self.manifest {
             all["description"] = json!(manifest.description);
-            all["subscription"] = json!(kind_names(manifest.subscription));
+            all["subscription"] = json!(manifest.subscription.names());
             all["metrics"] = manifest.metrics.iter().map(metric_json).collect();
             all["config_schema"] = self.schema();
             all["state_version"] = json!(manifest.state_version);
@@ -123,7 +122,7 @@ impl Subject {
             ),
         }
         if let Some(manifest) = &self.manifest {
-            line("subscribes", kind_names(manifest.subscription).join(", "));
+            line("subscribes", manifest.subscription.names().join(", "));
             line("state", format!("version {}", manifest.state_version));
             lines.extend(section("metrics", &metrics(manifest)));
             lines.extend(section("configuration", &configuration(&self.schema())));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use vespid_plugin::bindings::exports::vespid::plugin::guest::{Guest, Restored};
-use vespid_plugin::bindings::vespid::plugin::describe::{Kinds, Manifest, Metric, MetricKind};
+use vespid_plugin::bindings::vespid::plugin::describe::{Filter, Kinds, Manifest, Metric, MetricKind};
 use vespid_plugin::bindings::vespid::plugin::events::Batch;
 use vespid_plugin::bindings::vespid::plugin::log::{Level, log};
 use vespid_plugin::bindings::vespid::plugin::reports::{Report, Row, Series, Severity, Verdict};
@@ -119,6 +119,10 @@ impl Guest for Zoo {
         }
         STATE.with_borrow_mut(|state| state.config = config);
         Ok(())
+    }
+
+    fn filters() -> Vec<Filter> {
+        Vec::new()
     }
 
     fn on_batch(batch: Batch) -> Result<Report, String> {

@@ -1,0 +1,546 @@
+//! What filters let through, and that the kernel's sieve never rejects what a plugin wants.
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use vespid_ebpf::sieve::{NAME_BYTES, Place, access, length_bit, name_bits};
+use vespid_ebpf::{ChangeOp, ConnectionOp, Kind, PrivilegedOp, SocketOp};
+
+use super::*;
+use crate::event::{Change, Connection, Exec, Exit, Open, Privileged, Socket, Subject};
+use crate::interface::vespid::plugin::describe::{Filter as Given, Pattern, PortRange};
+
+fn nothing(tables: Kinds) -> Given {
+    Given {
+        tables,
+        outcomes: Outcomes::empty(),
+        places: Places::empty(),
+        users: Vec::new(),
+        executables: Vec::new(),
+        paths: Vec::new(),
+        accesses: Accesses::empty(),
+        ops: Vec::new(),
+        local_ports: Vec::new(),
+        remote_ports: Vec::new(),
+        remote_networks: Vec::new(),
+    }
+}
+
+fn every_table() -> Kinds {
+    Kinds::TABLES
+        .iter()
+        .fold(Kinds::empty(), |all, (_, table, _)| all | *table)
+}
+
+fn subscription(given: &[Given]) -> Subscription {
+    Subscription {
+        tables: every_table(),
+        filters: Filters::new(given, every_table()).expect("they make sense"),
+    }
+}
+
+fn event(body: Body<'static>) -> Event<'static> {
+    Event {
+        time: 0,
+        subject: Subject {
+            pid: 1,
+            tid: 1,
+            start: 1,
+            uid: 0,
+            gid: 0,
+            cgroup: 0,
+        },
+        body,
+    }
+}
+
+fn open(path: &str, flags: u32, result: i32) -> Event<'static> {
+    event(Body::Open(Open {
+        path: path.as_bytes().to_vec().into(),
+        typed: path.as_bytes().to_vec().into(),
+        flags,
+        result,
+        ..Open::default()
+    }))
+}
+
+/// What the programs do, in the daemon's words.
+fn passes(sift: &Sift, event: &Event<'_>) -> bool {
+    let (class, failed) = match &event.body {
+        Body::Fork(_) | Body::Exit(_) => return true,
+        Body::Exec(exec) if exec.errno == 0 => return true,
+        Body::Exec(_) => (1, true),
+        Body::Connection(connection) => (1 << connection.op as u8, false),
+        Body::Open(open) => (access(open.flags), open.result < 0),
+        Body::Change(change) => (1 << change.op as u8, change.result < 0),
+        Body::Privileged(call) => (1 << call.op as u8, call.result < 0),
+        Body::Socket(socket) => (1 << socket.op as u8, socket.result < 0),
+    };
+    let passing = sift.sieve.classes[event.body.kind().index()][usize::from(failed)];
+    let class = class & passing;
+    match &event.body {
+        Body::Open(open) if !failed => class != 0 && (class & !sift.sieve.named != 0 || is_named(sift, class, open)),
+        _ => class != 0,
+    }
+}
+
+fn is_named(sift: &Sift, class: u32, open: &Open<'_>) -> bool {
+    let path = open.path.as_slice();
+    let names = path.split(|byte| *byte == b'/').rev().filter(|name| !name.is_empty());
+    names.enumerate().any(|(depth, name)| {
+        let place = [Place::Leaf, Place::Folder]
+            .get(depth)
+            .copied()
+            .unwrap_or(Place::Anywhere);
+        let lengths = |place: Place| {
+            let by_access = sift.sieve.lengths[place as usize].iter().enumerate();
+            by_access
+                .filter(|(access, _)| class & 1 << access != 0)
+                .fold(0, |all, (_, lengths)| all | lengths)
+        };
+        let bits = name_bits(class, Place::Anywhere)
+            | if place == Place::Anywhere {
+                0
+            } else {
+                name_bits(class, place)
+            };
+        let is_looked_at = (lengths(place) | lengths(Place::Anywhere)) & length_bit(name.len() as u64) != 0;
+        let name = name.get(..NAME_BYTES).unwrap_or(name);
+        is_looked_at && sift.names.get(name).is_some_and(|rule| rule & bits != 0)
+    })
+}
+
+#[test]
+fn a_table_without_a_filter_is_whole_and_one_with_several_has_what_any_describes() {
+    let subscription = subscription(&[
+        Given {
+            paths: vec![Pattern::Exact("/etc/shadow".into())],
+            ..nothing(Kinds::OPENS)
+        },
+        Given {
+            accesses: Accesses::WRITE,
+            paths: vec![Pattern::Prefix("/etc/".into())],
+            ..nothing(Kinds::OPENS)
+        },
+    ]);
+    let wants = |event: &Event<'_>| subscription.filters.want(event, None);
+    assert!(wants(&open("/etc/shadow", 0, 3)));
+    assert!(wants(&open("/etc/passwd", 0o1, 3)) && !wants(&open("/etc/passwd", 0, 3)));
+    assert!(wants(&open("/etc/passwd", 0o2, -13)), "attempts count");
+    assert!(!wants(&open("/home/x", 0o2, 3)));
+    assert!(wants(&event(Body::Exit(Exit { code: 0, signal: 0 }))));
+}
+
+#[test]
+fn conditions_are_held_against_what_they_are_about() {
+    let wants = |given: Given, event: &Event<'_>| {
+        let filters = Filters::new(&[given], every_table()).expect("it makes sense");
+        filters.want(event, None)
+    };
+    let connection = |op, remote: &str, errno| {
+        event(Body::Connection(Connection {
+            op,
+            direction: 0,
+            local: "10.0.0.1:40000".parse().expect("an address"),
+            remote: remote.parse().expect("an address"),
+            cookie: 1,
+            sent: 0,
+            received: 0,
+            duration: 0,
+            srtt: 0,
+            retransmits: 0,
+            errno,
+            netns: 0,
+        }))
+    };
+    let of_connections = || nothing(Kinds::CONNECTIONS);
+    let to_ssh = connection(ConnectionOp::Opened, "192.0.2.7:22", 0);
+    let ports = |first, last| vec![PortRange { first, last }];
+    assert!(wants(
+        Given {
+            remote_ports: ports(22, 22),
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    assert!(!wants(
+        Given {
+            remote_ports: ports(23, 99),
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    assert!(wants(
+        Given {
+            local_ports: ports(32768, 65535),
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    assert!(wants(
+        Given {
+            remote_networks: vec!["192.0.2.0/24".into()],
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    assert!(!wants(
+        Given {
+            remote_networks: vec!["10.0.0.0/8".into()],
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    assert!(wants(
+        Given {
+            ops: vec![1],
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    assert!(!wants(
+        Given {
+            ops: vec![4],
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    assert!(wants(
+        Given {
+            outcomes: Outcomes::FAILED,
+            ..of_connections()
+        },
+        &connection(ConnectionOp::Failed, "192.0.2.7:22", 111)
+    ));
+    assert!(
+        !wants(
+            Given {
+                users: vec![0],
+                ..of_connections()
+            },
+            &to_ssh
+        ),
+        "nobody knows whose it is"
+    );
+    assert!(!wants(
+        Given {
+            places: Places::HOST,
+            ..of_connections()
+        },
+        &to_ssh
+    ));
+    let failed = open("/a", 0, -2);
+    assert!(!wants(
+        Given {
+            outcomes: Outcomes::SUCCEEDED,
+            ..nothing(Kinds::OPENS)
+        },
+        &failed
+    ));
+    assert!(
+        !wants(
+            Given {
+                accesses: Accesses::READ,
+                ..nothing(Kinds::OPENS)
+            },
+            &open("/a", 0o1000_0000, 3)
+        ),
+        "O_PATH"
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_by_number() {
+    let refused = |given: Given, subscribed, expected: &str| {
+        let filters = [nothing(Kinds::EXECS), given];
+        let error = Filters::new(&filters, subscribed).expect_err(expected).to_string();
+        assert_eq!(error, format!("filter 2 {expected}"));
+    };
+    let all = every_table();
+    let ports = |first, last| vec![PortRange { first, last }];
+    refused(nothing(Kinds::empty()), all, "is about no table");
+    refused(
+        nothing(Kinds::OPENS | Kinds::EXECS),
+        Kinds::EXECS,
+        "is about opens, which the plugin does not subscribe to",
+    );
+    refused(
+        Given {
+            remote_ports: ports(1, 2),
+            ..nothing(Kinds::OPENS | Kinds::SOCKETS)
+        },
+        all,
+        "has `remote-ports`, which opens cannot be held against",
+    );
+    refused(
+        Given {
+            outcomes: Outcomes::FAILED,
+            ..nothing(Kinds::EXITS)
+        },
+        all,
+        "has `outcomes`, which exits cannot be held against",
+    );
+    refused(
+        Given {
+            local_ports: ports(2, 1),
+            ..nothing(Kinds::SOCKETS)
+        },
+        all,
+        "has ports from 2 to 1, which are none",
+    );
+    refused(
+        Given {
+            remote_networks: vec!["10.0.0.0/40\n".into()],
+            ..nothing(Kinds::SOCKETS)
+        },
+        all,
+        "has the network `10.0.0.0/40\\n`, which is not in the form `10.0.0.0/8`",
+    );
+    refused(
+        Given {
+            paths: vec![Pattern::Prefix(String::new())],
+            ..nothing(Kinds::OPENS)
+        },
+        all,
+        "has an empty pattern",
+    );
+    refused(
+        Given {
+            ops: vec![32],
+            ..nothing(Kinds::CHANGES)
+        },
+        all,
+        "has the operation 32, which there is not",
+    );
+    let many = vec![nothing(Kinds::EXECS); 257];
+    let error = Filters::new(&many, all).expect_err("too many");
+    assert_eq!(error.to_string(), "257 filters, and may have 256");
+}
+
+#[test]
+fn two_subscriptions_together_have_what_either_wants() {
+    let reads = subscription(&[Given {
+        accesses: Accesses::READ,
+        ..nothing(Kinds::OPENS)
+    }]);
+    let writes = subscription(&[Given {
+        accesses: Accesses::WRITE,
+        ..nothing(Kinds::OPENS)
+    }]);
+    let wants = |subscription: &Subscription, flags| subscription.filters.want(&open("/x", flags, 3), None);
+    let both = reads.or(&writes);
+    assert!(wants(&both, 0) && wants(&both, 1) && !wants(&both, 0o1000_0000));
+    let whole = reads.or(&Subscription::whole(Kinds::OPENS));
+    assert!(wants(&whole, 0o1000_0000), "a whole table stays whole");
+    assert_eq!(reads.or(&reads), reads);
+}
+
+#[test]
+fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
+    let sift = Sift::of([&subscription(&[
+        Given {
+            accesses: Accesses::READ,
+            paths: vec![
+                Pattern::Exact("/etc/shadow".into()),
+                Pattern::Glob("{/root,/home/*}/.ssh/id_{rsa,ed25519}".into()),
+                Pattern::Glob("{/root,/home/*}/.aws/*".into()),
+                Pattern::Prefix("/etc/sudoers.d/".into()),
+            ],
+            ..nothing(Kinds::OPENS)
+        },
+        Given {
+            ops: vec![1, 3],
+            ..nothing(Kinds::CHANGES)
+        },
+    ])]);
+    let names: Vec<_> = sift.names.keys().map(|name| name.escape_ascii().to_string()).collect();
+    assert_eq!(names, [".aws", "id_ed25519", "id_rsa", "shadow", "sudoers.d"]);
+    for path in [
+        "/etc/shadow",
+        "/srv/shadow",
+        "/root/.aws/credentials",
+        "/etc/sudoers.d/a/b",
+        "/x/id_rsa",
+    ] {
+        assert!(passes(&sift, &open(path, 0, 3)), "{path}");
+        assert!(!passes(&sift, &open(path, 1, 3)), "{path} is only written");
+    }
+    for path in ["/etc/passwd", "/etc/shadow/x", "/root/.aws/x/y", "/id_rsa/x", "/"] {
+        assert!(!passes(&sift, &open(path, 0, 3)), "{path}");
+    }
+    assert!(
+        passes(&sift, &open("/etc/passwd", 0, -2)),
+        "the names of failed opens are not looked at"
+    );
+    let change = |op| {
+        event(Body::Change(Change {
+            op,
+            path: b"/x".to_vec().into(),
+            typed: Vec::new().into(),
+            target: Vec::new().into(),
+            target_typed: Vec::new().into(),
+            detail: Vec::new().into(),
+            flags: 0,
+            mode: 0,
+            value: 0,
+            result: 0,
+            path_kind: 0,
+            target_kind: 0,
+        }))
+    };
+    assert!(passes(&sift, &change(ChangeOp::Rename)) && !passes(&sift, &change(ChangeOp::Unlink)));
+}
+
+fn a_path() -> impl Strategy<Value = String> {
+    let name = select(vec![
+        "a",
+        "b",
+        "ab",
+        "etc",
+        "x",
+        "shadow",
+        "a-name-of-more-than-thirty-one-bytes",
+    ]);
+    vec(name, 0..5).prop_map(|names| format!("/{}", names.join("/")))
+}
+
+fn a_pattern() -> impl Strategy<Value = Pattern> {
+    let part = select(vec![
+        "/",
+        "a",
+        "b",
+        "ab",
+        "etc",
+        "*",
+        "**",
+        "?",
+        "{a,b}",
+        "{/x,}",
+        "{a/b,/*/x}",
+        "[ab]",
+        "shadow",
+        "/**/",
+        "\\a",
+        "!",
+        "a-name-of-more-than-thirty-one-bytes",
+    ]);
+    let text = vec(part, 1..7).prop_map(|parts| parts.concat());
+    prop_oneof![
+        a_path().prop_map(Pattern::Exact),
+        a_path().prop_map(Pattern::Prefix),
+        text.clone().prop_map(Pattern::Prefix),
+        text.prop_map(Pattern::Glob),
+    ]
+}
+
+prop_compose! {
+    fn a_filter()(
+        tables in subsequence(Kinds::TABLES.to_vec(), 1..4),
+        outcomes in 0..4_u8,
+        paths in vec(a_pattern(), 0..4),
+        accesses in subsequence(check::ACCESSES.to_vec(), 0..3),
+        ops in vec(1..8_u8, 0..3),
+    ) -> Given {
+        let tables = tables.into_iter().fold(Kinds::empty(), |all, (_, table, _)| all | table);
+        let fits = |table| tables.without(table) == Kinds::empty();
+        let with_op = Kinds::CONNECTIONS | Kinds::CHANGES | Kinds::PRIVILEGED | Kinds::SOCKETS;
+        let with_path = Kinds::OPENS | Kinds::CHANGES | Kinds::EXECS;
+        let outcome = [Outcomes::empty(), Outcomes::SUCCEEDED, Outcomes::FAILED, Outcomes::SUCCEEDED | Outcomes::FAILED];
+        Given {
+            outcomes: if fits(with_op | with_path) { outcome[usize::from(outcomes)] } else { Outcomes::empty() },
+            paths: if fits(with_path) { paths } else { Vec::new() },
+            accesses: accesses
+                .into_iter()
+                .filter(|_| fits(Kinds::OPENS))
+                .fold(Accesses::empty(), |all, (access, _)| all | access),
+            ops: if fits(with_op) { ops } else { Vec::new() },
+            ..nothing(tables)
+        }
+    }
+}
+
+fn an_event() -> impl Strategy<Value = Event<'static>> {
+    let flags = select(vec![0, 1, 2, 3, 0o101, 0o1101, 0o1002, 0o1000_0000]);
+    let kind = select(Kind::ALL.to_vec());
+    (kind, a_path(), a_path(), flags, -1..2_i32, 1..8_u8).prop_map(|(kind, path, target, flags, result, op)| {
+        let bytes = |text: &str| text.as_bytes().to_vec().into();
+        let end = "10.0.0.1:1".parse().expect("an address");
+        let body = match kind {
+            Kind::Fork | Kind::Exit => Body::Exit(Exit { code: 0, signal: 0 }),
+            Kind::Exec => Body::Exec(Exec {
+                filename: bytes(&path),
+                errno: u32::from(result < 0),
+                ..Exec::default()
+            }),
+            Kind::Open => return open(&path, flags, result),
+            Kind::Connection => Body::Connection(Connection {
+                op: ConnectionOp::from_number(op.clamp(1, 4)).expect("there are four"),
+                direction: 0,
+                local: end,
+                remote: end,
+                cookie: 1,
+                sent: 0,
+                received: 0,
+                duration: 0,
+                srtt: 0,
+                retransmits: 0,
+                errno: u32::from(result < 0),
+                netns: 0,
+            }),
+            Kind::Change => Body::Change(Change {
+                op: ChangeOp::from_number(op).expect("there are more"),
+                path: bytes(&path),
+                typed: bytes(&path),
+                target: bytes(&target),
+                target_typed: bytes(&target),
+                detail: bytes(""),
+                flags: 0,
+                mode: 0,
+                value: 0,
+                result: result.min(0),
+                path_kind: 0,
+                target_kind: 0,
+            }),
+            Kind::Privileged => Body::Privileged(Privileged {
+                op: PrivilegedOp::from_number(op).expect("there are more"),
+                code: 0,
+                argument: 0,
+                target_pid: 0,
+                target_start: 0,
+                detail: bytes(""),
+                result: result.into(),
+            }),
+            Kind::Socket => Body::Socket(Socket {
+                op: SocketOp::from_number(op.clamp(1, 7)).expect("there are seven"),
+                family: 2,
+                protocol: 17,
+                local: None,
+                remote: None,
+                name: bytes(""),
+                code: 0,
+                result: result.into(),
+                netns: 0,
+            }),
+        };
+        event(body)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    /// Filtering in the kernel and then exactly is the same as filtering everything exactly.
+    #[test]
+    fn what_any_plugin_wants_passes_the_kernel(
+        plugins in vec(vec(a_filter(), 0..4), 1..4),
+        events in vec(an_event(), 1..24),
+    ) {
+        let plugins: Vec<_> = plugins.iter().map(|given| subscription(given)).collect();
+        let sift = Sift::of(&plugins);
+        let together = plugins.iter().skip(1).fold(plugins[0].clone(), |all, next| all.or(next));
+        for event in &events {
+            let is_wanted = plugins.iter().any(|plugin| plugin.filters.want(event, None));
+            prop_assert_eq!(together.filters.want(event, None), is_wanted, "{:?}", event);
+            prop_assert!(!is_wanted || passes(&sift, event), "{:?} by {:?}", event, sift);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Which rows of a table a plugin wants.
+use std::ops::RangeInclusive;
+
+use crate::bindings::vespid::plugin::describe::{self, Accesses, Kinds, Outcomes, Places, PortRange};
+use crate::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
+
+/// What a path is held against.
+///
+/// ```
+/// use vespid_plugin::Pattern;
+///
+/// let keys = [
+///     Pattern::exact("/etc/shadow"),
+///     Pattern::prefix("/etc/sudoers.d/"),
+///     Pattern::glob("/home/*/.ssh/id_*"),
+/// ];
+/// # assert_eq!(keys.len(), 3);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pattern(describe::Pattern);
+
+impl Pattern {
+    /// The whole path.
+    pub fn exact(path: impl Into<String>) -> Self {
+        Pattern(describe::Pattern::Exact(path.into()))
+    }
+
+    /// The path's beginning; for all below a folder, it ends with `/`.
+    pub fn prefix(text: impl Into<String>) -> Self {
+        Pattern(describe::Pattern::Prefix(text.into()))
+    }
+
+    /// A shell pattern over the whole path, as for [`glob_match`](crate::glob_match).
+    pub fn glob(pattern: impl Into<String>) -> Self {
+        Pattern(describe::Pattern::Glob(pattern.into()))
+    }
+}
+
+/// Describes rows of one table, for [`Plugin::filters`](crate::Plugin::filters). Each condition that is given must hold;
+/// of the values that one condition is given, any may.
+///
+/// A filter saves the cost of what a plugin would throw away: what no plugin wants is left out before it is described,
+/// most of it in the kernel. The front runners there are, of opens, the kind of access and the last component of a path;
+/// and of every table, the operation and whether it succeeded.
+///
+/// ```
+/// use vespid_plugin::{ChangeOp, Filter, Pattern};
+///
+/// let keys = Filter::opens()
+///     .reads()
+///     .in_containers()
+///     .paths([Pattern::exact("/etc/shadow"), Pattern::glob("/home/*/.ssh/id_*")]);
+/// let made_executable = Filter::changes([ChangeOp::Mode]).succeeded();
+/// let to_ssh = Filter::connections([]).remote_ports([22..=22]).remote_networks(["10.0.0.0/8"]);
+/// # drop((keys, made_executable, to_ssh));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Filter(describe::Filter);
+
+impl Filter {
+    fn of(tables: Kinds) -> Self {
+        Filter(describe::Filter {
+            tables,
+            outcomes: Outcomes::empty(),
+            places: Places::empty(),
+            users: Vec::new(),
+            executables: Vec::new(),
+            paths: Vec::new(),
+            accesses: Accesses::empty(),
+            ops: Vec::new(),
+            local_ports: Vec::new(),
+            remote_ports: Vec::new(),
+            remote_networks: Vec::new(),
+        })
+    }
+
+    /// Executions.
+    #[must_use]
+    pub fn execs() -> Self {
+        Filter::of(Kinds::EXECS)
+    }
+
+    /// Ends of processes.
+    #[must_use]
+    pub fn exits() -> Self {
+        Filter::of(Kinds::EXITS)
+    }
+
+    /// File opens.
+    #[must_use]
+    pub fn opens() -> Self {
+        Filter::of(Kinds::OPENS)
+    }
+
+    /// TCP connections: these operations, or all if there is none.
+    pub fn connections(ops: impl IntoIterator<Item = ConnectionOp>) -> Self {
+        Filter::of(Kinds::CONNECTIONS).ops(ops.into_iter().map(ConnectionOp::to_column))
+    }
+
+    /// Changed names and attributes of files, and mounts: these operations, or all if there is none.
+    pub fn changes(ops: impl IntoIterator<Item = ChangeOp>) -> Self {
+        Filter::of(Kinds::CHANGES).ops(ops.into_iter().map(ChangeOp::to_column))
+    }
+
+    /// Privileged calls: these operations, or all if there is none.
+    pub fn privileged(ops: impl IntoIterator<Item = PrivilegedOp>) -> Self {
+        Filter::of(Kinds::PRIVILEGED).ops(ops.into_iter().map(PrivilegedOp::to_column))
+    }
+
+    /// Sockets beside TCP connections: these operations, or all if there is none.
+    pub fn sockets(ops: impl IntoIterator<Item = SocketOp>) -> Self {
+        Filter::of(Kinds::SOCKETS).ops(ops.into_iter().map(SocketOp::to_column))
+    }
+
+    fn ops(mut self, ops: impl Iterator<Item = u8>) -> Self {
+        self.0.ops.extend(ops);
+        self
+    }
+
+    /// The call succeeded. Together with [`failed`](Filter::failed) it is no condition.
+    #[must_use]
+    pub fn succeeded(mut self) -> Self {
+        self.0.outcomes |= Outcomes::SUCCEEDED;
+        self
+    }
+
+    /// The call failed.
+    #[must_use]
+    pub fn failed(mut self) -> Self {
+        self.0.outcomes |= Outcomes::FAILED;
+        self
+    }
+
+    /// By a process of the host.
+    #[must_use]
+    pub fn on_the_host(mut self) -> Self {
+        self.0.places |= Places::HOST;
+        self
+    }
+
+    /// By a process of a container.
+    #[must_use]
+    pub fn in_containers(mut self) -> Self {
+        self.0.places |= Places::CONTAINERS;
+        self
+    }
+
+    /// By a process with one of these real user ids.
+    #[must_use]
+    pub fn users(mut self, ids: impl IntoIterator<Item = u32>) -> Self {
+        self.0.users.extend(ids);
+        self
+    }
+
+    /// By a process that runs one of these executables.
+    #[must_use]
+    pub fn executables(mut self, patterns: impl IntoIterator<Item = Pattern>) -> Self {
+        self.0.executables.extend(patterns.into_iter().map(|pattern| pattern.0));
+        self
+    }
+
+    /// Of one of these files. Of opens: the resolved path, and if the open failed the typed one as well. Of changes: the
+    /// path or the target. Of executions: the file as it was named, or the executable.
+    #[must_use]
+    pub fn paths(mut self, patterns: impl IntoIterator<Item = Pattern>) -> Self {
+        self.0.paths.extend(patterns.into_iter().map(|pattern| pattern.0));
+        self
+    }
+
+    /// Opens for reading.
+    #[must_use]
+    pub fn reads(self) -> Self {
+        self.accesses(Accesses::READ)
+    }
+
+    /// Opens for writing.
+    #[must_use]
+    pub fn writes(self) -> Self {
+        self.accesses(Accesses::WRITE)
+    }
+
+    /// Opens that make the file if it is not there.
+    #[must_use]
+    pub fn creates(self) -> Self {
+        self.accesses(Accesses::CREATE)
+    }
+
+    /// Opens that cut the file to nothing.
+    #[must_use]
+    pub fn truncates(self) -> Self {
+        self.accesses(Accesses::TRUNCATE)
+    }
+
+    fn accesses(mut self, accesses: Accesses) -> Self {
+        self.0.accesses |= accesses;
+        self
+    }
+
+    /// From, or on, one of these local ports.
+    #[must_use]
+    pub fn local_ports(mut self, ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Self {
+        self.0.local_ports.extend(ranges.into_iter().map(range));
+        self
+    }
+
+    /// To, or from, one of these ports of the peer.
+    #[must_use]
+    pub fn remote_ports(mut self, ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Self {
+        self.0.remote_ports.extend(ranges.into_iter().map(range));
+        self
+    }
+
+    /// With a peer in one of these networks, such as `10.0.0.0/8` or `fd00::/8`.
+    #[must_use]
+    pub fn remote_networks<N: Into<String>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.0.remote_networks.extend(networks.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn into_binding(self) -> describe::Filter {
+        self.0
+    }
+}
+
+fn range(range: RangeInclusive<u16>) -> PortRange {
+    PortRange {
+        first: *range.start(),
+        last: *range.end(),
+    }
+}
