@@ -58,6 +58,20 @@ impl Pattern {
 pub struct Filter(describe::Filter);
 
 impl Filter {
+    /// The same, but describing no row: for a table that the plugin only wants with some configurations.
+    ///
+    /// ```
+    /// use vespid_plugin::Filter;
+    ///
+    /// let no_execs = Filter::execs().never();
+    /// # drop(no_execs);
+    /// ```
+    #[must_use]
+    pub fn never(self) -> Self {
+        // A folder cannot be executed.
+        self.executables([Pattern::exact("/")])
+    }
+
     fn of(tables: Kinds) -> Self {
         Filter(describe::Filter {
             tables,

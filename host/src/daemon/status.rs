@@ -2,6 +2,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use vespid_ebpf::{Kind, Outcome};
 
 use super::bill::{bill, refusals};
 use super::collector::{Progress, Published};
@@ -127,6 +128,7 @@ impl Source for Status {
             },
             start_seconds: clock::seconds(self.started),
             usage: Usage::read().unwrap_or_default(),
+            filtered: Kind::ALL.map(|kind| progress.counters.get(kind, Outcome::Filtered)),
             books: [
                 Books {
                     stage: StageName::Kernel,

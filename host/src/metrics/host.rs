@@ -95,6 +95,11 @@ fn events(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
             &plugin.books,
         )
     });
+    let help = "Calls that the kernel left out, as no plugin's filters describe them. They were never events.";
+    let filtered = Kind::ALL
+        .into_iter()
+        .map(|kind| (vec![("kind", kind.name())], scrape.filtered[kind.index()]));
+    page.counters(("vespid_calls_filtered", None, help), filtered)?;
     let all: Vec<(Pairs<'_>, &ledger::Stage)> = shared.chain(plugins).collect();
     let help = "Events that reached a stage and left it, one way or the other.";
     page.counters(

@@ -1,4 +1,6 @@
 //! The daemon's numbers at one moment: plain data that each stage fills in for a scrape.
+use vespid_ebpf::Kind;
+
 use std::collections::BTreeMap;
 
 use super::family::FamilySnapshot;
@@ -17,6 +19,8 @@ pub struct Scrape {
     pub usage: Usage,
     /// The ledgers of the stages that all plugins share. A plugin's own is in [`Plugin::books`].
     pub books: Vec<Books>,
+    /// Calls that the kernel left out, by kind.
+    pub filtered: [u64; Kind::ALL.len()],
     /// Fact rows by batch.
     pub batch_rows: Histogram,
     /// The process table.
@@ -38,6 +42,7 @@ impl Default for Scrape {
             start_seconds: 0.0,
             usage: Usage::default(),
             books: Vec::new(),
+            filtered: [0; Kind::ALL.len()],
             batch_rows: Histogram::new(BATCH_ROWS),
             processes: Processes::default(),
             containers: 0,

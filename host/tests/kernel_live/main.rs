@@ -13,6 +13,7 @@ mod actor;
 mod changes;
 mod connections;
 mod files;
+mod filters;
 mod harness;
 mod overflow;
 mod privileged;

@@ -45,7 +45,7 @@ impl Access {
         ('d', Access::DESTROY),
     ];
     pub(crate) const NONE: Access = Access(0);
-    const READ: Access = Access(1);
+    pub(crate) const READ: Access = Access(1);
     pub(crate) const WRITE: Access = Access(2);
     pub(crate) const EXECUTE: Access = Access(4);
     pub(crate) const ATTRIBUTES: Access = Access(8);
@@ -96,7 +96,7 @@ impl Access {
             .collect()
     }
 
-    fn has(self, access: Access) -> bool {
+    pub(crate) fn has(self, access: Access) -> bool {
         self.0 & access.0 != 0
     }
 

@@ -21,6 +21,28 @@ pub(crate) fn accesses(change: Change<'_>) -> (Access, Access) {
     }
 }
 
+/// The operations that can be one of these kinds of access.
+pub(crate) fn ops(access: Access) -> impl Iterator<Item = ChangeOp> {
+    let removing = Access::WRITE | Access::DESTROY;
+    let all = [
+        (ChangeOp::Rename, removing),
+        (ChangeOp::Link, Access::LINK | Access::WRITE),
+        (ChangeOp::Symlink, Access::LINK | Access::WRITE),
+        (ChangeOp::Unlink, removing),
+        (ChangeOp::RemoveDirectory, removing),
+        (ChangeOp::Truncate, removing),
+        (ChangeOp::MakeDirectory, Access::WRITE),
+        (ChangeOp::MakeNode, Access::WRITE),
+        (ChangeOp::Mode, Access::ATTRIBUTES | Access::SET_USER_ID),
+        (ChangeOp::Owner, Access::ATTRIBUTES),
+        (ChangeOp::SetAttribute, Access::ATTRIBUTES),
+        (ChangeOp::RemoveAttribute, Access::ATTRIBUTES),
+    ];
+    all.into_iter()
+        .filter(move |(_, can)| can.has(access))
+        .map(|(op, _)| op)
+}
+
 /// What was done, and what was tried.
 pub(crate) fn words(op: ChangeOp) -> (&'static str, &'static str) {
     match op {

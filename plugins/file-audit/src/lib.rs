@@ -22,6 +22,7 @@ mod access;
 mod change;
 mod config;
 mod event;
+mod filters;
 mod index;
 mod one_or_many;
 mod rule;
@@ -30,7 +31,7 @@ mod shipped;
 use std::time::Duration;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::{Change, Exec, Globs, Open, ProcessId, Repeats, cut, errno, remembered};
+use vespid_plugin::{Change, Exec, Filter, Globs, Open, ProcessId, Repeats, cut, errno, remembered};
 
 pub use access::Access;
 pub use config::{Config, Processes, Results, RuleConfig, SeverityConfig};
@@ -57,6 +58,7 @@ pub struct FileAudit {
     repeats: Repeats<(u32, ProcessId, Vec<u8>, bool), Said>,
     window: Duration,
     found: Vec<u32>,
+    filters: Vec<Filter>,
 }
 
 /// Handles on the metrics.
@@ -123,7 +125,12 @@ impl Plugin for FileAudit {
             repeats: Repeats::new(MAX_WINDOWS, window),
             window,
             found: Vec::new(),
+            filters: filters::filters(config.rules.iter().chain(&config.extra_rules)),
         })
+    }
+
+    fn filters(&self) -> Vec<Filter> {
+        self.filters.clone()
     }
 
     fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String> {

@@ -18,12 +18,14 @@ pub(super) enum Call {
     Replace,
 }
 
-/// What a case has a plugin called with; `subscription` are the names of the tables that it gets.
-pub(super) fn of_case(case: &Case, subscription: &[&str]) -> Result<Vec<Call>, String> {
+/// What a case has a plugin called with; `subscription` are the names of the tables that it gets, `filters` says which
+/// rows of them.
+pub(super) fn of_case(case: &Case, subscription: &[&str], filters: &str) -> Result<Vec<Call>, String> {
     let program = std::env::var_os("VESPID").unwrap_or_else(|| OsString::from("vespid"));
     let mut command = Command::new(&program);
     command
         .args(["recording", "batches", "--subscribe", &subscription.join(",")])
+        .args(["--filters", filters])
         .arg(format!("--compress={}", case.compress))
         .args(case.slice.flags())
         .args(case.swap.iter().map(|swap| format!("--swap-after={}", swap.after)))

@@ -6,9 +6,9 @@ use vespid_cases::{Case, Observed, Sample, Scope, Style, compare};
 
 use super::Harness;
 use super::calls::{self, Call};
+use super::filters::{self, TABLES};
 use super::harness::severity;
 use crate::Plugin;
-use crate::bindings::vespid::plugin::describe::Kinds;
 use crate::bindings::vespid::plugin::reports::Verdict;
 
 /// Runs every case in the folder `dir` (`*.toml`) with the plugin's native build, and panics with what differs. Says
@@ -81,22 +81,13 @@ fn run<P: Plugin>(case: &Case) -> Result<Observed, String> {
     let config = case.config.as_ref().map_or_else(|| "{}".to_owned(), Value::to_string);
     let mut plugin = Harness::<P>::start(&config)?;
     let wanted = plugin.manifest().subscription;
-    let tables = [
-        ("execs", Kinds::EXECS),
-        ("exits", Kinds::EXITS),
-        ("connections", Kinds::CONNECTIONS),
-        ("opens", Kinds::OPENS),
-        ("changes", Kinds::CHANGES),
-        ("privileged", Kinds::PRIVILEGED),
-        ("sockets", Kinds::SOCKETS),
-    ];
-    let subscription: Vec<&str> = tables
+    let subscription: Vec<&str> = TABLES
         .into_iter()
         .filter(|(_, kind)| wanted.contains(*kind))
         .map(|(name, _)| name)
         .collect();
     let mut verdicts = Vec::new();
-    for call in calls::of_case(case, &subscription)? {
+    for call in calls::of_case(case, &subscription, &filters::as_json(plugin.filters()))? {
         let outcome = match call {
             Call::Batch(batch) => plugin.columns(&batch)?,
             Call::Tick(now) => plugin.tick_at(now)?,

@@ -17,6 +17,7 @@ pub struct Harness<P: Plugin> {
     instance: Instance<P>,
     config: String,
     manifest: describe::Manifest,
+    filters: Vec<describe::Filter>,
     series: Vec<(String, Vec<String>)>,
     values: HashMap<(String, Vec<String>), f64>,
 }
@@ -63,6 +64,7 @@ impl<P: Plugin> Harness<P> {
         let mut instance = Instance::default();
         instance.init(config)?;
         Ok(Harness {
+            filters: instance.filters(),
             instance,
             config: config.to_owned(),
             manifest: Instance::<P>::describe(),
@@ -77,7 +79,13 @@ impl<P: Plugin> Harness<P> {
         &self.manifest
     }
 
-    /// Hands over a batch.
+    /// Which rows it wants of the tables that it subscribes to.
+    #[must_use]
+    pub fn filters(&self) -> &[describe::Filter] {
+        &self.filters
+    }
+
+    /// Hands over a batch, whatever the filters say.
     pub fn batch(&mut self, batch: &BatchBuilder) -> Outcome {
         self.columns(&batch.columns()).expect("the plugin takes the batch")
     }

@@ -6,6 +6,7 @@ mod builder;
 mod calls;
 mod cases;
 mod columns;
+mod filters;
 mod harness;
 mod syscalls;
 

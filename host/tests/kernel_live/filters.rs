@@ -1,0 +1,227 @@
+//! What no plugin wants is left out in the kernel, and nothing else.
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use vespid::decode::{Clock, Scratch, decode};
+use vespid::event::Body;
+use vespid::filter::{FilterText, Filters, Sift, Subscription};
+use vespid::interface::vespid::plugin::describe::Kinds;
+use vespid::kernel::{Counters, Kernel, Settings};
+use vespid_ebpf::{Kind, Outcome};
+
+use crate::actor::actor;
+use crate::harness::{Live, live};
+
+/// A kernel with filters beside one without.
+struct Pair {
+    whole: Live,
+    sifted: Kernel,
+    clock: Clock,
+    folder: tempfile::TempDir,
+}
+
+/// What a plugin got of one run.
+struct Seen {
+    /// Held against the plugin's own filters, with nothing left out before.
+    expected: Vec<Value>,
+    /// The same of what the kernel let through.
+    got: Vec<Value>,
+    /// How many events the kernel let through.
+    passed: usize,
+    /// And how many there were.
+    all: usize,
+}
+
+fn subscription(tables: Kinds, filters: &str) -> Subscription {
+    let given: FilterText = filters.parse().expect("filters");
+    Subscription {
+        tables,
+        filters: Filters::new(&given.0, tables).expect("they make sense"),
+    }
+}
+
+/// An event without what two programs that saw it cannot agree about.
+fn settled(mut event: Value) -> Value {
+    event.as_object_mut().map(|event| event.remove("time"));
+    event
+}
+
+impl Pair {
+    fn start() -> Option<Pair> {
+        let whole = live()?;
+        Some(Pair {
+            whole,
+            sifted: Kernel::start(&Settings::default()).expect("a second one"),
+            clock: Clock::now(),
+            folder: tempfile::tempdir().expect("a folder"),
+        })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().canonicalize().expect("its path")
+    }
+
+    /// Lets the kernel leave out what `subscription` does not want, while `command` runs.
+    fn run(&mut self, subscription: &Subscription, command: &mut Command) -> Seen {
+        self.sifted.sift(&Sift::of([subscription])).expect("a sieve");
+        // Nothing from before.
+        while self.sifted.drain(usize::MAX, |_| ()) + self.whole.kernel.drain(usize::MAX, |_| ()) > 0 {}
+        let child = command.stdin(std::process::Stdio::null()).spawn().expect("a child");
+        let pid = child.id();
+        child.wait_with_output().expect("its end");
+        let (all, expected) = taken(&mut self.whole.kernel, &self.clock, pid, subscription);
+        let (passed, got) = taken(&mut self.sifted, &self.clock, pid, subscription);
+        Seen {
+            expected,
+            got,
+            passed,
+            all,
+        }
+    }
+}
+
+/// The events of a process that has ended, and of its children; and those of them that are wanted.
+fn taken(kernel: &mut Kernel, clock: &Clock, pid: u32, subscription: &Subscription) -> (usize, Vec<Value>) {
+    let mut watched = HashSet::from([pid]);
+    let mut scratch = Scratch::default();
+    let (mut all, mut wanted) = (0, Vec::new());
+    kernel.drain(usize::MAX, |record| {
+        let event = decode(record, clock, &mut scratch).expect("a good record");
+        if !watched.contains(&event.subject.pid) {
+            return;
+        }
+        if let Body::Fork(fork) = &event.body {
+            watched.insert(fork.child_pid);
+        }
+        let table = Kinds::of(event.body.kind());
+        if table == Kinds::empty() || !subscription.tables.contains(table) {
+            return;
+        }
+        all += 1;
+        if subscription.filters.want(&event, None) {
+            wanted.push(settled(serde_json::to_value(&event).expect("an event")));
+        }
+    });
+    (all, wanted)
+}
+
+/// Files and links in a folder, opened, renamed and removed in several ways.
+fn script(folder: &Path) -> Command {
+    fs::create_dir_all(folder.join("etc/cron.d/deeper")).expect("folders");
+    fs::create_dir_all(folder.join("home/eve/.ssh")).expect("folders");
+    for file in [
+        "etc/shadow",
+        "etc/passwd",
+        "etc/cron.d/job",
+        "etc/cron.d/deeper/job",
+        "home/eve/.ssh/id_rsa",
+        "shadow",
+    ] {
+        fs::write(folder.join(file), "x").expect("a file");
+    }
+    let mut command = Command::new("sh");
+    command.current_dir(folder).args([
+        "-c",
+        "cat etc/shadow etc/passwd home/eve/.ssh/id_rsa shadow none etc/none/shadow > out
+         echo y >> etc/cron.d/job; echo y > etc/cron.d/deeper/job; : > etc/shadow
+         ln -sf etc/shadow link; cat link; cat etc/../etc/./shadow
+         mv shadow shadow.old; chmod 600 shadow.old; chmod 600 none; rm shadow.old; ls / > out
+         cat etc/a-name-that-is-longer-than-thirty-one-bytes; true",
+    ]);
+    command
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
+    command
+}
+
+#[test]
+fn filtering_in_the_kernel_is_filtering_everything() {
+    let Some(mut pair) = Pair::start() else { return };
+    let folder = pair.path();
+    let tables = Kinds::OPENS | Kinds::CHANGES | Kinds::EXECS | Kinds::PRIVILEGED | Kinds::SOCKETS;
+    let at = |path: &str| folder.join(path).display().to_string();
+    // Each is put in force while the one before it still is.
+    let cases = [
+        format!(r#"[{{"tables": ["opens"], "paths": [{{"exact": "{}"}}]}}]"#, at("etc/shadow")),
+        format!(r#"[{{"tables": ["opens"], "accesses": ["write"], "paths": [{{"prefix": "{}"}}]}}]"#, at("etc/cron.d/")),
+        format!(r#"[{{"tables": ["opens"], "paths": [{{"glob": "{}/{{root,home/*}}/.ssh/id_{{rsa,dsa}}"}}]}}]"#, folder.display()),
+        r#"[{"tables": ["opens"], "paths": [{"glob": "/**/.ssh/*"}, {"glob": "/**/deeper/**"}]}]"#.into(),
+        r#"[{"tables": ["opens"], "accesses": ["truncate", "create"]}]"#.into(),
+        r#"[{"tables": ["opens"], "outcomes": ["failed"]}, {"tables": ["changes"], "outcomes": ["failed"]}]"#.into(),
+        r#"[{"tables": ["changes"], "ops": [1, 3]}, {"tables": ["opens"], "outcomes": ["succeeded"], "paths": [{"exact": "/none"}]}]"#.into(),
+        r#"[{"tables": ["execs"], "outcomes": ["failed"]}, {"tables": ["sockets"], "ops": [2]}, {"tables": ["privileged"], "ops": [1]},
+            {"tables": ["opens"], "accesses": ["write"]}]"#.into(),
+        "[]".into(),
+    ];
+    for filters in &cases {
+        let seen = pair.run(&subscription(tables, filters), &mut script(&folder));
+        assert_eq!(seen.got, seen.expected, "{filters}");
+        assert!(
+            seen.passed < seen.all || filters == "[]",
+            "{filters} left nothing out of {}",
+            seen.all
+        );
+        assert!(!seen.expected.is_empty(), "{filters} is about nothing here");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_counted_and_is_no_record() {
+    let Some(mut pair) = Pair::start() else { return };
+    let folder = pair.path();
+    fs::write(folder.join("marker"), "x").expect("a file");
+    let none = subscription(
+        Kinds::OPENS,
+        r#"[{"tables": ["opens"], "paths": [{"exact": "/no/such/file"}], "outcomes": ["succeeded"]}]"#,
+    );
+    let opens = |counters: &Counters| {
+        let filtered = counters.get(Kind::Open, Outcome::Filtered);
+        (filtered, counters.produced(Kind::Open))
+    };
+    pair.sifted.sift(&Sift::of([&none])).expect("a sieve");
+    let before = opens(&pair.sifted.counters());
+    let seen = pair.run(&none, &mut actor("open-many", "1000", &folder));
+    let after = opens(&pair.sifted.counters());
+    assert!(seen.all >= 1000 && seen.got.is_empty());
+    assert!(after.0 - before.0 >= 1000, "{before:?} {after:?}");
+    assert_eq!(seen.passed, seen.got.len(), "all of them were left out in the kernel");
+}
+
+/// Resolved paths cross mounts and end at the root of the process.
+#[test]
+fn paths_are_those_that_the_process_sees() {
+    let Some(mut pair) = Pair::start() else { return };
+    let folder = pair.path();
+    for name in ["root", "folder"] {
+        fs::create_dir(folder.join(name)).expect("a folder");
+    }
+    fs::write(folder.join("root/inside"), "x").expect("a file");
+    fs::write(folder.join("outside"), "x").expect("a file");
+    for (act, filters) in [
+        (
+            "open-in-chroot",
+            r#"[{"tables": ["opens"], "paths": [{"exact": "/inside"}, {"glob": "/**/outside"}]}]"#,
+        ),
+        (
+            "open-in-mount-namespace",
+            r#"[{"tables": ["opens"], "paths": [{"glob": "/**/folder/*"}, {"glob": "/**/folder/**/x"}]}]"#,
+        ),
+        (
+            "open-every-way",
+            r#"[{"tables": ["opens"], "paths": [{"glob": "/**/by-{open,creat}"}]}]"#,
+        ),
+    ] {
+        let seen = pair.run(&subscription(Kinds::OPENS, filters), &mut actor(act, "", &folder));
+        assert_eq!(seen.got, seen.expected, "{act}");
+        assert!(!seen.expected.is_empty(), "{act}");
+    }
+    let deep = subscription(
+        Kinds::OPENS,
+        r#"[{"tables": ["opens"], "paths": [{"glob": "/**/leaf"}, {"prefix": "/none/"}]}]"#,
+    );
+    let seen = pair.run(&deep, &mut actor("open-deep", "600", &folder));
+    assert_eq!((seen.got.len(), &seen.got), (1, &seen.expected));
+}

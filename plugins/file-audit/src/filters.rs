@@ -1,0 +1,55 @@
+//! Which events the rules can be about: all others are left out before they are described.
+use vespid_plugin::{Filter, Pattern};
+
+use crate::access::Access;
+use crate::change;
+use crate::config::{Processes, Results, RuleConfig};
+
+/// The filters of some rules. Who may, and a rule's exceptions, are left to the plugin: exceptions are counted.
+pub(crate) fn filters<'a>(rules: impl IntoIterator<Item = &'a RuleConfig>) -> Vec<Filter> {
+    // A table that no rule is about is not wanted at all.
+    let mut filters = vec![
+        Filter::opens().never(),
+        Filter::changes([]).never(),
+        Filter::execs().never(),
+    ];
+    for rule in rules {
+        if rule.access.has(Access::READ | Access::WRITE | Access::DESTROY) {
+            let mut opens = Filter::opens();
+            for (access, with) in [
+                (Access::READ, Filter::reads as fn(Filter) -> Filter),
+                (Access::WRITE, Filter::writes),
+                (Access::DESTROY, Filter::truncates),
+            ] {
+                if rule.access.has(access) {
+                    opens = with(opens);
+                }
+            }
+            filters.push(of(opens, rule));
+        }
+        if rule.access.is_of_changes() {
+            filters.push(of(Filter::changes(change::ops(rule.access)), rule));
+        }
+        if rule.access.has(Access::EXECUTE) {
+            filters.push(of(Filter::execs(), rule));
+        }
+    }
+    filters
+}
+
+fn of(filter: Filter, rule: &RuleConfig) -> Filter {
+    let exact = rule.path.0.iter().map(Pattern::exact);
+    let prefixes = rule.prefix.0.iter().map(Pattern::prefix);
+    let globs = rule.glob.0.iter().map(Pattern::glob);
+    let filter = filter.paths(exact.chain(prefixes).chain(globs));
+    let filter = match rule.results {
+        Results::Success => filter.succeeded(),
+        Results::Failed => filter.failed(),
+        Results::Both => filter,
+    };
+    match rule.processes {
+        Processes::Host => filter.on_the_host(),
+        Processes::Container => filter.in_containers(),
+        Processes::Both => filter,
+    }
+}
