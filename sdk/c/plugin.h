@@ -470,6 +470,9 @@ typedef struct {
 typedef struct vespid_plugin_describe_filter_t {
   // The tables that it is about.
   vespid_plugin_describe_kinds_t   tables;
+  // Describes no row. A table that only such filters are about is not wanted: with another configuration it
+  // may be.
+  bool   never;
   // All but `exits`: whether the call succeeded.
   vespid_plugin_describe_outcomes_t   outcomes;
   // All: where the process runs.

@@ -68,13 +68,13 @@ impl Filter {
     /// ```
     #[must_use]
     pub fn never(self) -> Self {
-        // A folder cannot be executed.
-        self.executables([Pattern::exact("/")])
+        Filter(describe::Filter { never: true, ..self.0 })
     }
 
     fn of(tables: Kinds) -> Self {
         Filter(describe::Filter {
             tables,
+            never: false,
             outcomes: Outcomes::empty(),
             places: Places::empty(),
             users: Vec::new(),

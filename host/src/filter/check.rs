@@ -1,9 +1,9 @@
 //! What a plugin may ask for.
 use vespid_ebpf::sieve::accesses;
 
-use super::Filter;
 use super::network::Network;
 use super::patterns::Patterns;
+use super::{Filter, Filters, Subscription};
 use crate::interface::vespid::plugin::describe::{self, Accesses, Kinds, Outcomes, Pattern, PortRange};
 
 /// Most filters of a plugin.
@@ -37,7 +37,7 @@ pub enum FilterError {
     },
 }
 
-pub(super) fn filters(given: &[describe::Filter], tables: Kinds) -> Result<Vec<Filter>, FilterError> {
+pub(super) fn subscription(given: &[describe::Filter], tables: Kinds) -> Result<Subscription, FilterError> {
     if given.len() > MAX_FILTERS {
         return Err(FilterError::TooMany(given.len()));
     }
@@ -47,7 +47,16 @@ pub(super) fn filters(given: &[describe::Filter], tables: Kinds) -> Result<Vec<F
             why,
         })
     };
-    given.iter().enumerate().map(checked).collect()
+    let checked: Vec<Filter> = given.iter().enumerate().map(checked).collect::<Result<_, _>>()?;
+    let of = |never| {
+        let filters = given.iter().filter(|filter| filter.never == never);
+        filters.fold(Kinds::empty(), |tables, filter| tables | filter.tables)
+    };
+    let about = checked.into_iter().zip(given).filter(|(_, given)| !given.never);
+    Ok(Subscription {
+        tables: tables.without(of(true).without(of(false))),
+        filters: Filters(about.map(|(filter, _)| filter).collect()),
+    })
 }
 
 fn filter(given: &describe::Filter, subscribed: Kinds) -> Result<Filter, String> {

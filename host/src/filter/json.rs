@@ -13,6 +13,7 @@ pub struct FilterText(pub Vec<Filter>);
 #[serde(default, deny_unknown_fields)]
 struct Text {
     tables: Vec<Table>,
+    never: bool,
     outcomes: Vec<Outcome>,
     places: Vec<Place>,
     users: Vec<u32>,
@@ -99,6 +100,7 @@ impl From<Text> for Filter {
         let patterns = |texts: Vec<PatternText>| texts.into_iter().map(Pattern::from).collect();
         Filter {
             tables: Table::all(&text.tables),
+            never: text.never,
             outcomes: Outcome::all(&text.outcomes),
             places: Place::all(&text.places),
             users: text.users,

@@ -43,6 +43,14 @@ impl Subscription {
         Subscription::whole(Kinds::empty())
     }
 
+    /// Takes what a plugin with `tables` in its manifest wants of them.
+    ///
+    /// # Errors
+    /// The first filter that makes no sense, and why.
+    pub fn new(given: &[describe::Filter], tables: Kinds) -> Result<Subscription, FilterError> {
+        check::subscription(given, tables)
+    }
+
     /// Every row of these tables.
     #[must_use]
     pub fn whole(tables: Kinds) -> Subscription {
@@ -99,14 +107,6 @@ struct Filter {
 }
 
 impl Filters {
-    /// Takes what a plugin that subscribes to `tables` gave.
-    ///
-    /// # Errors
-    /// The first filter that makes no sense, and why.
-    pub fn new(given: &[describe::Filter], tables: Kinds) -> Result<Filters, FilterError> {
-        check::filters(given, tables).map(|filters| Filters(filters.into()))
-    }
-
     /// Whether a plugin with these filters wants an event, by a process if that is known. The table is one that it
     /// subscribed to.
     #[must_use]

@@ -12,6 +12,7 @@ use crate::interface::vespid::plugin::describe::{Filter as Given, Pattern, PortR
 fn nothing(tables: Kinds) -> Given {
     Given {
         tables,
+        never: false,
         outcomes: Outcomes::empty(),
         places: Places::empty(),
         users: Vec::new(),
@@ -32,10 +33,7 @@ fn every_table() -> Kinds {
 }
 
 fn subscription(given: &[Given]) -> Subscription {
-    Subscription {
-        tables: every_table(),
-        filters: Filters::new(given, every_table()).expect("they make sense"),
-    }
+    Subscription::new(given, every_table()).expect("they make sense")
 }
 
 fn event(body: Body<'static>) -> Event<'static> {
@@ -132,10 +130,7 @@ fn a_table_without_a_filter_is_whole_and_one_with_several_has_what_any_describes
 
 #[test]
 fn conditions_are_held_against_what_they_are_about() {
-    let wants = |given: Given, event: &Event<'_>| {
-        let filters = Filters::new(&[given], every_table()).expect("it makes sense");
-        filters.want(event, None)
-    };
+    let wants = |given: Given, event: &Event<'_>| subscription(&[given]).filters.want(event, None);
     let connection = |op, remote: &str, errno| {
         event(Body::Connection(Connection {
             op,
@@ -252,7 +247,7 @@ fn conditions_are_held_against_what_they_are_about() {
 fn what_makes_no_sense_is_refused_by_number() {
     let refused = |given: Given, subscribed, expected: &str| {
         let filters = [nothing(Kinds::EXECS), given];
-        let error = Filters::new(&filters, subscribed).expect_err(expected).to_string();
+        let error = Subscription::new(&filters, subscribed).expect_err(expected).to_string();
         assert_eq!(error, format!("filter 2 {expected}"));
     };
     let all = every_table();
@@ -312,8 +307,23 @@ fn what_makes_no_sense_is_refused_by_number() {
         "has the operation 32, which there is not",
     );
     let many = vec![nothing(Kinds::EXECS); 257];
-    let error = Filters::new(&many, all).expect_err("too many");
+    let error = Subscription::new(&many, all).expect_err("too many");
     assert_eq!(error.to_string(), "257 filters, and may have 256");
+}
+
+#[test]
+fn a_table_that_is_never_wanted_is_not_subscribed_to() {
+    let never = |tables| Given {
+        never: true,
+        ..nothing(tables)
+    };
+    let writes = Given {
+        accesses: Accesses::WRITE,
+        ..nothing(Kinds::OPENS)
+    };
+    let subscription = subscription(&[never(Kinds::OPENS | Kinds::EXECS), writes]);
+    assert_eq!(subscription.tables, every_table().without(Kinds::EXECS));
+    assert!(subscription.filters.want(&open("/x", 1, 3), None) && !subscription.filters.want(&open("/x", 0, 3), None));
 }
 
 #[test]

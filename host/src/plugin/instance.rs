@@ -5,7 +5,7 @@ use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::Func;
 
-use crate::filter::{Filters, Subscription};
+use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Manifest;
 use crate::interface::vespid::plugin::events::{Batch, Lost};
 use crate::interface::vespid::plugin::reports::Report;
@@ -111,13 +111,9 @@ impl Instance {
         let given = self.call(self.limits.start_time, |exports, store| {
             exports.vespid_plugin_guest().call_filters(store)
         })?;
-        let tables = self.manifest.subscription;
-        let filters = Filters::new(&given, tables);
-        self.is_poisoned |= filters.is_err();
-        Ok(Subscription {
-            tables,
-            filters: filters?,
-        })
+        let subscription = Subscription::new(&given, self.manifest.subscription);
+        self.is_poisoned |= subscription.is_err();
+        Ok(subscription?)
     }
 
     /// Offers it the state of another instance. Whether it took it; an instance that did not starts cold.

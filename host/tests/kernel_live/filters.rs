@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use vespid::decode::{Clock, Scratch, decode};
 use vespid::event::Body;
-use vespid::filter::{FilterText, Filters, Sift, Subscription};
+use vespid::filter::{FilterText, Sift, Subscription};
 use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::kernel::{Counters, Kernel, Settings};
 use vespid_ebpf::{Kind, Outcome};
@@ -37,10 +37,7 @@ struct Seen {
 
 fn subscription(tables: Kinds, filters: &str) -> Subscription {
     let given: FilterText = filters.parse().expect("filters");
-    Subscription {
-        tables,
-        filters: Filters::new(&given.0, tables).expect("they make sense"),
-    }
+    Subscription::new(&given.0, tables).expect("they make sense")
 }
 
 /// An event without what two programs that saw it cannot agree about.

@@ -733,6 +733,9 @@ pub mod vespid {
             pub struct Filter {
                 /// The tables that it is about.
                 pub tables: Kinds,
+                /// Describes no row. A table that only such filters are about is not wanted: with another configuration it
+                /// may be.
+                pub never: bool,
                 /// All but `exits`: whether the call succeeded.
                 pub outcomes: Outcomes,
                 /// All: where the process runs.
@@ -762,6 +765,7 @@ pub mod vespid {
                 ) -> ::core::fmt::Result {
                     f.debug_struct("Filter")
                         .field("tables", &self.tables)
+                        .field("never", &self.never)
                         .field("outcomes", &self.outcomes)
                         .field("places", &self.places)
                         .field("users", &self.users)
@@ -1448,6 +1452,7 @@ pub mod exports {
                             {
                                 let super::super::super::super::vespid::plugin::describe::Filter {
                                     tables: tables2,
+                                    never: never2,
                                     outcomes: outcomes2,
                                     places: places2,
                                     users: users2,
@@ -1462,11 +1467,15 @@ pub mod exports {
                                 let flags3 = tables2;
                                 *base.add(0).cast::<u8>() = ((flags3.bits() >> 0) as i32)
                                     as u8;
+                                *base.add(1).cast::<u8>() = (match never2 {
+                                    true => 1,
+                                    false => 0,
+                                }) as u8;
                                 let flags4 = outcomes2;
-                                *base.add(1).cast::<u8>() = ((flags4.bits() >> 0) as i32)
+                                *base.add(2).cast::<u8>() = ((flags4.bits() >> 0) as i32)
                                     as u8;
                                 let flags5 = places2;
-                                *base.add(2).cast::<u8>() = ((flags5.bits() >> 0) as i32)
+                                *base.add(3).cast::<u8>() = ((flags5.bits() >> 0) as i32)
                                     as u8;
                                 let vec6 = <_ as Into<_rt::Vec<_>>>::into(users2)
                                     .into_boxed_slice();
@@ -4544,9 +4553,9 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2802] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2809] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf5\x14\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc\x14\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4581,34 +4590,34 @@ q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02
 \x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
 write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
 ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0b\x06tables\x01\x08outcome\
-s\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\
-\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x04\0\x06\
-filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\
-\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07bu\
-ckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07versions\x0bde\
-scriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-version\
-y\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\
-\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severit\
-y\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01\
-y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\
-\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07message\
-s\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01\
-r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\
-\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06\
-report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05b\
-atch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01\
-B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08ma\
-nifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\
-\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01\
-@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04\
-init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01\
-@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04\
-tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05\
-state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\
-\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rus\
-t\x060.60.0";
+\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
+\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
+ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
+\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
+metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
+abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07\
+versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
+state-versiony\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\
+\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\
+\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\
+\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03\
+row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
+\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
+\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
+\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
+\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\
+\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06\
+report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\
+\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\
+\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\
+\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\
+\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\
+\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\
+\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07\
+versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/gues\
+t@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugi\
+n\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
+wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -4621,8 +4630,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2523] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbe\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2530] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc5\x12\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4657,25 +4666,25 @@ q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02
 \x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
 write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
 ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0b\x06tables\x01\x08outcome\
-s\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\
-\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x04\0\x06\
-filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\
-\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07bu\
-ckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07versions\x0bde\
-scriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-version\
-y\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\
-\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severit\
-y\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01\
-y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\
-\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07message\
-s\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01\
-r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\
-\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06\
-report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugi\
-n/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-\
-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-co\
-mponent\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
+\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
+ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
+\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
+metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
+abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07\
+versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
+state-versiony\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\
+\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\
+\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\
+\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03\
+row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
+\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
+\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
+\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
+\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:ve\
+spid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin\
+-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

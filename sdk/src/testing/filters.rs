@@ -30,6 +30,7 @@ fn filter(filter: &Filter) -> Value {
     ];
     json!({
         "tables": words(&TABLES, |table| filter.tables.contains(table)),
+        "never": filter.never,
         "outcomes": words(&outcomes, |outcome| filter.outcomes.contains(outcome)),
         "places": words(&places, |place| filter.places.contains(place)),
         "users": filter.users,

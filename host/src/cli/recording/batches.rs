@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{Failure, damaged, refused};
-use crate::filter::{FilterText, Filters, Subscription};
+use crate::filter::{FilterText, Subscription};
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Batch;
 use crate::recording::{Reader, Slice, Sliced};
@@ -71,11 +71,8 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         .subscribe
         .iter()
         .fold(Kinds::empty(), |all, table| all | table.kinds());
-    let filters = Filters::new(&args.filters.0, subscription).map_err(|error| Failure::usage(error.into()))?;
-    let subscription = Subscription {
-        tables: subscription,
-        filters,
-    };
+    let subscription =
+        Subscription::new(&args.filters.0, subscription).map_err(|error| Failure::usage(error.into()))?;
     let reader = Reader::open(&args.file).map_err(damaged)?;
     let mut recording = Sliced::new(reader, &args.slice).map_err(refused)?;
     let options = Options {
