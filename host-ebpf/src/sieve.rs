@@ -26,21 +26,22 @@ pub const ACCESSES: usize = 5;
 /// Whether a call failed: the columns of [`Sieve::classes`].
 pub const OUTCOMES: usize = 2;
 
-/// Where in a path a name may be: bit numbers in [`NameRule`] for successful opens by a kind of access, in steps of
-/// [`ACCESSES`].
+/// Where a name may be: bit numbers in [`NameRule`] by a kind of access, in steps of [`ACCESSES`].
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It is the file's own.
+    /// In the path of what was opened: the file's own.
     Leaf = 0,
-    /// It is that of the folder.
+    /// There: that of the folder.
     Folder = 1,
-    /// It is anywhere.
+    /// There: any.
     Anywhere = 2,
+    /// In the text of an open that failed, or in the path of the directory that it is relative to: any.
+    Attempt = 3,
 }
 
 /// How many places there are.
-pub const PLACES: usize = 3;
+pub const PLACES: usize = 4;
 
 /// Names that can be looked for at a time, of all plugins.
 pub const MAX_NAMES: usize = 4096;
@@ -64,16 +65,14 @@ pub const fn name_bits(accesses: u32, place: Place) -> NameRule {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Immutable, IntoBytes)]
 pub struct Sieve {
-    /// By place and kind of access of a successful open: bit `n` is set if a name of `n` bytes is looked for; the last
+    /// By place and kind of access: bit `n` is set if a name of `n` bytes is looked for; the last
     /// one stands for all that are longer.
     pub lengths: [[u64; ACCESSES]; PLACES],
     /// By [`Kind::index`], and by whether the call failed: a mask of what passes. Of opens it is one of
     /// [`accesses`]; of kinds with an `op`, bit `op`; of others, anything but 0 lets all pass.
     pub classes: [[u32; OUTCOMES]; Kind::ALL.len()],
-    /// Kinds of access for which a successful open must have one of the names.
-    pub named: u32,
-    /// Padding.
-    pub reserved: u32,
+    /// By whether the open failed: kinds of access for which it must have one of the names.
+    pub named: [u32; OUTCOMES],
 }
 
 impl Sieve {
@@ -81,8 +80,7 @@ impl Sieve {
     pub const OPEN: Sieve = Sieve {
         lengths: [[0; ACCESSES]; PLACES],
         classes: [[u32::MAX; OUTCOMES]; Kind::ALL.len()],
-        named: 0,
-        reserved: 0,
+        named: [0; OUTCOMES],
     };
 
     /// Lets nothing pass.

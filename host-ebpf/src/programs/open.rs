@@ -11,7 +11,7 @@ use super::output::{count, has_room, send};
 use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::sieve::{self, path_passes, search_step};
+use super::sieve::{self, Steps};
 use super::sys_exit::action;
 use super::syscall::Call;
 use super::typed::append_typed;
@@ -81,16 +81,60 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
     };
     // SAFETY: a scratch from its map.
     let sent = of_call().and_then(|scratch| unsafe {
-        if file != 0 && !path_passes(scratch, call_search_step, task, descriptor::path_of(file), accesses) {
-            return Some(());
-        }
-        if !has_room(Kind::Open) {
+        if !is_wanted(scratch, task, call, &request, file, accesses)? || !has_room(Kind::Open) {
             return Some(());
         }
         describe(scratch, task, call, &request, file)
     });
     if sent.is_none() {
         count(Kind::Open, Outcome::Unreadable);
+    }
+}
+
+/// Whether somebody wants what was opened, or tried.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+unsafe fn is_wanted(
+    scratch: *mut Scratch<CALL_SIZE>,
+    task: Task,
+    call: Call,
+    request: &Request,
+    file: u64,
+    accesses: u32,
+) -> Option<bool> {
+    let failed = call.result < 0;
+    let named = sieve::named(accesses, failed);
+    if named == 0 {
+        return Some(true);
+    }
+    let path = if failed {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (&raw mut (*scratch).walk.at).write_volatile(size_of::<OpenRaw>() as u64);
+            sieve::text_begins(scratch);
+            append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
+        }
+        directory(task, request)
+    } else {
+        descriptor::path_of(file)
+    };
+    let steps = Steps {
+        path: call_search_step,
+        text: call_text_step,
+    };
+    // SAFETY: the caller's promise.
+    Some(unsafe { sieve::open_passes(scratch, &steps, task, path, named, failed) })
+}
+
+/// The directory that the text of a failed open is relative to, or 0.
+#[inline(always)]
+fn directory(task: Task, request: &Request) -> u64 {
+    if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
+        0
+    } else {
+        descriptor::directory(task, request.directory)
     }
 }
 
@@ -115,10 +159,8 @@ unsafe fn describe(
             traits |= open_traits::UPPER;
         }
         descriptor::path_of(file)
-    } else if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
-        0
     } else {
-        descriptor::directory(task, request.directory)
+        directory(task, request)
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
@@ -160,7 +202,12 @@ fn mount_namespace(task: Task) -> u32 {
 
 unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {
     // SAFETY: the scratch is from its map.
-    of_call().map_or(1, |scratch| unsafe { search_step(scratch) })
+    of_call().map_or(1, |scratch| unsafe { sieve::path_step(scratch) })
+}
+
+unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
+    // SAFETY: the scratch is from its map.
+    of_call().map_or(1, |scratch| unsafe { sieve::text_step(scratch) })
 }
 
 unsafe extern "C" fn call_path_step(_: u64, _: *mut c_void) -> i64 {

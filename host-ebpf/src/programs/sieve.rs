@@ -2,18 +2,18 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel_str};
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use vespid_ebpf::sieve::{
     ACCESSES, MAX_NAMES, NAME_BYTES, NameKey, NameRule, PLACES, Place, Sieve, length_bit, name_bits,
 };
-use vespid_ebpf::{Kind, MAX_DEPTH, Outcome};
+use vespid_ebpf::{Kind, MAX_DEPTH, MAX_TYPED, Outcome};
 
 use super::output::count;
 use super::read::Task;
-use super::scratch::Scratch;
-use super::walk::{Next, Step, Walk, begin, next};
+use super::scratch::{Scratch, place};
+use super::walk::{Next, Step, begin, next};
 
 /// Of the two, one is in force, and the other is that before it or the next one.
 #[map]
@@ -27,13 +27,16 @@ static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 static NAMES: HashMap<NameKey, NameRule> = HashMap::with_max_entries(2 * MAX_NAMES as u32, BPF_F_NO_PREALLOC);
 
-/// What a path is looked through for: part of the state of a walk.
+/// What a path or a text is looked through for: part of the state of a walk.
 #[repr(C)]
 pub(super) struct Search {
     /// Lengths of names that are worth a look, by place.
     lengths: [u64; PLACES],
-    /// How many names have been seen.
+    /// How many names of a path have been seen.
     depth: u64,
+    /// Where the present name of a text began, and where the text ends.
+    name: u64,
+    end: u64,
     /// Kinds of access that the open asks for.
     accesses: u32,
     generation: u32,
@@ -42,10 +45,18 @@ pub(super) struct Search {
     key: NameKey,
 }
 
-/// Nothing was found, and the path has not ended.
+/// Nothing was found yet, and there is more.
 const UNDECIDED: u32 = 0;
 const FOUND: u32 = 1;
 const MISSING: u32 = 2;
+
+/// How an open is looked through.
+pub(super) struct Steps {
+    /// A path: [`path_step`].
+    pub(super) path: Step,
+    /// A text: [`text_step`].
+    pub(super) text: Step,
+}
 
 /// Whether a call with one of these classes passes; if not, it is booked as filtered.
 #[inline(always)]
@@ -64,33 +75,47 @@ pub(super) fn passes(kind: Kind, failed: bool, classes: u32) -> bool {
     passes
 }
 
-/// Whether an open that succeeded passes: whether there is an access to every file that passes, or its path has one of the
-/// names in its place.
+/// The kinds of access of an open that passes only with one of the names; 0 if it passes without.
+#[inline(always)]
+pub(super) fn named(accesses: u32, failed: bool) -> u32 {
+    in_force().map_or(0, |(sieve, _)| {
+        // SAFETY: a live map value.
+        unsafe {
+            let [succeeding, failing] = (&raw const (*sieve).classes[Kind::Open.index()]).read_volatile();
+            let [succeeding_named, failing_named] = (&raw const (*sieve).named).read_volatile();
+            let (passing, named) = if failed {
+                (failing, failing_named)
+            } else {
+                (succeeding, succeeding_named)
+            };
+            let accesses = accesses & passing;
+            if accesses & !named == 0 { accesses } else { 0 }
+        }
+    })
+}
+
+/// Whether what an open named has one of the names in its place; `accesses` are those of [`named`].
+///
+/// Of an open that failed, the text lies at the end of the record, which must be all that there is in it; `path` is the
+/// directory that it is relative to, or 0.
 ///
 /// # Safety
-/// `scratch` must point into its map, and `step` must work on that same scratch.
+/// `scratch` must point into its map, and `steps` must work on that same scratch.
 #[inline(always)]
-pub(super) unsafe fn path_passes<const SIZE: usize>(
+pub(super) unsafe fn open_passes<const SIZE: usize>(
     scratch: *mut Scratch<SIZE>,
-    step: Step,
+    steps: &Steps,
     task: Task,
     path: u64,
     accesses: u32,
+    failed: bool,
 ) -> bool {
     let Some((sieve, generation)) = in_force() else {
         return true;
     };
     // SAFETY: `sieve` is a live map value; the rest is the caller's promise.
     unsafe {
-        let passing = (&raw const (*sieve).classes[Kind::Open.index()][0]).read_volatile();
-        let accesses = accesses & passing;
-        if accesses & !(&raw const (*sieve).named).read_volatile() != 0 {
-            return true;
-        }
         let walk = &raw mut (*scratch).walk;
-        if !begin(walk, task, path) {
-            return true;
-        }
         let search = &raw mut (*walk).search;
         let mut place = 0;
         while place < PLACES {
@@ -109,7 +134,28 @@ pub(super) unsafe fn path_passes<const SIZE: usize>(
         (*search).accesses = accesses;
         (*search).generation = generation;
         (*search).verdict = UNDECIDED;
-        bpf_loop(MAX_DEPTH as u32, step as *mut c_void, core::ptr::null_mut(), 0);
+        if failed {
+            // The directory's names are no leaves.
+            (*search).depth = DIRECTORY;
+            (*search).end = (*walk).at;
+            (*walk).at = (*search).name;
+            bpf_loop(
+                MAX_TYPED as u32 + 1,
+                steps.text as *mut c_void,
+                core::ptr::null_mut(),
+                0,
+            );
+            if (*search).verdict != MISSING {
+                return true;
+            }
+            (*search).verdict = if path == 0 { MISSING } else { UNDECIDED };
+        }
+        if path != 0 {
+            if !begin(walk, task, path) {
+                return true;
+            }
+            bpf_loop(MAX_DEPTH as u32, steps.path as *mut c_void, core::ptr::null_mut(), 0);
+        }
         // A path too deep to be walked may have the name where nobody looked.
         if (*search).verdict == MISSING {
             count(Kind::Open, Outcome::Filtered);
@@ -119,12 +165,28 @@ pub(super) unsafe fn path_passes<const SIZE: usize>(
     true
 }
 
-/// One step of [`path_passes`].
+/// Notes that the text of an open that failed begins here.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-pub(super) unsafe fn search_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
+pub(super) unsafe fn text_begins<const SIZE: usize>(scratch: *mut Scratch<SIZE>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        (*walk).search.name = (*walk).at;
+    }
+}
+
+/// The depth at which the names of a directory are, none of which is that of the file.
+const DIRECTORY: u64 = 1 << 32;
+
+/// One name of a path.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
     // SAFETY: the caller's promise.
     unsafe {
         let walk = &raw mut (*scratch).walk;
@@ -140,20 +202,33 @@ pub(super) unsafe fn search_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>)
             Next::Unreadable => return 1,
             Next::Name { parent, len, name } => (parent, len, name),
         };
-        let (place, bits) = match depth {
-            0 => (Place::Leaf as usize, name_bits((*search).accesses, Place::Leaf)),
-            1 => (Place::Folder as usize, name_bits((*search).accesses, Place::Folder)),
-            _ => (Place::Anywhere as usize, 0),
-        };
+        let accesses = (*search).accesses;
         let anywhere = (*search).lengths[Place::Anywhere as usize];
-        if ((*search).lengths[place] | anywhere) & length_bit(len) != 0 {
-            let bits = bits | name_bits((*search).accesses, Place::Anywhere);
-            if rule(search, name) & bits != 0 {
+        let (lengths, bits) = match depth {
+            0 => (
+                (*search).lengths[Place::Leaf as usize] | anywhere,
+                name_bits(accesses, Place::Leaf) | name_bits(accesses, Place::Anywhere),
+            ),
+            1 => (
+                (*search).lengths[Place::Folder as usize] | anywhere,
+                name_bits(accesses, Place::Folder) | name_bits(accesses, Place::Anywhere),
+            ),
+            2..DIRECTORY => (anywhere, name_bits(accesses, Place::Anywhere)),
+            _ => (
+                (*search).lengths[Place::Attempt as usize],
+                name_bits(accesses, Place::Attempt),
+            ),
+        };
+        if lengths & length_bit(len) != 0 {
+            let key = &raw mut (*search).key;
+            key.cast::<[u64; 4]>().write_volatile([0; 4]);
+            bpf_probe_read_kernel_str(key.cast(), size_of::<NameKey>() as u32, name as *const c_void);
+            if rule(search) & bits != 0 {
                 (*search).verdict = FOUND;
                 return 1;
             }
         }
-        if parent == (*walk).node || depth > 0 && anywhere == 0 {
+        if parent == (*walk).node || (1..DIRECTORY).contains(&depth) && anywhere == 0 {
             (*search).verdict = MISSING;
             return 1;
         }
@@ -163,14 +238,56 @@ pub(super) unsafe fn search_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>)
     }
 }
 
-/// With which accesses and where a name is looked for.
+/// One byte of a text.
+///
+/// # Safety
+/// `scratch` must point into its map.
 #[inline(always)]
-unsafe fn rule(search: *mut Search, name: u64) -> NameRule {
+pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
+    // SAFETY: the caller's promise; what is read is checked by `place`.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        let search = &raw mut (*walk).search;
+        let Some((at, byte)) = place(scratch, 1) else {
+            return 1;
+        };
+        let is_over = at >= (*search).end;
+        if !is_over && byte.read() != b'/' {
+            (*walk).at = at + 1;
+            return 0;
+        }
+        let name = (*search).name;
+        let len = at.wrapping_sub(name);
+        if len != 0 && (*search).lengths[Place::Attempt as usize] & length_bit(len) != 0 {
+            (*walk).at = name;
+            let Some((_, from)) = place(scratch, NAME_BYTES) else {
+                return 1;
+            };
+            let key = &raw mut (*search).key;
+            key.cast::<[u64; 4]>().write_volatile([0; 4]);
+            let len = len.min(NAME_BYTES as u64) & NAME_BYTES as u64;
+            bpf_probe_read_kernel(key.cast(), len as u32, from.cast());
+            if rule(search) & name_bits((*search).accesses, Place::Attempt) != 0 {
+                (*search).verdict = FOUND;
+                return 1;
+            }
+        }
+        if is_over {
+            (*search).verdict = MISSING;
+            return 1;
+        }
+        (*search).name = at + 1;
+        (*walk).at = at + 1;
+        0
+    }
+}
+
+/// With which accesses and where the name in the key is looked for.
+#[inline(always)]
+unsafe fn rule(search: *mut Search) -> NameRule {
     // SAFETY: `search` points into a map value.
     unsafe {
         let key = &raw mut (*search).key;
-        key.cast::<[u64; 4]>().write_volatile([0; 4]);
-        bpf_probe_read_kernel_str(key.cast(), size_of::<NameKey>() as u32, name as *const c_void);
         (*key)[NAME_BYTES] = (*search).generation as u8;
         NAMES.get_ptr(&*key).map_or(0, |rule| rule.read_volatile())
     }
@@ -183,5 +300,3 @@ fn in_force() -> Option<(*const Sieve, u32)> {
     let generation = unsafe { GENERATION.get_ptr(0)?.read_volatile() };
     Some((SIEVES.get_ptr(generation)?, generation))
 }
-
-const _: () = assert!(size_of::<Walk>().is_multiple_of(8));

@@ -46,7 +46,7 @@ impl Sift {
     pub fn of<'a>(subscriptions: impl IntoIterator<Item = &'a Subscription>) -> Sift {
         let mut sift = Sift {
             sieve: Sieve {
-                named: ANY_ACCESS,
+                named: [ANY_ACCESS; 2],
                 ..Sieve::SHUT
             },
             names: Names::new(),
@@ -59,14 +59,14 @@ impl Sift {
                 }
             }
             if whole.contains(Kinds::OPENS) {
-                sift.sieve.named = 0;
+                sift.sieve.named = [0; 2];
             }
             subscription.filters.0.iter().for_each(|filter| sift.add(filter));
         }
         if sift.names.len() > MAX_NAMES {
-            sift.sieve.named = 0;
+            sift.sieve.named = [0; 2];
         }
-        if sift.sieve.named == 0 {
+        if sift.sieve.named == [0; 2] {
             sift.names.clear();
             sift.sieve.lengths = Sieve::OPEN.lengths;
         }
@@ -89,23 +89,27 @@ impl Sift {
             if either || filter.outcomes.contains(Outcomes::SUCCEEDED) {
                 self.sieve.classes[kind.index()][0] |= passing;
                 if kind == Kind::Open {
-                    self.name(passing, &filter.paths);
+                    self.name(passing, &filter.paths, false);
                 }
             }
             if either || filter.outcomes.contains(Outcomes::FAILED) {
                 self.sieve.classes[kind.index()][1] |= passing;
+                if kind == Kind::Open {
+                    self.name(passing, &filter.paths, true);
+                }
             }
         }
     }
 
     /// Opens with such an access pass if they have a name that one of the patterns has.
-    fn name(&mut self, passing: u32, paths: &Patterns) {
+    fn name(&mut self, passing: u32, paths: &Patterns, failed: bool) {
         let keys: Option<Vec<_>> = paths.sources().map(key).collect();
         let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
-            self.sieve.named &= !passing;
+            self.sieve.named[usize::from(failed)] &= !passing;
             return;
         };
         for (name, place) in keys.into_iter().flatten() {
+            let place = if failed { Place::Attempt } else { place };
             for (access, lengths) in self.sieve.lengths[place as usize].iter_mut().enumerate() {
                 if passing & 1 << access != 0 {
                     *lengths |= length_bit(name.len() as u64);

@@ -76,34 +76,40 @@ fn passes(sift: &Sift, event: &Event<'_>) -> bool {
     let passing = sift.sieve.classes[event.body.kind().index()][usize::from(failed)];
     let class = class & passing;
     match &event.body {
-        Body::Open(open) if !failed => class != 0 && (class & !sift.sieve.named != 0 || is_named(sift, class, open)),
+        Body::Open(open) => {
+            let named = sift.sieve.named[usize::from(failed)];
+            class != 0 && (class & !named != 0 || is_named(sift, class, open))
+        }
         _ => class != 0,
     }
 }
 
 fn is_named(sift: &Sift, class: u32, open: &Open<'_>) -> bool {
-    let path = open.path.as_slice();
-    let names = path.split(|byte| *byte == b'/').rev().filter(|name| !name.is_empty());
-    names.enumerate().any(|(depth, name)| {
+    let names = |path: &[u8]| -> Vec<Vec<u8>> {
+        let names = path.split(|byte| *byte == b'/').rev().filter(|name| !name.is_empty());
+        names.map(<[u8]>::to_vec).collect()
+    };
+    let is_looked_for = |name: &[u8], place: Place| {
+        let by_access = sift.sieve.lengths[place as usize].iter().enumerate();
+        let lengths = by_access
+            .filter(|(access, _)| class & 1 << access != 0)
+            .fold(0, |all, (_, lengths)| all | lengths);
+        let rule = sift.names.get(name.get(..NAME_BYTES).unwrap_or(name));
+        lengths & length_bit(name.len() as u64) != 0 && rule.is_some_and(|rule| rule & name_bits(class, place) != 0)
+    };
+    if open.result < 0 {
+        let all = names(open.path.as_slice())
+            .into_iter()
+            .chain(names(open.typed.as_slice()));
+        return all.into_iter().any(|name| is_looked_for(&name, Place::Attempt));
+    }
+    let mut path = names(open.path.as_slice()).into_iter().enumerate();
+    path.any(|(depth, name)| {
         let place = [Place::Leaf, Place::Folder]
             .get(depth)
             .copied()
             .unwrap_or(Place::Anywhere);
-        let lengths = |place: Place| {
-            let by_access = sift.sieve.lengths[place as usize].iter().enumerate();
-            by_access
-                .filter(|(access, _)| class & 1 << access != 0)
-                .fold(0, |all, (_, lengths)| all | lengths)
-        };
-        let bits = name_bits(class, Place::Anywhere)
-            | if place == Place::Anywhere {
-                0
-            } else {
-                name_bits(class, place)
-            };
-        let is_looked_at = (lengths(place) | lengths(Place::Anywhere)) & length_bit(name.len() as u64) != 0;
-        let name = name.get(..NAME_BYTES).unwrap_or(name);
-        is_looked_at && sift.names.get(name).is_some_and(|rule| rule & bits != 0)
+        is_looked_for(&name, place) || is_looked_for(&name, Place::Anywhere)
     })
 }
 
@@ -377,10 +383,9 @@ fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
     for path in ["/etc/passwd", "/etc/shadow/x", "/root/.aws/x/y", "/id_rsa/x", "/"] {
         assert!(!passes(&sift, &open(path, 0, 3)), "{path}");
     }
-    assert!(
-        passes(&sift, &open("/etc/passwd", 0, -2)),
-        "the names of failed opens are not looked at"
-    );
+    for (path, passing) in [("/etc/passwd", false), ("/shadow/x", true), ("/x/.aws/y/z", true)] {
+        assert_eq!(passes(&sift, &open(path, 0, -2)), passing, "{path}, tried");
+    }
     let change = |op| {
         event(Body::Change(Change {
             op,

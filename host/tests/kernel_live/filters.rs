@@ -126,7 +126,7 @@ fn script(folder: &Path) -> Command {
          echo y >> etc/cron.d/job; echo y > etc/cron.d/deeper/job; : > etc/shadow
          ln -sf etc/shadow link; cat link; cat etc/../etc/./shadow
          mv shadow shadow.old; chmod 600 shadow.old; chmod 600 none; rm shadow.old; ls / > out
-         cat etc/a-name-that-is-longer-than-thirty-one-bytes; true",
+         cat /none/etc/shadow etc/../none/./deeper/job ./etc/cron.d/none; cat etc/a-name-that-is-longer-than-thirty-one-bytes; true",
     ]);
     command
         .stderr(std::process::Stdio::null())
