@@ -107,8 +107,23 @@ export const guest = {
     reported = new Map();
   },
 
-  // Every row of the tables above.
-  filters: () => [],
+  // What the daemon leaves out costs nothing here.
+  filters: () => [
+    {
+      tables: { execs: true },
+      never: false,
+      outcomes: { succeeded: true },
+      places: {},
+      users: new Uint32Array(),
+      executables: [],
+      paths: [],
+      accesses: {},
+      ops: new Uint8Array(),
+      localPorts: [],
+      remotePorts: [],
+      remoteNetworks: [],
+    },
+  ],
 
   onBatch(batch) {
     const { execs } = batch;
