@@ -58,7 +58,7 @@ pub type NameRule = u32;
 /// The bits of a [`NameRule`] for kinds of access at a place.
 #[must_use]
 pub const fn name_bits(accesses: u32, place: Place) -> NameRule {
-    accesses << (place as u32 * ACCESSES as u32)
+    accesses << (place as usize * ACCESSES)
 }
 
 /// What passes. One of two generations is in force, so that an exchange is one write.
