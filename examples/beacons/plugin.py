@@ -138,6 +138,8 @@ class Guest:
             metrics=METRICS,
             config_schema=json.dumps(schema()),
             state_version=STATE_VERSION,
+            # Beacons are regular over hours: what was recorded before the plugin came counts.
+            look_back=6 * 3600,
         )
 
     def init(self, config):

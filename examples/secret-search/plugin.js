@@ -98,6 +98,7 @@ export const guest = {
     ],
     configSchema: JSON.stringify(schema()),
     stateVersion: STATE_VERSION,
+    lookBack: 0,
   }),
 
   // What is thrown as a string becomes the call's error.

@@ -109,3 +109,22 @@ fn duckdb_and_polars_read_what_was_recorded() {
     assert_eq!(found["shells"][0][1], "mktemp -d");
     assert_eq!(found["shells"][0][2], first["image"]["ppid"]);
 }
+
+#[test]
+fn of_a_damaged_recording_nothing_half_is_left() {
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/web-shell.jsonl.zst");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (damaged, out) = (folder.path().join("damaged.jsonl.zst"), folder.path().join("out"));
+    let bytes = std::fs::read(recording).expect("a fixture");
+    std::fs::write(&damaged, &bytes[..bytes.len() / 2]).expect("half of it");
+    let done = vespid()
+        .args(["recording", "export", "--parquet"])
+        .arg(&damaged)
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .expect("vespid runs");
+    let said = String::from_utf8(done.stderr).expect("text");
+    assert!(!done.status.success() && said.contains("damaged.jsonl.zst"), "{said}");
+    assert_eq!(std::fs::read_dir(&out).expect("a folder").count(), 0, "{said}");
+}

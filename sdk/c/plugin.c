@@ -424,7 +424,7 @@ void *cabi_realloc(void *ptr, size_t old_size, size_t align, size_t new_size) {
 }
 
 __attribute__((__aligned__(sizeof(void*))))
-static uint8_t RET_AREA[(12*sizeof(void*))];
+static uint8_t RET_AREA[(8+11*sizeof(void*))];
 
 // Helper Functions
 
@@ -937,6 +937,7 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_describe(void) {
   *((size_t*)(ptr + (10*sizeof(void*)))) = ((ret).config_schema).len;
   *((uint8_t **)(ptr + (9*sizeof(void*)))) = (uint8_t *) ((ret).config_schema).ptr;
   *((int32_t*)(ptr + (11*sizeof(void*)))) = (int32_t) ((ret).state_version);
+  *((int32_t*)(ptr + (4+11*sizeof(void*)))) = (int32_t) ((ret).look_back);
   return ptr;
 }
 

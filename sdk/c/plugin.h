@@ -547,6 +547,10 @@ typedef struct vespid_plugin_describe_manifest_t {
   plugin_string_t   config_schema;
   // Version of what `snapshot` returns.
   uint32_t   state_version;
+  // When this component becomes active for the first time on a node: how many seconds of what the flight recorder
+  // has kept the daemon shows to another instance of it, whose verdicts are marked `retro`. At most 30 days; 0 for
+  // none.
+  uint32_t   look_back;
 } vespid_plugin_describe_manifest_t;
 
 // How bad.

@@ -397,6 +397,7 @@ void exports_vespid_plugin_guest_describe(exports_vespid_plugin_guest_manifest_t
     ret->description = owned(plugin->description);
     ret->subscription = plugin->tables;
     ret->state_version = plugin->state_version;
+    ret->look_back = plugin->look_back;
     if (plugin->schema) {
         ret->config_schema.len = strlen(plugin->schema);
         ret->config_schema.ptr = demand(0, ret->config_schema.len);

@@ -62,6 +62,8 @@ typedef struct {
     /* JSON Schema of the configuration. */
     const char *schema;
     uint32_t state_version;
+    /* Seconds of the flight recorder to be shown when it is new on a node; 0 for none. */
+    uint32_t look_back;
     /* Takes the configuration, a JSON object: 0, or what is wrong with it. */
     const char *(*init)(vespid_bytes config);
     /* Which rows of its tables it wants, all of it in memory from malloc; without it, every row. */

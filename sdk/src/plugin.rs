@@ -88,6 +88,7 @@ pub struct Manifest {
     pub(crate) description: &'static str,
     pub(crate) subscription: Kinds,
     pub(crate) state_version: u32,
+    pub(crate) look_back: u32,
 }
 
 impl Manifest {
@@ -101,6 +102,7 @@ impl Manifest {
             description,
             subscription: Kinds::empty(),
             state_version: 0,
+            look_back: 0,
         }
     }
 
@@ -157,6 +159,22 @@ impl Manifest {
     #[must_use]
     pub const fn state_version(self, state_version: u32) -> Self {
         Manifest { state_version, ..self }
+    }
+
+    /// Asks for what the flight recorder has kept, when this component becomes active for the first time on a node: so
+    /// many seconds of it are shown to another instance, whose verdicts are marked `retro`. At most 30 days.
+    ///
+    /// ```
+    /// use vespid_plugin::Manifest;
+    ///
+    /// const MANIFEST: Manifest = Manifest::new("implants", "1.0.0", "Finds a family of implants.").execs().look_back(6 * 3600);
+    /// ```
+    #[must_use]
+    pub const fn look_back(self, seconds: u32) -> Self {
+        Manifest {
+            look_back: seconds,
+            ..self
+        }
     }
 
     /// The plugin has state of this type, and so of its version.

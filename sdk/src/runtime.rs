@@ -35,6 +35,7 @@ impl<P: Plugin> Instance<P> {
             metrics: registry.0.borrow().metrics().to_vec(),
             config_schema: config::schema::<P::Config>().as_value().to_string(),
             state_version: manifest.state_version,
+            look_back: manifest.look_back,
         }
     }
 

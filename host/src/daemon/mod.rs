@@ -5,6 +5,7 @@ pub mod comparing;
 mod control;
 mod flight;
 pub mod keeper;
+pub mod look_back;
 pub mod node;
 pub mod plugins;
 pub mod privileges;
@@ -44,6 +45,7 @@ use crate::verdict::{self, Target};
 use collector::{Collector, Published, Seating};
 use flight::Flight;
 use keeper::{Keeper, Keeping, Seen};
+use look_back::LookBacks;
 use plugins::Plugins;
 use roster::Roster;
 use status::Status;
@@ -228,11 +230,14 @@ impl Rest {
         let engine = engine(config)?;
         let (verdicts, delivery) = verdict::Sink::start(target)?;
         let (roster, seen) = (Roster::default(), Seen::default());
+        let look_backs = look_backs(config)?;
         let status = Status::new(published, roster.clone(), seen.clone(), verdicts.clone());
-        let status = Arc::new(status.with_flight(flight.as_ref().map(Flight::books)));
+        let status = status.with_flight(flight.as_ref().map(Flight::books));
+        let status = Arc::new(status.with_look_backs(look_backs.books()));
         let server = Http::start(config.http.listen, status.clone())?;
         let outs: plugins::Outs = Box::new(move || Box::new(verdicts.clone()));
-        let plugins = Plugins::new(engine, config, origin, roster, Box::new(seating), outs, states(config));
+        let plugins = Plugins::new(engine, config, origin, roster, Box::new(seating), outs, states(config))
+            .with_look_backs(look_backs);
         let directory = &config.plugins.directory;
         let mut keeping = Keeping::new(directory, &look_settings(config), plugins, seen);
         keeping.look(false)?;
@@ -318,6 +323,14 @@ fn states(config: &Config) -> Option<States> {
             None
         }
     }
+}
+
+/// Look-backs over what the flight recorder keeps. Without a place for states each start of the daemon is a first time.
+fn look_backs(config: &Config) -> anyhow::Result<LookBacks> {
+    let flight = &config.flight_recorder;
+    let directory = flight.enabled.then(|| flight.directory.clone());
+    let seen = config.state.directory.as_ref().map(|states| states.join("look-backs"));
+    LookBacks::start(directory, look_back::Seen::open(seen)).context("cannot start the thread of the look-backs")
 }
 
 fn procfs(clock: &Clock) -> Procfs {

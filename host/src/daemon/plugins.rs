@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::comparing::Comparing;
+use super::look_back::{LookBacks, Newcomer};
 use super::reload::Reloads;
 use super::reporter::{Reporter, Shared, VerdictOut};
 use super::roster::{Roster, Running};
@@ -18,6 +19,7 @@ use crate::nest::{Candidate, Kind, LoadError, Reason, Role, Runtime};
 use crate::pipeline::{Origin, Seat};
 use crate::plugin::{Engine, Mode, Plugin, Refusal, Snapshot, Successor, Why, Worker, make};
 use crate::state::{States, Unread};
+use crate::trial;
 
 /// Seats plugins at the pipeline. Each call returns when it is done.
 pub trait Seating: Send {
@@ -43,6 +45,7 @@ pub struct Plugins {
     seating: Box<dyn Seating>,
     outs: Outs,
     states: Option<States>,
+    look_backs: Option<LookBacks>,
     /// What was written last of each plugin's state.
     written: Vec<(Seat, Arc<Snapshot>)>,
     next_seat: u64,
@@ -77,8 +80,18 @@ impl Plugins {
             seating,
             outs,
             states,
+            look_backs: None,
             written: Vec::new(),
             next_seat: 0,
+        }
+    }
+
+    /// The same, for plugins that want to look back.
+    #[must_use]
+    pub fn with_look_backs(self, look_backs: LookBacks) -> Plugins {
+        Plugins {
+            look_backs: Some(look_backs),
+            ..self
         }
     }
 
@@ -97,10 +110,30 @@ impl Plugins {
 
     /// Ends all plugins, each after what waits for it, and writes their states.
     pub fn finish(&mut self) {
+        self.look_backs = None;
         for running in self.roster.all() {
             running.worker.finish();
             self.write_state(&running);
         }
+    }
+
+    /// A version has become active, which gets events from `since` on.
+    fn look_back(&mut self, plugin: &Plugin, config: &Value, series: metrics::Limits, since: u64) {
+        let Some(look_backs) = &mut self.look_backs else {
+            return;
+        };
+        look_backs.forget(&plugin.identity.name);
+        look_backs.ask(Newcomer {
+            plugin: plugin.clone(),
+            config: config.clone(),
+            options: trial::Options {
+                series,
+                retro: true,
+                ..trial::Options::of(&self.config)
+            },
+            since,
+            out: (self.outs)(),
+        });
     }
 
     fn write_state(&mut self, running: &Running) {
@@ -231,6 +264,7 @@ impl Runtime for Plugins {
         };
         let shared =
             Shared::new(&loaded.plugin, loaded.series, self.comparing(role, &name)).map_err(|error| failed(&error))?;
+        let (plugin, config, series) = (loaded.plugin.clone(), loaded.config.clone(), loaded.series);
         let out = (self.outs)();
         let reporter = Reporter::new(&loaded.plugin.identity, &self.origin, role, shared.clone(), out);
         let worker =
@@ -246,8 +280,9 @@ impl Runtime for Plugins {
         self.next_seat += 1;
         self.roster.add(running.clone());
         let since = self.seating.sit(&running);
-        if role == Role::Shadow {
-            running.reported.comparing().begin(since);
+        match role {
+            Role::Shadow => running.reported.comparing().begin(since),
+            Role::Active => self.look_back(&plugin, &config, series, since),
         }
         Ok(())
     }
@@ -267,6 +302,7 @@ impl Runtime for Plugins {
             running.worker.plugin().identity.version.clone(),
             loaded.plugin.identity.version.clone(),
         );
+        let (plugin, config) = (loaded.plugin.clone(), loaded.config.clone());
         let successor = Successor::start(loaded.plugin, loaded.config)
             .map_err(|failure| failed(&format!("the new version does not start: it {failure}")))?;
         let (old, new) = (running.worker.subscription(), successor.subscription().clone());
@@ -293,6 +329,9 @@ impl Runtime for Plugins {
             pause_us = swapped.pause.as_micros(),
             "a new version took over"
         );
+        if loaded.role == Role::Active {
+            self.look_back(&plugin, &config, loaded.series, clock::now());
+        }
         Ok(())
     }
 
@@ -306,6 +345,9 @@ impl Runtime for Plugins {
         let Some(running) = self.roster.find(role, name) else {
             return;
         };
+        if let Some(look_backs) = self.look_backs.as_mut().filter(|_| role == Role::Active) {
+            look_backs.forget(name);
+        }
         self.seating.leave(running.seat);
         running.worker.finish();
         self.roster.remove(running.seat);

@@ -97,6 +97,7 @@ impl Reporter {
             plugin: identity.name.as_str().into(),
             version: identity.version.clone(),
             digest: identity.digest.clone(),
+            retro: false,
         };
         let ids = shared.lock().families.ids();
         Reporter {
@@ -193,6 +194,7 @@ impl Sink for Reporter {
             plugin: "vespid".into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             digest: String::new(),
+            retro: false,
         };
         match Record::new(&daemon, verdict, Cause::Tick(now)) {
             Ok(record) => self.out.put(record),

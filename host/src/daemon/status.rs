@@ -1,5 +1,6 @@
 //! What can be seen of a running daemon: the numbers of /metrics, the answer to /plugins, the screen.
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use vespid_ebpf::{Kind, Outcome};
@@ -7,10 +8,11 @@ use vespid_ebpf::{Kind, Outcome};
 use super::bill::{bill, refusals};
 use super::collector::{Progress, Published};
 use super::keeper::Seen;
+use super::look_back::{self, Outcome as Ended};
 use super::roster::{Roster, Running, mode};
 use crate::clock;
 use crate::http::Source;
-use crate::metrics::{Books, Build, Scrape, StageName, Usage};
+use crate::metrics::{Books, Build, LookBacks, Scrape, StageName, Usage};
 use crate::recording::TapeBooks;
 use crate::summary::Summary;
 use crate::verdict;
@@ -22,6 +24,7 @@ pub struct Status {
     seen: Seen,
     verdicts: verdict::Sink,
     flight: Option<TapeBooks>,
+    look_backs: Arc<Mutex<look_back::Books>>,
     started: u64,
     is_ready: AtomicBool,
 }
@@ -36,6 +39,7 @@ impl Status {
             seen,
             verdicts,
             flight: None,
+            look_backs: Arc::default(),
             started: clock::now(),
             is_ready: AtomicBool::new(false),
         }
@@ -45,6 +49,12 @@ impl Status {
     #[must_use]
     pub fn with_flight(self, flight: Option<TapeBooks>) -> Status {
         Status { flight, ..self }
+    }
+
+    /// The same with the books of the look-backs.
+    #[must_use]
+    pub fn with_look_backs(self, look_backs: Arc<Mutex<look_back::Books>>) -> Status {
+        Status { look_backs, ..self }
     }
 
     /// The plugins.
@@ -100,6 +110,17 @@ impl Status {
     }
 }
 
+fn look_backs(books: &look_back::Books) -> LookBacks {
+    LookBacks {
+        ended: Ended::ALL
+            .map(|outcome| (outcome.as_str(), books.ended(outcome)))
+            .to_vec(),
+        events: books.events,
+        verdicts: books.verdicts,
+        running: u64::from(books.is_running),
+    }
+}
+
 fn described(running: &Running) -> Value {
     let plugin = running.worker.plugin();
     json!({
@@ -128,6 +149,7 @@ impl Source for Status {
             },
             start_seconds: clock::seconds(self.started),
             usage: Usage::read().unwrap_or_default(),
+            look_backs: look_backs(&self.look_backs.lock().unwrap_or_else(PoisonError::into_inner)),
             filtered: Kind::ALL.map(|kind| progress.counters.get(kind, Outcome::Filtered)),
             books: [
                 Books {

@@ -37,7 +37,24 @@ pub(super) fn write(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
     daemon(scrape, page)?;
     events(scrape, page)?;
     bill::write(scrape, page)?;
+    look_backs(scrape, page)?;
     verdicts(scrape, page)
+}
+
+fn look_backs(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
+    let books = &scrape.look_backs;
+    let help = "Look-backs of new plugins over what the flight recorder has kept, by how they ended.";
+    let ended = books.ended.iter();
+    page.counters(
+        ("vespid_look_backs", None, help),
+        ended.map(|(outcome, count)| (vec![("outcome", *outcome)], *count)),
+    )?;
+    let help = "Recorded events that were shown to plugins in look-backs that ended.";
+    page.counters(("vespid_look_back_events", None, help), one(books.events))?;
+    let help = "Verdicts that came of look-backs.";
+    page.counters(("vespid_look_back_verdicts", None, help), one(books.verdicts))?;
+    let help = "Look-backs that are under way: 0 or 1.";
+    page.gauges(("vespid_look_backs_running", None, help), one(books.running))
 }
 
 fn daemon(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {

@@ -20,8 +20,8 @@ pub use encode::{Format, render};
 pub use family::{FamilySnapshot, Reading};
 pub use histogram::{BATCH_ROWS, CALL_SECONDS, Histogram, LAG_SECONDS};
 pub use scrape::{
-    Books, Build, Compared, Plugin, Processes, Refusals, Reloads, Restarts, Scrape, StageName, State, Verdicts,
-    VerdictsBy,
+    Books, Build, Compared, LookBacks, Plugin, Processes, Refusals, Reloads, Restarts, Scrape, StageName, State,
+    Verdicts, VerdictsBy,
 };
 pub use series::{Families, Limits, SeriesIds};
 pub use usage::Usage;

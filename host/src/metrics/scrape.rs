@@ -29,10 +29,25 @@ pub struct Scrape {
     pub containers: u64,
     /// What became of the verdicts.
     pub verdicts: Verdicts,
+    /// Plugins that looked back.
+    pub look_backs: LookBacks,
     /// Files that did not become a plugin.
     pub refusals: Refusals,
     /// Every plugin, in the order in which names are given away.
     pub plugins: Vec<Plugin>,
+}
+
+/// What became of look-backs.
+#[derive(Clone, Debug, Default)]
+pub struct LookBacks {
+    /// How many ended, by outcome.
+    pub ended: Vec<(&'static str, u64)>,
+    /// Events shown to plugins.
+    pub events: u64,
+    /// Verdicts that came of them.
+    pub verdicts: u64,
+    /// Those under way.
+    pub running: u64,
 }
 
 impl Default for Scrape {
@@ -43,6 +58,7 @@ impl Default for Scrape {
             usage: Usage::default(),
             books: Vec::new(),
             filtered: [0; Kind::ALL.len()],
+            look_backs: LookBacks::default(),
             batch_rows: Histogram::new(BATCH_ROWS),
             processes: Processes::default(),
             containers: 0,

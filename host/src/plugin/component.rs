@@ -128,6 +128,16 @@ impl Plugin {
         self.manifest.subscription
     }
 
+    /// The same plugin, with a log of its own: for an instance beside the one that runs.
+    #[must_use]
+    pub fn apart(&self) -> Plugin {
+        let log = LogGate::new(self.limits.log_lines_per_second, Instant::now());
+        Plugin {
+            log: Arc::new(log),
+            ..self.clone()
+        }
+    }
+
     /// Whether its schema knows all keys of a configuration.
     ///
     /// # Errors
@@ -182,6 +192,7 @@ fn describe(code: &Code, file: &Path, limits: &Arc<Limits>, log: &Arc<LogGate>) 
         metrics: Vec::new(),
         config_schema: String::new(),
         state_version: 0,
+        look_back: 0,
     };
     Instance::new(code, Arc::new(unknown), limits.clone(), log.clone())
         .and_then(|mut instance| instance.describe())

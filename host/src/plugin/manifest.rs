@@ -12,6 +12,8 @@ const METRICS: usize = 256;
 const METRIC_NAME_CHARS: usize = 128;
 const LABELS: usize = 16;
 const BUCKETS: usize = 64;
+/// 30 days in seconds.
+const LOOK_BACK: u32 = 30 * 86_400;
 
 /// Label names with a meaning of their own in Prometheus.
 const RESERVED_LABELS: [&str; 2] = ["le", "quantile"];
@@ -39,6 +41,9 @@ pub enum ManifestError {
     /// It wants nothing.
     #[error("it subscribes to no table, and would never be called")]
     NoSubscription,
+    /// It asks for more than anybody records.
+    #[error("it wants to look back over {0} s, and may over {LOOK_BACK} s (30 days)")]
+    LookBack(u32),
     /// It wants something that this interface version does not have.
     #[error("it subscribes to tables that interface version {0} does not have")]
     UnknownTable(&'static str),
@@ -68,6 +73,9 @@ pub(super) fn check(manifest: &Manifest) -> Result<Value, ManifestError> {
         return Err(ManifestError::Version(manifest.version.clone()));
     }
     check_text("its description", &manifest.description)?;
+    if manifest.look_back > LOOK_BACK {
+        return Err(ManifestError::LookBack(manifest.look_back));
+    }
     if manifest.subscription == Kinds::empty() {
         return Err(ManifestError::NoSubscription);
     }

@@ -43,6 +43,8 @@ pub struct Options {
     pub series: metrics::Limits,
     /// How many times as fast as recorded event time runs; 1 for as recorded.
     pub compress: f64,
+    /// Whether verdicts say that they are about what was recorded before the plugin was there.
+    pub retro: bool,
 }
 
 impl Options {
@@ -54,6 +56,7 @@ impl Options {
             processes: config.processes.max,
             series: config.plugins.settings().series,
             compress: 1.0,
+            retro: false,
         }
     }
 }
@@ -109,7 +112,7 @@ impl Trial {
     /// # Errors
     /// [`TrialError`].
     pub fn start(plugin: Plugin, config: Value, options: &Options, header: &Header) -> Result<Trial, TrialError> {
-        let book = Book::new(&plugin, header, options.series)?;
+        let book = Book::new(&plugin, header, options)?;
         let worker = Worker::spawn(plugin, config, None, Box::new(book.reporter()))?;
         let mut feed = Feed::new(&options.batch, options.processes, header, options.compress);
         feed.pipeline()

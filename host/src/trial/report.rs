@@ -2,10 +2,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::Options;
 use super::outcome::Series;
 use crate::interface::vespid::plugin::describe::Manifest;
 use crate::interface::vespid::plugin::reports::Report;
-use crate::metrics::{BadMetric, Families, Limits, SeriesIds};
+use crate::metrics::{BadMetric, Families, SeriesIds};
 use crate::plugin::{Failure, Identity, Plugin, Sink};
 use crate::recording::Header;
 use crate::verdict::{self, Cause, Record};
@@ -24,9 +25,9 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn new(plugin: &Plugin, header: &Header, limits: Limits) -> Result<Book, BadMetric> {
+    pub(super) fn new(plugin: &Plugin, header: &Header, options: &Options) -> Result<Book, BadMetric> {
         let identity = &plugin.identity;
-        let families = Families::new(&identity.name, &plugin.manifest.metrics, limits, Instant::now())?;
+        let families = Families::new(&identity.name, &plugin.manifest.metrics, options.series, Instant::now())?;
         Ok(Book {
             reported: Arc::new(Mutex::new(Reported {
                 families,
@@ -37,6 +38,7 @@ impl Book {
                 plugin: identity.name.as_str().into(),
                 version: identity.version.clone(),
                 digest: identity.digest.clone(),
+                retro: options.retro,
             },
         })
     }

@@ -23,6 +23,8 @@ pub struct Origin {
     pub version: String,
     /// SHA-256 of the plugin's component, in hexadecimal.
     pub digest: String,
+    /// Whether it is about what was recorded before the plugin was there.
+    pub retro: bool,
 }
 
 /// What the plugin was called with.
@@ -90,6 +92,7 @@ impl Record {
                 version: &origin.version,
                 digest: &origin.digest,
             },
+            retro: origin.retro,
             rule: &verdict.rule,
             severity: severity_name(verdict.severity),
             message: &verdict.message,
@@ -141,6 +144,8 @@ struct Line<'a> {
     time: Utc,
     node: &'a str,
     plugin: Plugin<'a>,
+    #[serde(skip_serializing_if = "is_false")]
+    retro: bool,
     rule: &'a str,
     severity: &'static str,
     message: &'a str,
@@ -166,6 +171,11 @@ struct Plugin<'a> {
 struct Sequence {
     first: u64,
     last: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde has it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// In the plugin's order; of fields with one name the last counts, as it does for most readers of JSON.

@@ -52,6 +52,8 @@ export const guest = {
     ],
     configSchema: JSON.stringify(SCHEMA),
     stateVersion: 0,
+    // Seconds of the flight recorder to look back on when it is new on a node.
+    lookBack: 0,
   }),
 
   // What is thrown as a string becomes the call's error.

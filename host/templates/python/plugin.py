@@ -107,7 +107,7 @@ class Guest:
     def describe(self):
         runs = Metric("runs", "Programs run, in watched folders and elsewhere.", MetricKind.COUNTER, "", ["place"], [])
         about = "Reports programs that are run from folders where programs do not belong"
-        return Manifest("{{name}}", "0.1.0", about, Kinds.EXECS, [runs], json.dumps(SCHEMA), 0)
+        return Manifest("{{name}}", "0.1.0", about, Kinds.EXECS, [runs], json.dumps(SCHEMA), 0, 0)
 
     def init(self, config):
         answer(lambda: plugin.start(json.loads(config or "{}")))

@@ -867,6 +867,10 @@ pub mod vespid {
                 pub config_schema: _rt::String,
                 /// Version of what `snapshot` returns.
                 pub state_version: u32,
+                /// When this component becomes active for the first time on a node: how many seconds of what the flight recorder
+                /// has kept the daemon shows to another instance of it, whose verdicts are marked `retro`. At most 30 days; 0 for
+                /// none.
+                pub look_back: u32,
             }
             impl ::core::fmt::Debug for Manifest {
                 fn fmt(
@@ -881,6 +885,7 @@ pub mod vespid {
                         .field("metrics", &self.metrics)
                         .field("config-schema", &self.config_schema)
                         .field("state-version", &self.state_version)
+                        .field("look-back", &self.look_back)
                         .finish()
                 }
             }
@@ -1110,6 +1115,7 @@ pub mod exports {
                             metrics: metrics2,
                             config_schema: config_schema2,
                             state_version: state_version2,
+                            look_back: look_back2,
                         } = result0;
                         let vec3 = (name2.into_bytes()).into_boxed_slice();
                         let ptr3 = vec3.as_ptr().cast::<u8>();
@@ -1262,6 +1268,9 @@ pub mod exports {
                         *ptr1
                             .add(11 * ::core::mem::size_of::<*const u8>())
                             .cast::<i32>() = _rt::as_i32(state_version2);
+                        *ptr1
+                            .add(4 + 11 * ::core::mem::size_of::<*const u8>())
+                            .cast::<i32>() = _rt::as_i32(look_back2);
                         ptr1
                     }
                 }
@@ -4419,11 +4428,11 @@ pub mod exports {
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 12 * ::core::mem::size_of::<*const u8>()],
+                    >; 8 + 11 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
-                    [::core::mem::MaybeUninit::uninit(); 12
-                        * ::core::mem::size_of::<*const u8>()],
+                    [::core::mem::MaybeUninit::uninit(); 8
+                        + 11 * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -4553,9 +4562,9 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2809] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2820] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc\x14\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87\x15\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4595,29 +4604,29 @@ ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range
 ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
 \x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
 metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07\
+abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
 versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\
-\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\
-\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\
-\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03\
-row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
-\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
-\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
-\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
-\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\
-\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06\
-report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\
-\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\
-\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\
-\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\
-\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\
-\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\
-\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07\
-versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/gues\
-t@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugi\
-n\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
-wit-bindgen-rust\x060.60.0";
+state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
+describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
+critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
+nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
+y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
+severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
+verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
+p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
+values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
+\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\
+\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\
+\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\
+\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08\
+restored\x03\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06\
+configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\
+\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\
+\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\
+\x01@\x02\x07versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespi\
+d:plugin/guest@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
+\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -4630,8 +4639,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2530] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc5\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2541] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd0\x12\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4671,20 +4680,20 @@ ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range
 ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
 \x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
 metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x07\x04names\x07\
+abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
 versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\
-\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\
-\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\
-\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03\
-row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
-\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
-\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
-\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
-\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:ve\
-spid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin\
--with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
+describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
+critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
+nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
+y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
+severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
+verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
+p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
+values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
+\x04\0:vespid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\
+\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
+ed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -19,6 +19,8 @@ use crate::plugin::refusal::Why;
 
 /// What is kept of a compiler's last words.
 const SAID_BYTES: usize = 4 << 10;
+/// How much longer than its computing time a compiler may take on a busy machine.
+const PATIENCE: u32 = 5;
 /// Compiling small components gains little from more, and a node has other things to do.
 const MAX_THREADS: usize = 4;
 
@@ -36,7 +38,7 @@ pub struct Child {
 /// What one compilation may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildLimits {
-    /// Time from start to end.
+    /// Computing time, by each of its threads. As it yields to others, it may take [`PATIENCE`] times as long.
     pub time: Duration,
     /// Address space.
     pub memory_bytes: u64,
@@ -72,7 +74,7 @@ impl Child {
             program: self.program.clone(),
             error,
         })?;
-        talk.until(Instant::now() + self.limits.time, self)?;
+        talk.until(Instant::now() + self.limits.time * PATIENCE, self)?;
         let said = in_one_line(&talk.said);
         let code = std::mem::take(&mut talk.code);
         let status = talk.end().map_err(CompileError::Pipe)?;

@@ -30,6 +30,7 @@ fn check_with(change: impl FnOnce(&mut Manifest), expected: &str) {
         ],
         config_schema: r#"{"type": "object"}"#.into(),
         state_version: 1,
+        look_back: 0,
     };
     change(&mut manifest);
     let found = check(&manifest).map_or_else(|error| error.to_string(), |_| "fine".into());
@@ -57,6 +58,10 @@ fn names_are_of_the_documented_form() {
 #[test]
 fn a_plugin_that_wants_nothing_is_refused() {
     check_with(|m| m.subscription = Kinds::empty(), "subscribes to no table");
+    check_with(
+        |m| m.look_back = 30 * 86_400 + 1,
+        "it wants to look back over 2592001 s, and may over 2592000 s (30 days)",
+    );
 }
 
 #[test]

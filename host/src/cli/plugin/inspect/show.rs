@@ -1,5 +1,7 @@
 //! What was found out about a component, for people and for programs. All names and texts in it are the component's own,
 //! so none is shown as it is.
+use std::time::Duration;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::DecimalBytes;
 use serde_json::{Value, json};
@@ -46,6 +48,7 @@ impl Subject {
             all["metrics"] = manifest.metrics.iter().map(metric_json).collect();
             all["config_schema"] = self.schema();
             all["state_version"] = json!(manifest.state_version);
+            all["look_back"] = json!(manifest.look_back);
             all["plugin"] = json!({"name": manifest.name, "version": manifest.version});
         }
         match &self.outcome {
@@ -124,6 +127,10 @@ impl Subject {
         if let Some(manifest) = &self.manifest {
             line("subscribes", manifest.subscription.names().join(", "));
             line("state", format!("version {}", manifest.state_version));
+            if manifest.look_back > 0 {
+                let time = humantime::format_duration(Duration::from_secs(manifest.look_back.into()));
+                line("looks back", format!("{time}, when it is new on a node"));
+            }
             lines.extend(section("metrics", &metrics(manifest)));
             lines.extend(section("configuration", &configuration(&self.schema())));
         }

@@ -57,11 +57,21 @@ enum Values {
 pub(super) struct Table {
     name: String,
     file: PathBuf,
-    part: PathBuf,
+    part: Part,
     writer: SerializedFileWriter<File>,
     columns: Vec<Values>,
     held: usize,
     rows: u64,
+}
+
+/// A file that is not complete. What is left of it is removed.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Completed, it has another name.
+        fs::remove_file(&self.0).unwrap_or_default();
+    }
 }
 
 /// A row, filled from left to right.
@@ -75,8 +85,8 @@ impl Table {
         let fields: String = columns.iter().map(|(name, column)| column.schema(name)).collect();
         let schema = parse_message_type(&format!("message {name} {{ {fields} }}"))?;
         let file = directory.join(format!("{name}.parquet"));
-        let part = directory.join(format!("{name}.parquet.part"));
-        let out = File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+        let part = Part(directory.join(format!("{name}.parquet.part")));
+        let out = File::create(&part.0).with_context(|| format!("cannot write {}", part.0.display()))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
             .build();
@@ -127,13 +137,13 @@ impl Table {
             .into_inner()
             .map_err(anyhow::Error::from)
             .and_then(|out| Ok(out.sync_all()?))
-            .and_then(|()| Ok(fs::rename(&part, &file)?))
+            .and_then(|()| Ok(fs::rename(&part.0, &file)?))
             .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(format!("{rows} {name}"))
     }
 
     fn write(&mut self) -> anyhow::Result<()> {
-        let at = || format!("cannot write {}", self.part.display());
+        let at = || format!("cannot write {}", self.part.0.display());
         let mut group = self.writer.next_row_group().with_context(at)?;
         for values in &mut self.columns {
             let mut column = group

@@ -90,10 +90,12 @@ impl Guest for Zoo {
             }}"#
             .into(),
             state_version: 1,
+            look_back: 0,
         };
         match word(&DESCRIBE, "describe:") {
             "with-trap-in-it" => panic!("describe was told to trap"),
             "without-any-end" => spin(),
+            "looks-back-here" => manifest.look_back = 3600,
             "other-tables-on" => manifest.subscription = Kinds::EXECS | Kinds::EXITS,
             "the-hosts-names" => manifest.metrics[0].name = "events total".into(),
             "unsorted-bounds" => manifest.metrics[4].buckets = vec![3.0, 2.0, 1.0],
