@@ -138,7 +138,7 @@ impl Path {
             max_events: ROWS,
             max_age_ms: u64::MAX,
         };
-        let mut pipeline = Pipeline::new(&batch, &Origin::default(), no_process());
+        let mut pipeline = Pipeline::new(&batch, &Origin::default(), no_process(mix));
         let subscriptions = match stretch {
             Stretch::RingToShipped => shipped().to_vec(),
             _ => vec![Kinds::all()],
@@ -151,7 +151,7 @@ impl Path {
             mix,
             traffic: Traffic::recorded()?,
             pipeline,
-            table: no_process(),
+            table: no_process(mix),
             scratch: Scratch::default(),
             ledgers: Default::default(),
             events: Vec::new(),
@@ -246,12 +246,12 @@ impl Course for Path {
     }
 }
 
-/// Ended processes stay: where the same calls come again and again, so do their processes.
-fn no_process() -> ProcessTable {
-    let options = Options {
-        grace_ns: u64::MAX,
-        ..Options::default()
-    };
+/// Where the same calls come again and again, their processes stay.
+fn no_process(mix: Mix) -> ProcessTable {
+    let mut options = Options::default();
+    if !mix.goes_on() {
+        options.grace_ns = u64::MAX;
+    }
     ProcessTable::new(options, Box::new(Nothing))
 }
 
