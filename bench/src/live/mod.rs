@@ -70,7 +70,8 @@ pub fn table(program: &Program, plugins: &Path, effort: Effort, say: impl Fn(&st
         for rate in rates.iter().take(if load.usual_rate().is_some() { 2 } else { 1 }) {
             let watching: Vec<&Tracer> = tracers.iter().filter(|tracer| tracer.watches(load)).collect();
             let mut turns: Vec<Vec<Turn>> = watching.iter().map(|_| Vec::new()).collect();
-            for _ in 0..effort.rounds {
+            // A rate that both sides keep has no slowdown to find.
+            for _ in 0..if rate.is_some() { 1 } else { effort.rounds } {
                 for (tracer, turns) in watching.iter().zip(&mut turns) {
                     say(&format!("{} {}, {}", load.name(), rate_name(*rate), tracer.name()));
                     match turn(tracer, program, plugins, load, effort.time, *rate) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use vespid::kernel::{Kernel, Settings};
@@ -232,12 +232,16 @@ fn counter<T>(load: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(T, Se
 
 fn watch_with<T>(peer: &Peer, load: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(T, Seen)> {
     let file = peer.file().with_context(|| format!("{} is not installed", peer.name))?;
-    let said = tempfile::NamedTempFile::new()?;
+    let (said, complained) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
     let mut command = Command::new(file);
     command.args(peer.args).stdin(Stdio::null());
-    command.stdout(said.reopen()?).stderr(Stdio::null());
+    command.stdout(said.reopen()?).stderr(complained.reopen()?);
     let mut process = Process(command.spawn()?);
     pause(PEER_START);
+    if process.0.try_wait()?.is_some() {
+        let why = String::from_utf8(std::fs::read(complained.path())?).unwrap_or_default();
+        bail!("it ended at once: {}", why.lines().next().unwrap_or_default());
+    }
     let cpu = process.cpu_seconds();
     let done = load()?;
     pause(DRAIN);
