@@ -146,14 +146,14 @@ pub fn decode<'a>(record: &'a [u8], clock: &Clock, scratch: &'a mut Scratch) -> 
     }
     scratch.joined.clear();
     let body = match Kind::from_number(header.kind).ok_or(DecodeError::Kind(header.kind))? {
-        Kind::Fork => fork(record, *clock)?,
-        Kind::Exec => exec(record, *clock, &mut scratch.joined)?,
-        Kind::Exit => exit(record)?,
-        Kind::Connection => connection(record)?,
-        Kind::Open => open(record, &mut scratch.joined)?,
-        Kind::Change => change::decode(record, &mut scratch.joined)?,
-        Kind::Privileged => privileged::decode(record, *clock, &mut scratch.joined)?,
-        Kind::Socket => socket::decode(record, &mut scratch.joined)?,
+        Kind::Fork => Body::Fork(fork(record, *clock)?),
+        Kind::Exec => Body::Exec(exec(record, *clock, &mut scratch.joined)?),
+        Kind::Exit => Body::Exit(exit(record)?),
+        Kind::Connection => Body::Connection(connection(record)?),
+        Kind::Open => Body::Open(open(record, &mut scratch.joined)?),
+        Kind::Change => Body::Change(change::decode(record, &mut scratch.joined)?),
+        Kind::Privileged => Body::Privileged(privileged::decode(record, *clock, &mut scratch.joined)?),
+        Kind::Socket => Body::Socket(socket::decode(record, &mut scratch.joined)?),
     };
     let subject = Subject {
         pid: header.pid,
@@ -212,28 +212,28 @@ fn path_end(field: &'static str, number: u8) -> Result<PathEnd, DecodeError> {
     PathEnd::from_number(number).ok_or(DecodeError::Number { field, number })
 }
 
-fn fork(record: &[u8], clock: Clock) -> Result<Body<'static>, DecodeError> {
+fn fork(record: &[u8], clock: Clock) -> Result<Fork, DecodeError> {
     let (raw, tail) = fixed::<ForkRaw>(record)?;
     tail.parts([])?;
-    Ok(Body::Fork(Fork {
+    Ok(Fork {
         child_pid: raw.child_pid,
         child_start: clock.unix(raw.child_start_ns),
         child_cgroup: raw.child_cgroup,
-    }))
+    })
 }
 
-fn exec<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>) -> Result<Body<'a>, DecodeError> {
+fn exec<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>) -> Result<Exec<'a>, DecodeError> {
     let (raw, tail) = fixed::<ExecRaw>(record)?;
     let lens = [raw.filename_len, raw.args_len, raw.exe_len, raw.cwd_len, raw.cgroup_len];
     let [filename, args, exe, cwd, cgroup] = tail.parts(lens)?;
     let (exe_end, cwd_end) = (path_end("exe_end", raw.exe_end)?, path_end("cwd_end", raw.cwd_end)?);
     let filename = Bytes::from(filename);
     if raw.errno != 0 {
-        return Ok(Body::Exec(Exec {
+        return Ok(Exec {
             filename,
             errno: raw.errno,
             image: Image::default(),
-        }));
+        });
     }
     path::join(exe, exe_end, joined)?;
     let exe_to = joined.len();
@@ -261,11 +261,11 @@ fn exec<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>) -> Result<B
         cwd: Bytes::from(&joined[exe_to..cwd_to]),
         cgroup_path: Bytes::from(&joined[cwd_to..]),
     };
-    Ok(Body::Exec(Exec {
+    Ok(Exec {
         filename,
         errno: 0,
         image,
-    }))
+    })
 }
 
 const COMM_AT: usize = std::mem::offset_of!(ExecRaw, comm);
@@ -292,15 +292,15 @@ fn until_nul(name: &[u8]) -> &[u8] {
     name.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-fn exit(record: &[u8]) -> Result<Body<'static>, DecodeError> {
+fn exit(record: &[u8]) -> Result<Exit, DecodeError> {
     let (raw, tail) = fixed::<ExitRaw>(record)?;
     tail.parts([])?;
     let signal = raw.status & 0x7f;
     let code = if signal == 0 { (raw.status >> 8) & 0xff } else { 0 };
-    Ok(Body::Exit(Exit { code, signal }))
+    Ok(Exit { code, signal })
 }
 
-fn connection(record: &[u8]) -> Result<Body<'static>, DecodeError> {
+fn connection(record: &[u8]) -> Result<Connection, DecodeError> {
     let (raw, tail) = fixed::<ConnectionRaw>(record)?;
     tail.parts([])?;
     let op = ConnectionOp::from_number(raw.op).ok_or(DecodeError::Number {
@@ -313,7 +313,7 @@ fn connection(record: &[u8]) -> Result<Body<'static>, DecodeError> {
             number: raw.inbound,
         });
     }
-    Ok(Body::Connection(Connection {
+    Ok(Connection {
         op,
         direction: raw.inbound,
         local: address(raw.local, raw.local_port),
@@ -330,7 +330,7 @@ fn connection(record: &[u8]) -> Result<Body<'static>, DecodeError> {
         retransmits: raw.retransmits,
         errno: raw.errno,
         netns: raw.netns,
-    }))
+    })
 }
 
 /// IPv4 comes in its IPv6-mapped form.
@@ -339,7 +339,7 @@ fn address(octets: [u8; 16], port: u16) -> SocketAddr {
     SocketAddr::new(v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4), port)
 }
 
-fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Body<'a>, DecodeError> {
+fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Open<'a>, DecodeError> {
     let (raw, tail) = fixed::<OpenRaw>(record)?;
     let [walked, typed] = tail.parts([raw.path_len, raw.typed_len])?;
     let end = path_end("path_end", raw.path_end)?;
@@ -349,7 +349,7 @@ fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Body<'a>, Decod
     } else {
         path::from_typed(typed, end, joined)
     };
-    Ok(Body::Open(Open {
+    Ok(Open {
         path: Bytes::from(joined.as_slice()),
         typed: Bytes::from(typed),
         flags: raw.flags,
@@ -357,5 +357,5 @@ fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Body<'a>, Decod
         result: raw.result,
         path_kind,
         traits: raw.traits,
-    }))
+    })
 }

@@ -9,7 +9,7 @@ use crate::config;
 use crate::enrich::ProcessTable;
 use crate::event::{Body, Event};
 use crate::filter::Subscription;
-use crate::interface::vespid::plugin::events::Lost;
+use crate::interface::vespid::plugin::events::{Batch, Lost};
 use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram};
 use crate::plugin::{Delivery, Rows};
@@ -40,6 +40,8 @@ struct Group {
     members: Vec<Seat>,
     rows: Rows,
     lost: Lost,
+    /// What was sent last. When its readers are done with it, its memory is used again.
+    last: Option<Arc<Batch>>,
 }
 
 /// The process table and the batches being built.
@@ -84,6 +86,7 @@ impl Pipeline {
                     members: Vec::new(),
                     rows: Rows::default(),
                     lost: Lost::NONE,
+                    last: None,
                 })
             }
         };
@@ -203,7 +206,11 @@ impl Group {
         let rows = std::mem::take(&mut self.rows);
         #[expect(clippy::cast_precision_loss, reason = "a batch has thousands of rows")]
         batch_rows.observe(self.builder.len() as f64);
+        if let Some(last) = self.last.take().and_then(Arc::into_inner) {
+            self.builder.reuse(last);
+        }
         let batch = Arc::new(self.builder.finish(std::mem::replace(&mut self.lost, Lost::NONE)));
+        self.last = Some(batch.clone());
         let delivery = Delivery {
             batch,
             rows,

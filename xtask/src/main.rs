@@ -8,6 +8,7 @@
     reason = "a console program: its output is its interface"
 )]
 
+mod bench;
 mod child;
 mod components;
 mod deny;
@@ -32,6 +33,11 @@ Commands:
   build                build the daemon, its BPF programs and the plugins as WebAssembly components
   setup [--check]      install the cross toolchains that are missing, once, outside the work tree;
                        with --check only report: exit status 0 when complete, 1 when something is missing
+  bench [OPTION] [SECTION...]
+                       what the daemon costs, as tables and in target/bench/bench.json: all of it, or some of the sections
+                       stages, ceiling, outputs, scale, replay and live; --short compares only what can be counted with
+                       bench/baseline.json, --record appends the ratios to bench/trend.jsonl, --dev measures the
+                       development build
   deny                 check licences, sources and duplicates of all dependencies with cargo-deny
   clean-toolchain      remove what `setup` installed (packages added through rustup stay)
 
@@ -79,6 +85,7 @@ fn dispatch(mut args: Vec<String>) -> anyhow::Result<ExitCode> {
         "build" => without_arguments("build", &args, components::build_all),
         "run" => run::run(after_separator(args)),
         "test" => test::run(&args),
+        "bench" => bench::run(args),
         "deny" => without_arguments("deny", &args, deny::run),
         "clean-toolchain" => without_arguments("clean-toolchain", &args, setup::clean),
         "help" => {

@@ -21,7 +21,7 @@ pub(crate) fn run(filters: &[String]) -> anyhow::Result<ExitCode> {
         .collect();
     // The documentation's examples come first: the totals that close the output are then those of the tests.
     let documented = components::run(test(&libraries, &tools).arg("--doc").arg("--").args(filters));
-    let all: Vec<&str> = libraries.iter().copied().chain(["xtask"]).collect();
+    let all: Vec<&str> = libraries.iter().copied().chain(["vespid-bench", "xtask"]).collect();
     let tested = components::run(
         test(&all, &tools)
             .args(["--no-fail-fast", "--lib", "--bins", "--tests"])

@@ -1,45 +1,128 @@
-//! Empty tables with room for a number of rows.
+//! Tables in the making: columns that keep their memory from one batch to the next.
 use crate::interface::vespid::plugin::events::{
     Changes, Connections, Containers, Execs, Exits, Opens, Privileged, Processes, Sockets, Strings,
 };
 
+/// How many times larger than its last rows a table's memory may be and still be used again: a burst's goes.
+const MOST_ROOM: usize = 4;
+/// Rows for which there may always be room.
+const FEW_ROWS: usize = 1024;
+
+/// A table of columns of equal length.
+pub(super) trait Columns: Sized {
+    /// An empty table with room for so many rows.
+    fn with_room(rows: usize) -> Self;
+
+    /// Its rows.
+    fn rows(&self) -> usize;
+
+    /// Rows that there is room for.
+    fn room(&self) -> usize;
+
+    /// Takes all rows out.
+    fn clear(&mut self);
+}
+
+/// A table in the making, and the memory of one that nobody reads any more.
+pub(super) struct Making<T> {
+    pub(super) table: T,
+    spare: Option<T>,
+}
+
+impl<T: Columns> Making<T> {
+    pub(super) fn new() -> Making<T> {
+        Making {
+            table: T::with_room(0),
+            spare: None,
+        }
+    }
+
+    /// What was gathered; goes on with an empty table that expects to grow as large.
+    pub(super) fn take(&mut self) -> T {
+        let rows = self.table.rows();
+        let fits = |spare: &T| spare.room() <= MOST_ROOM * rows.max(FEW_ROWS);
+        let empty = self.spare.take().filter(fits).unwrap_or_else(|| T::with_room(rows));
+        std::mem::replace(&mut self.table, empty)
+    }
+
+    /// The same, if anything was gathered.
+    pub(super) fn take_some(&mut self) -> Option<T> {
+        (self.table.rows() > 0).then(|| self.take())
+    }
+
+    /// Takes back what [`Making::take`] gave away.
+    pub(super) fn reuse(&mut self, mut table: T) {
+        table.clear();
+        self.spare = Some(table);
+    }
+}
+
 macro_rules! tables {
-    ($($name:ident -> $table:ident { $($column:ident $(* $width:literal)?),* $(,)? })*) => {
-        $(pub(super) fn $name(rows: usize) -> $table {
-            $table { $($column: Vec::with_capacity(rows $(* $width)?)),* }
+    ($($table:ident by $first:ident { $($column:ident $(* $width:literal)?),* $(,)? })*) => {
+        $(impl Columns for $table {
+            fn with_room(rows: usize) -> $table {
+                $table { $($column: Vec::with_capacity(rows $(* $width)?)),* }
+            }
+
+            fn rows(&self) -> usize {
+                self.$first.len()
+            }
+
+            fn room(&self) -> usize {
+                self.$first.capacity()
+            }
+
+            fn clear(&mut self) {
+                $(self.$column.clear();)*
+            }
         })*
     };
 }
 
 tables! {
-    processes -> Processes {
+    Processes by pid {
         pid, ppid, parent, start, uid, gid, euid, login_uid, comm, exe, args, cwd, tty, cgroup, container, flags,
         capabilities, namespaces * 8,
     }
-    containers -> Containers { id, runtime, name, image, pod_uid, pod, namespace }
-    execs -> Execs { seq, time, process, previous, filename, errno }
-    exits -> Exits { seq, time, process, code, signal, lifetime }
-    connections -> Connections {
+    Containers by id { id, runtime, name, image, pod_uid, pod, namespace }
+    Execs by seq { seq, time, process, previous, filename, errno }
+    Exits by seq { seq, time, process, code, signal, lifetime }
+    Connections by seq {
         seq, time, process, op, direction, addresses * 32, local_port, remote_port, cookie, sent, received, duration,
         srtt, retransmits, errno, netns,
     }
-    opens -> Opens { seq, time, process, path, typed, flags, mode, result, path_kind, traits }
-    changes -> Changes {
+    Opens by seq { seq, time, process, path, typed, flags, mode, result, path_kind, traits }
+    Changes by seq {
         seq, time, process, op, path, typed, target, target_typed, detail, flags, mode, value, result, path_kind,
         target_kind,
     }
-    privileged -> Privileged { seq, time, process, op, code, argument, target, detail, result }
-    sockets -> Sockets {
+    Privileged by seq { seq, time, process, op, code, argument, target, detail, result }
+    Sockets by seq {
         seq, time, process, op, family, protocol, addresses * 32, local_port, remote_port, name, code, result, netns,
     }
 }
 
-/// With string 0, the empty one.
-pub(super) fn strings(count: usize, bytes: usize) -> Strings {
-    let mut ends = Vec::with_capacity(count.max(1));
-    ends.push(0);
-    Strings {
-        ends,
-        blob: Vec::with_capacity(bytes),
+/// An empty text is string 0. Of strings, it is the bytes that need room; few are shorter than 16 on the average.
+impl Columns for Strings {
+    fn with_room(bytes: usize) -> Strings {
+        let mut ends = Vec::with_capacity(1 + bytes / 16);
+        ends.push(0);
+        Strings {
+            ends,
+            blob: Vec::with_capacity(bytes),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.blob.len()
+    }
+
+    fn room(&self) -> usize {
+        self.blob.capacity()
+    }
+
+    fn clear(&mut self) {
+        self.ends.truncate(1);
+        self.blob.clear();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A row is written at the first reference. Whether there is one already is looked up in a vector by the slot that the
 //! process table gave the process, so nothing is hashed here.
-use super::columns;
+use super::columns::Making;
 use crate::enrich::{ContainerId, Process, ProcessId, ProcessTable};
 use crate::interface::vespid::plugin::events::{Containers, Processes, Strings};
 
@@ -10,9 +10,9 @@ use crate::interface::vespid::plugin::events::{Containers, Processes, Strings};
 pub const NONE: u32 = u32::MAX;
 
 pub(super) struct Dimensions {
-    strings: Strings,
-    processes: Processes,
-    containers: Containers,
+    strings: Making<Strings>,
+    processes: Making<Processes>,
+    containers: Making<Containers>,
     /// Counts batches, so that the rows of the last one need not be erased.
     stamp: u64,
     process_rows: Rows,
@@ -24,9 +24,9 @@ pub(super) struct Dimensions {
 impl Dimensions {
     pub(super) fn new() -> Dimensions {
         Dimensions {
-            strings: columns::strings(0, 0),
-            processes: columns::processes(0),
-            containers: columns::containers(0),
+            strings: Making::new(),
+            processes: Making::new(),
+            containers: Making::new(),
             stamp: 1,
             process_rows: Rows::default(),
             container_rows: Rows::default(),
@@ -39,14 +39,15 @@ impl Dimensions {
         if text.is_empty() {
             return 0;
         }
-        let id = count(self.strings.ends.len());
-        self.strings.blob.extend_from_slice(text);
-        self.strings.ends.push(count(self.strings.blob.len()));
+        let strings = &mut self.strings.table;
+        let id = count(strings.ends.len());
+        strings.blob.extend_from_slice(text);
+        strings.ends.push(count(strings.blob.len()));
         id
     }
 
     pub(super) fn text_len(&self) -> usize {
-        self.strings.blob.len()
+        self.strings.table.blob.len()
     }
 
     /// The row of a process as it is now, written if need be, with its ancestors.
@@ -86,7 +87,7 @@ impl Dimensions {
     }
 
     fn write(&mut self, id: ProcessId, process: &Process, parent: u32, table: &ProcessTable) -> u32 {
-        let row = count(self.processes.pid.len());
+        let row = count(self.processes.table.pid.len());
         self.process_rows.set(id.index(), self.stamp, process.version, row);
         let container = process.container().map_or(NONE, |id| self.container(id, table));
         let [comm, exe, args, cwd, tty, cgroup] = [
@@ -98,7 +99,7 @@ impl Dimensions {
             process.cgroup(),
         ]
         .map(|text| self.text(text));
-        let rows = &mut self.processes;
+        let rows = &mut self.processes.table;
         rows.pid.push(process.pid);
         rows.ppid.push(process.ppid);
         rows.parent.push(parent);
@@ -127,22 +128,22 @@ impl Dimensions {
         if let Some(row) = self.container_rows.get(id.index(), self.stamp, container.version) {
             return row;
         }
-        let row = count(self.containers.id.len());
+        let row = count(self.containers.table.id.len());
         self.container_rows.set(id.index(), self.stamp, container.version, row);
         let id = self.text(&container.id);
-        self.containers.id.push(id);
+        self.containers.table.id.push(id);
         let runtime = self.text(&container.runtime);
-        self.containers.runtime.push(runtime);
+        self.containers.table.runtime.push(runtime);
         let name = self.text(&container.name);
-        self.containers.name.push(name);
+        self.containers.table.name.push(name);
         let image = self.text(&container.image);
-        self.containers.image.push(image);
+        self.containers.table.image.push(image);
         let pod_uid = self.text(&container.pod_uid);
-        self.containers.pod_uid.push(pod_uid);
+        self.containers.table.pod_uid.push(pod_uid);
         let pod = self.text(&container.pod);
-        self.containers.pod.push(pod);
+        self.containers.table.pod.push(pod);
         let namespace = self.text(&container.namespace);
-        self.containers.namespace.push(namespace);
+        self.containers.table.namespace.push(namespace);
         row
     }
 
@@ -152,21 +153,21 @@ impl Dimensions {
             .get(id)
             .and_then(|process| self.process_rows.get(id.index(), self.stamp, process.version));
         if let Some(row) = row {
-            self.processes.flags[row as usize] |= flags;
+            self.processes.table.flags[row as usize] |= flags;
         }
     }
 
-    /// The tables; goes on with empty ones of the same size.
+    /// The tables; goes on with empty ones.
     pub(super) fn finish(&mut self) -> (Strings, Processes, Containers) {
         self.stamp += 1;
-        let strings = columns::strings(self.strings.ends.len(), self.strings.blob.len());
-        let processes = columns::processes(self.processes.pid.len());
-        let containers = columns::containers(self.containers.id.len());
-        (
-            std::mem::replace(&mut self.strings, strings),
-            std::mem::replace(&mut self.processes, processes),
-            std::mem::replace(&mut self.containers, containers),
-        )
+        (self.strings.take(), self.processes.take(), self.containers.take())
+    }
+
+    /// Takes back the tables of a batch that nobody reads any more.
+    pub(super) fn reuse(&mut self, strings: Strings, processes: Processes, containers: Containers) {
+        self.strings.reuse(strings);
+        self.processes.reuse(processes);
+        self.containers.reuse(containers);
     }
 }
 

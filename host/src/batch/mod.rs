@@ -13,6 +13,7 @@ mod tests;
 
 pub use dimensions::NONE;
 
+use columns::Making;
 use dimensions::Dimensions;
 
 use crate::enrich::{Attribution, ProcessTable};
@@ -29,13 +30,13 @@ pub struct Builder {
     node: String,
     boot_id: String,
     dimensions: Dimensions,
-    execs: Execs,
-    exits: Exits,
-    connections: Connections,
-    opens: Opens,
-    changes: Changes,
-    privileged: Privileged,
-    sockets: Sockets,
+    execs: Making<Execs>,
+    exits: Making<Exits>,
+    connections: Making<Connections>,
+    opens: Making<Opens>,
+    changes: Making<Changes>,
+    privileged: Making<Privileged>,
+    sockets: Making<Sockets>,
     first: u64,
     last: u64,
     oldest_time: Option<u64>,
@@ -51,13 +52,13 @@ impl Builder {
             node: node.into(),
             boot_id: boot_id.into(),
             dimensions: Dimensions::new(),
-            execs: columns::execs(0),
-            exits: columns::exits(0),
-            connections: columns::connections(0),
-            opens: columns::opens(0),
-            changes: columns::changes(0),
-            privileged: columns::privileged(0),
-            sockets: columns::sockets(0),
+            execs: Making::new(),
+            exits: Making::new(),
+            connections: Making::new(),
+            opens: Making::new(),
+            changes: Making::new(),
+            privileged: Making::new(),
+            sockets: Making::new(),
             first: 0,
             last: 0,
             oldest_time: None,
@@ -93,22 +94,22 @@ impl Builder {
         let texts = &mut self.dimensions;
         match &event.body {
             Body::Fork(_) => return false,
-            Body::Exec(exec) => facts::exec(&mut self.execs, row, exec, previous, texts),
+            Body::Exec(exec) => facts::exec(&mut self.execs.table, row, exec, previous, texts),
             Body::Exit(exit) => {
                 let start = whose
                     .process
                     .and_then(|id| processes.get(id))
                     .map_or(0, |process| process.start);
-                facts::exit(&mut self.exits, row, exit, start);
+                facts::exit(&mut self.exits.table, row, exit, start);
             }
-            Body::Connection(connection) => facts::connection(&mut self.connections, row, connection),
-            Body::Open(open) => facts::open(&mut self.opens, row, open, texts),
-            Body::Change(change) => facts::change(&mut self.changes, row, change, texts),
+            Body::Connection(connection) => facts::connection(&mut self.connections.table, row, connection),
+            Body::Open(open) => facts::open(&mut self.opens.table, row, open, texts),
+            Body::Change(change) => facts::change(&mut self.changes.table, row, change, texts),
             Body::Privileged(call) => {
                 let target = whose.target.map_or(NONE, |id| texts.row(id, processes));
-                facts::privileged(&mut self.privileged, row, call, target, texts);
+                facts::privileged(&mut self.privileged.table, row, call, target, texts);
             }
-            Body::Socket(socket) => facts::socket(&mut self.sockets, row, socket, texts),
+            Body::Socket(socket) => facts::socket(&mut self.sockets.table, row, socket, texts),
         }
         if self.oldest_time.is_none() {
             self.first = seq;
@@ -122,13 +123,13 @@ impl Builder {
     /// Events in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.execs.seq.len()
-            + self.exits.seq.len()
-            + self.connections.seq.len()
-            + self.opens.seq.len()
-            + self.changes.seq.len()
-            + self.privileged.seq.len()
-            + self.sockets.seq.len()
+        self.execs.table.seq.len()
+            + self.exits.table.seq.len()
+            + self.connections.table.seq.len()
+            + self.opens.table.seq.len()
+            + self.changes.table.seq.len()
+            + self.privileged.table.seq.len()
+            + self.sockets.table.seq.len()
     }
 
     /// Whether there is no event in it.
@@ -157,15 +158,6 @@ impl Builder {
 
     /// The batch; the builder goes on with an empty one, which expects to grow as large.
     pub fn finish(&mut self, lost: Lost) -> Batch {
-        // What was gathered, if anything; in its place an empty table of the same size.
-        macro_rules! take {
-            ($table:ident) => {
-                (!self.$table.seq.is_empty()).then(|| {
-                    let empty = columns::$table(self.$table.seq.len());
-                    std::mem::replace(&mut self.$table, empty)
-                })
-            };
-        }
         let (strings, processes, containers) = self.dimensions.finish();
         let header = Header {
             node: self.node.clone(),
@@ -180,13 +172,26 @@ impl Builder {
             strings,
             processes,
             containers,
-            execs: take!(execs),
-            exits: take!(exits),
-            connections: take!(connections),
-            opens: take!(opens),
-            changes: take!(changes),
-            privileged: take!(privileged),
-            sockets: take!(sockets),
+            execs: self.execs.take_some(),
+            exits: self.exits.take_some(),
+            connections: self.connections.take_some(),
+            opens: self.opens.take_some(),
+            changes: self.changes.take_some(),
+            privileged: self.privileged.take_some(),
+            sockets: self.sockets.take_some(),
         }
+    }
+
+    /// Takes back a batch that nobody reads any more: its memory is that of a later one.
+    pub fn reuse(&mut self, batch: Batch) {
+        macro_rules! reuse {
+            ($($table:ident)*) => {
+                $(if let Some(table) = batch.$table {
+                    self.$table.reuse(table);
+                })*
+            };
+        }
+        reuse!(execs exits connections opens changes privileged sockets);
+        self.dimensions.reuse(batch.strings, batch.processes, batch.containers);
     }
 }

@@ -579,3 +579,33 @@ proptest! {
         prop_assert_eq!(rows, pushed);
     }
 }
+
+#[test]
+fn a_batchs_memory_serves_a_later_one() {
+    let mut pipeline = Pipeline::all();
+    let mut batch = |opens: u32, of: Option<Batch>| {
+        of.into_iter().for_each(|batch| pipeline.builder.reuse(batch));
+        (0..opens).for_each(|_| assert!(pipeline.push(1, open("/etc/passwd", "/etc/passwd"))));
+        pipeline.finish()
+    };
+    let times = |batch: &Batch| batch.opens.as_ref().map(|opens| opens.time.as_ptr());
+    let first = batch(1_000, None);
+    let memory = (times(&first), first.strings.blob.as_ptr());
+    batch(900, Some(first));
+    let third = batch(1_000, None);
+    assert_eq!((times(&third), third.strings.blob.as_ptr()), memory);
+}
+
+#[test]
+fn a_bursts_memory_is_not_kept() {
+    let mut pipeline = Pipeline::all();
+    (0..20_000).for_each(|_| assert!(pipeline.push(1, open("/etc/passwd", "/etc/passwd"))));
+    let burst = pipeline.finish();
+    pipeline.builder.reuse(burst);
+    let rooms = [(); 2].map(|()| {
+        pipeline.push(1, open("/etc/passwd", "/etc/passwd"));
+        pipeline.finish().opens.map_or(0, |opens| opens.time.capacity())
+    });
+    // What was made ready for another burst is handed out first.
+    assert!(rooms[1] < 1_000, "{rooms:?}");
+}

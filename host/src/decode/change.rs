@@ -3,9 +3,9 @@ use vespid_ebpf::{ChangeOp, ChangeRaw, PathEnd};
 
 use super::{DecodeError, fixed, path, path_end};
 use crate::bytes::Bytes;
-use crate::event::{Body, Change};
+use crate::event::Change;
 
-pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Body<'a>, DecodeError> {
+pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Change<'a>, DecodeError> {
     let (raw, tail) = fixed::<ChangeRaw>(record)?;
     let lens = [
         raw.path_len,
@@ -37,7 +37,7 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Bo
         path::from_typed(typed, PathEnd::TaskRoot, joined);
         path_kind = target_kind;
     }
-    Ok(Body::Change(Change {
+    Ok(Change {
         op,
         path: Bytes::from(joined.as_slice()),
         typed: Bytes::from(typed),
@@ -50,7 +50,7 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Bo
         result: raw.result,
         path_kind,
         target_kind,
-    }))
+    })
 }
 
 /// One of the two paths; empty if the call has none.

@@ -26,6 +26,7 @@ pub(super) fn join(names: &[u8], end: PathEnd, out: &mut Vec<u8>) -> Result<(), 
         if *last != 0 {
             return Err(DecodeError::Path);
         }
+        out.reserve(names.len() + 1);
         for name in names.rsplit(|byte| *byte == 0) {
             if rooted || out.len() > from {
                 out.push(b'/');

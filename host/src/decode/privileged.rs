@@ -3,9 +3,13 @@ use vespid_ebpf::{PathEnd, PrivilegedOp, PrivilegedRaw};
 
 use super::{Clock, DecodeError, address, fixed, path, path_end};
 use crate::bytes::Bytes;
-use crate::event::{Body, Privileged};
+use crate::event::Privileged;
 
-pub(super) fn decode<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>) -> Result<Body<'a>, DecodeError> {
+pub(super) fn decode<'a>(
+    record: &'a [u8],
+    clock: Clock,
+    joined: &'a mut Vec<u8>,
+) -> Result<Privileged<'a>, DecodeError> {
     let (raw, tail) = fixed::<PrivilegedRaw>(record)?;
     let [detail] = tail.parts([raw.detail_len])?;
     let op = PrivilegedOp::from_number(raw.op).ok_or(DecodeError::Number {
@@ -25,7 +29,7 @@ pub(super) fn decode<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>
             Bytes::from(joined.as_slice())
         }
     };
-    Ok(Body::Privileged(Privileged {
+    Ok(Privileged {
         op,
         code: raw.code,
         argument: raw.argument,
@@ -33,5 +37,5 @@ pub(super) fn decode<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>
         target_start: clock.unix(raw.target_start_ns),
         detail,
         result: raw.result,
-    }))
+    })
 }

@@ -5,7 +5,7 @@ use vespid_ebpf::{SocketOp, SocketRaw};
 
 use super::{DecodeError, address, dns, fixed};
 use crate::bytes::Bytes;
-use crate::event::{Body, Socket};
+use crate::event::Socket;
 
 const UNIX: u8 = 1;
 const INET: u8 = 2;
@@ -13,7 +13,7 @@ const INET6: u8 = 10;
 /// `-EBADMSG`: the result of an answer that is none.
 const NO_MESSAGE: i64 = -74;
 
-pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Body<'a>, DecodeError> {
+pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Socket<'a>, DecodeError> {
     let (raw, tail) = fixed::<SocketRaw>(record)?;
     let [name] = tail.parts([raw.name_len])?;
     let op = SocketOp::from_number(raw.op).ok_or(DecodeError::Number {
@@ -37,7 +37,7 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Bo
         let is_known = octets != [0; 16] || port != 0;
         (matches!(raw.family, INET | INET6) && is_known).then(|| address(octets, port))
     };
-    Ok(Body::Socket(Socket {
+    Ok(Socket {
         op,
         family: raw.family,
         protocol: raw.protocol,
@@ -47,7 +47,7 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Bo
         code,
         result,
         netns: raw.netns,
-    }))
+    })
 }
 
 /// A path ends at its NUL; a name in the abstract space begins with one, and is shown with `@` for it.

@@ -1,8 +1,6 @@
 //! What keeps the table within its bounds: ended processes go after a time of grace, or earlier when the table is full;
 //! then the running ones that nothing was heard of for the longest. An ancestor goes after its last descendant.
 //! Too much text is first met by cutting long arguments short.
-use std::sync::atomic::Ordering;
-
 use super::table::{Evictions, ProcessTable};
 use super::{Found, Process, ProcessId};
 use crate::event::{Image, Known, Subject, process_flags};
@@ -74,7 +72,7 @@ impl ProcessTable {
     }
 
     fn holds_too_much_text(&self) -> bool {
-        self.text.load(Ordering::Relaxed) > self.options.text_capacity
+        self.images.text() > self.options.text_capacity
     }
 
     fn trim(&mut self) {

@@ -5,6 +5,7 @@
 mod container;
 mod containers;
 mod eviction;
+mod images;
 mod lookup;
 mod process;
 pub mod procfs;

@@ -146,7 +146,7 @@ pub(super) struct Group {
 /// What a process runs.
 pub(super) struct Image {
     /// comm, tty, exe, args, cwd.
-    text: Box<[u8]>,
+    text: Vec<u8>,
     ends: [usize; 5],
     pub(super) capabilities: u64,
     pub(super) namespaces: [u32; 8],
@@ -155,29 +155,45 @@ pub(super) struct Image {
 }
 
 impl Image {
-    pub(super) fn new(image: &event::Image<'_>, total: &Arc<AtomicUsize>) -> Arc<Image> {
-        let parts = [&image.comm, &image.tty, &image.exe, &image.args, &image.cwd].map(|part| part.as_slice());
-        let text = parts.concat().into_boxed_slice();
-        let mut end = 0;
-        let ends = parts.map(|part| {
-            end += part.len();
-            end
-        });
-        total.fetch_add(text.len(), Ordering::Relaxed);
-        Arc::new(Image {
-            text,
-            ends,
-            capabilities: image.capabilities,
-            namespaces: image.namespaces,
+    pub(super) fn empty(total: &Arc<AtomicUsize>) -> Image {
+        Image {
+            text: Vec::new(),
+            ends: [0; 5],
+            capabilities: 0,
+            namespaces: [0; 8],
             total: Arc::clone(total),
-        })
+        }
+    }
+
+    pub(super) fn set(&mut self, image: &event::Image<'_>) {
+        self.clear();
+        let parts = [&image.comm, &image.tty, &image.exe, &image.args, &image.cwd].map(|part| part.as_slice());
+        self.text.reserve_exact(parts.iter().map(|part| part.len()).sum());
+        self.ends = parts.map(|part| {
+            self.text.extend_from_slice(part);
+            self.text.len()
+        });
+        self.capabilities = image.capabilities;
+        self.namespaces = image.namespaces;
+        self.total.fetch_add(self.text.len(), Ordering::Relaxed);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.total.fetch_sub(self.text.len(), Ordering::Relaxed);
+        self.text.clear();
+    }
+
+    /// Bytes of text that there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.text.capacity()
     }
 
     /// The same with at most `most` bytes of arguments; none if there are no more.
     pub(super) fn with_fewer_args(&self, most: usize) -> Option<Arc<Image>> {
         let [comm, tty, exe, args, cwd] = [0, 1, 2, 3, 4].map(|part| self.text(part));
         let args = args.get(..most).filter(|fewer| fewer.len() < args.len())?;
-        let image = event::Image {
+        let mut fewer = Image::empty(&self.total);
+        fewer.set(&event::Image {
             comm: comm.into(),
             tty: tty.into(),
             exe: exe.into(),
@@ -186,8 +202,8 @@ impl Image {
             capabilities: self.capabilities,
             namespaces: self.namespaces,
             ..event::Image::default()
-        };
-        Some(Image::new(&image, &self.total))
+        });
+        Some(Arc::new(fewer))
     }
 
     fn text(&self, part: usize) -> &[u8] {
@@ -198,12 +214,12 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.text.len(), Ordering::Relaxed);
+        self.clear();
     }
 }
 
 impl fmt::Debug for Image {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::bytes::Bytes::from(&*self.text).fmt(f)
+        crate::bytes::Bytes::from(self.text.as_slice()).fmt(f)
     }
 }

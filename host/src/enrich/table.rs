@@ -4,12 +4,12 @@
 //! a parent is set once, and only to a process that does not descend from the child.
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::containers::ContainerTable;
+use super::images::Images;
 use super::process::{Group, Image, Process, ProcessId};
 use super::{Attribution, Found, Source, lookup};
 use crate::event::{self, Body, Event, Exec, Fork, Known, KnownContainer, Subject, process_flags};
@@ -76,7 +76,7 @@ pub struct ProcessTable {
     pub(super) ended: VecDeque<ProcessId>,
     pub(super) containers: ContainerTable,
     found: Vec<Found>,
-    pub(super) text: Arc<AtomicUsize>,
+    pub(super) images: Images,
     no_image: Arc<Image>,
     no_group: Arc<Group>,
     /// Event time, in Unix nanoseconds.
@@ -100,7 +100,7 @@ impl ProcessTable {
     /// An empty table.
     #[must_use]
     pub fn new(options: Options, source: Box<dyn Source + Send>) -> ProcessTable {
-        let text = Arc::new(AtomicUsize::new(0));
+        let mut images = Images::default();
         ProcessTable {
             options,
             source,
@@ -110,9 +110,9 @@ impl ProcessTable {
             ended: VecDeque::new(),
             containers: ContainerTable::default(),
             found: Vec::new(),
-            no_image: Image::new(&event::Image::default(), &text),
+            no_image: images.make(&event::Image::default()),
             no_group: Arc::default(),
-            text,
+            images,
             now: 0,
             clock: 0,
             version: 0,
@@ -353,9 +353,9 @@ impl ProcessTable {
     }
 
     pub(super) fn set_image(&mut self, id: ProcessId, subject: &Subject, image: &event::Image<'_>, flags: u32) {
-        let fresh = Image::new(image, &self.text);
+        let fresh = self.images.make(image);
         let process = &mut self.slots[id.index()];
-        process.image = fresh;
+        self.images.retire(std::mem::replace(&mut process.image, fresh));
         (process.uid, process.gid, process.euid) = (subject.uid, subject.gid, image.euid);
         process.login_uid = image.login_uid;
         process.flags = flags | (process.flags & process_flags::EXITED);

@@ -69,6 +69,7 @@ impl ProcessTable {
             let process = std::mem::replace(&mut self.slots[id.index()], vacant);
             self.forget_pid(id, &process);
             self.containers.release(process.container());
+            self.images.retire(process.image);
             self.free.push(id);
             next = process.parent.filter(|parent| {
                 let parent = &mut self.slots[parent.index()];

@@ -1,0 +1,326 @@
+//! What an event costs on its way from the ring to a batch, stage by stage, on the thread that does it.
+use std::hint::black_box;
+
+use vespid::config;
+use vespid::decode::{Scratch, decode, kind_of};
+use vespid::enrich::{Nothing, Options, ProcessTable};
+use vespid::event::{Body, Event};
+use vespid::interface::vespid::plugin::describe::Kinds;
+use vespid::ledger::Stage;
+use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};
+use vespid::plugin::Delivery;
+use vespid::recording::Line;
+
+use crate::rounds::{Cost, Course, interleave};
+use crate::table::{Cell, Table, cost};
+use crate::traffic::{CLOCK, Traffic, events, record};
+
+/// Rows of the batches: what most nodes gather in 20 ms, rounded up.
+const ROWS: usize = 1024;
+
+/// What the shipped plugins subscribe to, which is a batch each.
+fn shipped() -> [Kinds; 3] {
+    [
+        Kinds::EXECS | Kinds::PRIVILEGED,
+        Kinds::EXECS | Kinds::OPENS | Kinds::CHANGES,
+        Kinds::CONNECTIONS,
+    ]
+}
+
+/// Which events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// All of them, as recorded.
+    Recorded,
+    /// Opens by processes that are known.
+    Opens,
+    /// Connections of processes that are known.
+    Connections,
+    /// Forks, execs and exits.
+    Processes,
+}
+
+impl Mix {
+    /// Every mix.
+    pub const ALL: [Mix; 4] = [Mix::Recorded, Mix::Opens, Mix::Connections, Mix::Processes];
+
+    /// Its name in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Mix::Recorded => "mix",
+            Mix::Opens => "open",
+            Mix::Connections => "tcp",
+            Mix::Processes => "exec",
+        }
+    }
+
+    fn has(self, event: &Event<'_>) -> bool {
+        match self {
+            Mix::Recorded => true,
+            Mix::Opens => matches!(event.body, Body::Open(_)),
+            Mix::Connections => matches!(event.body, Body::Connection(_)),
+            Mix::Processes => matches!(event.body, Body::Fork(_) | Body::Exec(_) | Body::Exit(_)),
+        }
+    }
+
+    /// Whether a round needs processes that no round before it had.
+    fn goes_on(self) -> bool {
+        matches!(self, Mix::Recorded | Mix::Processes)
+    }
+}
+
+/// A stretch of the data path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stretch {
+    /// Raw record to event.
+    Decode,
+    /// Event to its process.
+    Enrich,
+    /// Both, and the books, into batches for one subscription.
+    RingToBatch,
+    /// The same for the subscriptions of the shipped plugins.
+    RingToShipped,
+    /// Events to processes and batches: [`Stretch::Enrich`] taken off, it is the batch.
+    EnrichAndBatch,
+}
+
+impl Stretch {
+    /// Every stretch.
+    pub const ALL: [Stretch; 5] = [
+        Stretch::Decode,
+        Stretch::Enrich,
+        Stretch::EnrichAndBatch,
+        Stretch::RingToBatch,
+        Stretch::RingToShipped,
+    ];
+
+    /// Its name in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Stretch::Decode => "decode",
+            Stretch::Enrich => "enrich",
+            Stretch::EnrichAndBatch => "enrich and batch",
+            Stretch::RingToBatch => "ring to batch",
+            Stretch::RingToShipped => "ring to the shipped plugins' batches",
+        }
+    }
+}
+
+/// Batches that every plugin is done with at once.
+struct Taken;
+
+impl Outlet for Taken {
+    fn deliver(&mut self, _: Seat, delivery: &Delivery) {
+        black_box(&delivery.batch);
+    }
+}
+
+/// One stretch over one mix.
+struct Path {
+    stretch: Stretch,
+    mix: Mix,
+    traffic: Traffic,
+    pipeline: Pipeline,
+    table: ProcessTable,
+    scratch: Scratch,
+    ledgers: [Stage; 2],
+    events: Vec<Event<'static>>,
+    /// As in the ring: one record after another.
+    records: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Path {
+    fn new(stretch: Stretch, mix: Mix) -> anyhow::Result<Path> {
+        let batch = config::Batch {
+            max_events: ROWS,
+            max_age_ms: u64::MAX,
+        };
+        let mut pipeline = Pipeline::new(&batch, &Origin::default(), no_process(mix));
+        let subscriptions = match stretch {
+            Stretch::RingToShipped => shipped().to_vec(),
+            _ => vec![Kinds::all()],
+        };
+        for (seat, kinds) in (0..).zip(subscriptions) {
+            pipeline.subscribe(Seat(seat), &Subscription::whole(kinds), &mut Taken);
+        }
+        let mut path = Path {
+            stretch,
+            mix,
+            traffic: Traffic::recorded()?,
+            pipeline,
+            table: no_process(mix),
+            scratch: Scratch::default(),
+            ledgers: Default::default(),
+            events: Vec::new(),
+            records: Vec::new(),
+            ends: Vec::new(),
+        };
+        path.load(|_| true);
+        if !mix.goes_on() {
+            // The processes become known; then it is always their same calls.
+            for event in std::mem::take(&mut path.events) {
+                path.table.observe(&event);
+                path.pipeline.take(&event, &mut Taken);
+            }
+            path.traffic = Traffic::recorded()?;
+            path.load(|event| mix.has(event));
+        }
+        Ok(path)
+    }
+
+    /// The next round's events, and what is known of processes besides.
+    fn load(&mut self, wanted: impl Fn(&Event<'_>) -> bool) {
+        let round = self.traffic.next_round();
+        for line in &round {
+            match line {
+                Line::Known(known) => {
+                    self.table.learn(known);
+                    self.pipeline.table().learn(known);
+                }
+                Line::Container(container) => {
+                    self.table.learn_container(container);
+                    self.pipeline.table().learn_container(container);
+                }
+                _ => {}
+            }
+        }
+        self.events = events(round).filter(wanted).collect();
+        self.records.clear();
+        self.ends.clear();
+        for event in &self.events {
+            record(event, &mut self.records);
+            self.ends.push(self.records.len());
+        }
+    }
+
+    /// What the collector does with each record.
+    fn collect(&mut self) {
+        let mut from = 0;
+        for &end in &self.ends {
+            let record = &self.records[from..end];
+            from = end;
+            let kind = kind_of(record);
+            self.ledgers[0].pass(kind, 1);
+            if let Ok(event) = decode(record, &CLOCK, &mut self.scratch) {
+                self.ledgers[1].pass(kind, 1);
+                self.pipeline.take(&event, &mut Taken);
+            }
+        }
+    }
+}
+
+impl Course for Path {
+    fn prepare(&mut self) {
+        if self.mix.goes_on() {
+            let mix = self.mix;
+            self.load(|event| mix.has(event));
+        }
+    }
+
+    fn run(&mut self) -> u64 {
+        match self.stretch {
+            Stretch::Decode => {
+                let mut from = 0;
+                for &end in &self.ends {
+                    let record = &self.records[from..end];
+                    from = end;
+                    black_box(&decode(record, &CLOCK, &mut self.scratch));
+                }
+            }
+            Stretch::Enrich => {
+                for event in &self.events {
+                    black_box(&self.table.observe(event));
+                }
+            }
+            Stretch::EnrichAndBatch => {
+                for event in &self.events {
+                    self.pipeline.take(event, &mut Taken);
+                }
+            }
+            Stretch::RingToBatch | Stretch::RingToShipped => self.collect(),
+        }
+        self.events.len() as u64
+    }
+}
+
+/// Where the same calls come again and again, their processes stay.
+fn no_process(mix: Mix) -> ProcessTable {
+    let mut options = Options::default();
+    if !mix.goes_on() {
+        options.grace_ns = u64::MAX;
+    }
+    ProcessTable::new(options, Box::new(Nothing))
+}
+
+/// Every stretch over every mix.
+///
+/// # Errors
+/// If the fixtures cannot be read.
+pub fn measure(rounds: usize) -> anyhow::Result<Vec<(Mix, Stretch, Cost)>> {
+    let mut all = Vec::new();
+    for mix in Mix::ALL {
+        let courses = Stretch::ALL
+            .iter()
+            .map(|stretch| Ok(Box::new(Path::new(*stretch, mix)?) as Box<dyn Course>))
+            .collect::<anyhow::Result<Vec<_>>>();
+        let costs = interleave(rounds, &mut courses?);
+        all.extend(
+            Stretch::ALL
+                .into_iter()
+                .zip(costs)
+                .map(|(stretch, cost)| (mix, stretch, cost)),
+        );
+    }
+    Ok(all)
+}
+
+/// The table of it.
+///
+/// # Errors
+/// As [`measure`].
+pub fn table(rounds: usize) -> anyhow::Result<Table> {
+    let mut table = Table::new(
+        "stages",
+        "From the ring to a batch, on the collector's thread; batches of 1,024 rows",
+        &[
+            "events",
+            "stage",
+            "ns an event",
+            "±",
+            "allocations",
+            "bytes",
+            "target ns",
+        ],
+    );
+    let all = measure(rounds)?;
+    for &(mix, stretch, found) in &all {
+        let target = match (stretch, mix) {
+            (Stretch::RingToBatch, Mix::Opens | Mix::Connections) => Cell::number(150.0, 0),
+            (Stretch::RingToBatch, Mix::Processes) => Cell::number(1_000.0, 0),
+            _ => Cell::Empty,
+        };
+        table.row(
+            [Cell::from(mix.name()), stretch.name().into()]
+                .into_iter()
+                .chain(cost(&found))
+                .chain([target]),
+        );
+        if stretch == Stretch::EnrichAndBatch {
+            let enrich = all
+                .iter()
+                .find(|(of, stretch, _)| (*of, *stretch) == (mix, Stretch::Enrich));
+            let batch = enrich.map_or(f64::NAN, |(_, _, enrich)| found.ns - enrich.ns);
+            let cells = [
+                Cell::from(mix.name()),
+                "batch: the difference".into(),
+                Cell::number(batch, 1),
+            ];
+            let empty = [Cell::Empty, Cell::Empty, Cell::Empty, Cell::number(15.0, 0)];
+            table.row(cells.into_iter().chain(empty));
+        }
+    }
+    Ok(table)
+}

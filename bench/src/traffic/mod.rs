@@ -1,0 +1,149 @@
+//! Events as nodes have them: the recorded fixtures, one after another and again and again, each time with the times
+//! moved on, so that no process ever starts twice.
+mod raw;
+mod shift;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use vespid::event::{Body, Event};
+use vespid::recording::{Header, Line};
+
+pub use raw::{CLOCK, record};
+use shift::Shift;
+
+/// Ordinary work: package queries, containers, a web server, a demonstration with a little of everything, connections.
+const FIXTURES: [&str; 5] = ["administration", "container", "demo", "web-server", "near-port-scan"];
+
+/// The fixtures' lines, again and again.
+pub struct Traffic {
+    header: Header,
+    reels: Vec<Reel>,
+    length: u64,
+    round: u64,
+}
+
+/// One fixture.
+struct Reel {
+    lines: Vec<Line<'static>>,
+    /// When it began.
+    origin: u64,
+    /// How much later it is, in the first round.
+    later: u64,
+}
+
+impl Traffic {
+    /// The recorded mix.
+    ///
+    /// # Errors
+    /// If a fixture cannot be read.
+    pub fn recorded() -> anyhow::Result<Traffic> {
+        let mut reels: Vec<Reel> = Vec::new();
+        let mut first: Option<Header> = None;
+        let mut end = 0;
+        for name in FIXTURES {
+            let (header, lines) = read(&fixture(name))?;
+            let times = lines.iter().filter_map(|line| match line {
+                Line::Event(event) => Some(event.time),
+                _ => None,
+            });
+            let length = times.max().unwrap_or(header.created).saturating_sub(header.created) + 1;
+            let (origin, begin) = (header.created, first.get_or_insert(header).created);
+            reels.push(Reel {
+                lines,
+                origin,
+                later: (begin + end).wrapping_sub(origin),
+            });
+            end += length;
+        }
+        Ok(Traffic {
+            header: first.context("there are no fixtures")?,
+            reels,
+            length: end,
+            round: 0,
+        })
+    }
+
+    /// The first recording's header.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The lines of the next round. Ends of recordings are left out, and so are events of which [`record`] knows no form.
+    pub fn next_round(&mut self) -> Vec<Line<'static>> {
+        let since = self.round * self.length;
+        self.round += 1;
+        let reels = self.reels.iter();
+        reels
+            .flat_map(|reel| {
+                let shift = Shift {
+                    origin: reel.origin,
+                    by: reel.later.wrapping_add(since),
+                };
+                reel.lines.iter().filter_map(move |line| shift.line(line))
+            })
+            .collect()
+    }
+}
+
+/// Only the events of some lines.
+pub fn events(lines: Vec<Line<'static>>) -> impl Iterator<Item = Event<'static>> {
+    lines.into_iter().filter_map(|line| match line {
+        Line::Event(event) => Some(event),
+        _ => None,
+    })
+}
+
+/// Whether there is a raw form of it here.
+fn is_known(event: &Event<'_>) -> bool {
+    !matches!(event.body, Body::Change(_) | Body::Privileged(_) | Body::Socket(_))
+}
+
+fn fixture(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.join("fixtures").join(name).with_extension("jsonl.zst")
+}
+
+/// A recording's header and its other lines. They borrow from its text, which stays until the program ends.
+fn read(file: &Path) -> anyhow::Result<(Header, Vec<Line<'static>>)> {
+    let mut text = Vec::new();
+    std::fs::File::open(file)
+        .and_then(zstd::Decoder::new)
+        .and_then(|mut decoder| decoder.read_to_end(&mut text))
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    let text: &'static [u8] = text.leak();
+    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let Some(header) = lines.next() else {
+        bail!("{} is empty", file.display());
+    };
+    let header = serde_json::from_slice(header)?;
+    let lines: Result<Vec<Line<'static>>, _> = lines.map(serde_json::from_slice).collect();
+    Ok((header, lines?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_process_starts_twice_and_time_goes_on() {
+        let mut traffic = Traffic::recorded().expect("the fixtures");
+        let mut started = HashSet::new();
+        let mut before = 0;
+        for _ in 0..3 {
+            let round: Vec<_> = events(traffic.next_round()).collect();
+            for event in &round {
+                if let Body::Fork(fork) = &event.body {
+                    assert!(started.insert((fork.child_pid, fork.child_start)), "{fork:?}");
+                }
+            }
+            let newest = round.iter().map(|event| event.time).max().expect("events");
+            assert!(round[0].time > before && newest > before);
+            before = newest;
+        }
+    }
+}
