@@ -166,7 +166,6 @@ fn repeat(time: Duration, rate: u32, mut once: impl FnMut() -> anyhow::Result<()
     loop {
         let elapsed = begin.elapsed();
         if elapsed >= time {
-            #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
             return Ok((count, elapsed.as_secs_f64()));
         }
         #[expect(

@@ -185,9 +185,9 @@ fn an_end_is_a_code_or_a_signal() {
         let record = record::<ExitRaw>(Kind::Exit, |raw| raw.status = status, &[]);
         exit(&record).expect("a good record")
     };
-    assert_eq!(exit(3 << 8), Body::Exit(Exit { code: 3, signal: 0 }));
-    assert_eq!(exit(9), Body::Exit(Exit { code: 0, signal: 9 }));
-    assert_eq!(exit(11 | 0x80), Body::Exit(Exit { code: 0, signal: 11 }));
+    assert_eq!(exit(3 << 8), Exit { code: 3, signal: 0 });
+    assert_eq!(exit(9), Exit { code: 0, signal: 9 });
+    assert_eq!(exit(11 | 0x80), Exit { code: 0, signal: 11 });
 }
 
 #[test]
