@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use vespid::config;
 use vespid::enrich::{Nothing, Options, ProcessTable};
+use vespid::filter::Subscription;
 use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::interface::vespid::plugin::events::{Batch, Lost};
 use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};

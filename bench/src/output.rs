@@ -32,6 +32,7 @@ pub fn table(rounds: usize) -> anyhow::Result<Table> {
         plugin: "file-audit".into(),
         version: "0.1.0".to_owned(),
         digest: "0".repeat(64),
+        retro: false,
     };
     let line = || Record::new(&origin, verdict(), Cause::Batch(&batch));
     let record = line()?;

@@ -30,12 +30,14 @@ impl Program {
             bail!("there is no {}: `cargo xtask bench` builds it", file.display());
         }
         let home = tempfile::tempdir()?;
-        let config = format!(
-            "plugins.cache = {:?}\nstate.directory = \"\"\ncontrol.socket = \"\"\nverdicts.file = \"/dev/null\"\n\
-             log.level = \"error\"\n",
-            home.path().join("code")
-        );
-        std::fs::write(home.path().join("vespid.toml"), config)?;
+        for filter in [true, false] {
+            let config = format!(
+                "plugins.cache = {:?}\nstate.directory = \"\"\ncontrol.socket = \"\"\nverdicts.file = \"/dev/null\"\n\
+                 log.level = \"error\"\nkernel.filter = {filter}\n",
+                home.path().join("code")
+            );
+            std::fs::write(home.path().join(config_file(filter)), config)?;
+        }
         Ok(Program {
             file: file.to_owned(),
             home,
@@ -46,7 +48,7 @@ impl Program {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.file);
-        command.env("VESPID_CONFIG", self.home.path().join("vespid.toml"));
+        command.env("VESPID_CONFIG", self.home.path().join(config_file(true)));
         command
     }
 
@@ -63,13 +65,15 @@ impl Program {
         }
     }
 
-    /// Starts a daemon on an address of its own, and waits until it is ready.
+    /// Starts a daemon on an address of its own, and waits until it is ready. Without `filter`, the kernel leaves nothing
+    /// out.
     ///
     /// # Errors
     /// If it does not become ready.
-    pub fn start(&self, plugins: &Path) -> anyhow::Result<Daemon> {
+    pub fn start(&self, plugins: &Path, filter: bool) -> anyhow::Result<Daemon> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = self.command();
+        command.env("VESPID_CONFIG", self.home.path().join(config_file(filter)));
         command.arg("run").arg("--plugins").arg(plugins);
         command.args(["--listen", &address.to_string()]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -86,6 +90,10 @@ impl Program {
         }
         Ok(daemon)
     }
+}
+
+fn config_file(filter: bool) -> &'static str {
+    if filter { "vespid.toml" } else { "unfiltered.toml" }
 }
 
 /// A running daemon.

@@ -7,6 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 use vespid::config::Config;
 use vespid::enrich::{Nothing, Options, ProcessTable};
 use vespid::event::{Body, Event, Image, Known, Open, Subject};
+use vespid::filter::Subscription;
 use vespid::interface::vespid::plugin::describe::{Kinds, Manifest};
 use vespid::interface::vespid::plugin::reports::Report;
 use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};

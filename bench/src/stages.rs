@@ -5,6 +5,7 @@ use vespid::config;
 use vespid::decode::{Scratch, decode, kind_of};
 use vespid::enrich::{Nothing, Options, ProcessTable};
 use vespid::event::{Body, Event};
+use vespid::filter::Subscription;
 use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::ledger::Stage;
 use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};

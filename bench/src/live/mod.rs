@@ -53,7 +53,11 @@ pub fn table(program: &Program, plugins: &Path, effort: Effort, say: impl Fn(&st
             "RSS MB",
         ],
     );
-    let mut tracers = vec![Tracer::Vespid, Tracer::Counter];
+    let mut tracers = vec![
+        Tracer::Vespid { filter: true },
+        Tracer::Vespid { filter: false },
+        Tracer::Counter,
+    ];
     for peer in PEERS {
         if peer.file().is_some() {
             tracers.push(Tracer::Peer(peer));
@@ -128,6 +132,7 @@ fn row(load: Load, rate: Option<u32>, tracer: &Tracer, mut turns: Vec<Turn>) -> 
     // Whoever does not say how many there were had those that it handed on, or else one for each thing done.
     let events = seen
         .events
+        .filter(|count| *count > 0.0)
         .or(seen.delivered.filter(|count| *count > 0.0))
         .unwrap_or(turn.done);
     Some([

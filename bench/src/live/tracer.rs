@@ -24,8 +24,12 @@ const PEER_START: Duration = Duration::from_secs(3);
 /// Who could watch.
 #[derive(Clone, Debug)]
 pub enum Tracer {
-    /// The daemon with the three shipped plugins.
-    Vespid,
+    /// The daemon with the three shipped plugins. With `filter` the kernel leaves out what their filters do not want, as
+    /// it does by default.
+    Vespid {
+        /// Whether it does.
+        filter: bool,
+    },
     /// The same kernel programs and the same ring, and a native thread that counts what is in it.
     Counter,
     /// Another program.
@@ -106,7 +110,8 @@ impl Tracer {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Tracer::Vespid => "vespid",
+            Tracer::Vespid { filter: true } => "vespid",
+            Tracer::Vespid { filter: false } => "vespid, unfiltered",
             Tracer::Counter => "the ring, counted",
             Tracer::Peer(peer) => peer.name,
         }
@@ -116,7 +121,9 @@ impl Tracer {
     #[must_use]
     pub fn watches(&self, load: Load) -> bool {
         match self {
-            Tracer::Vespid | Tracer::Counter => true,
+            Tracer::Vespid { filter: true } | Tracer::Counter => true,
+            // Of the others, the plugins want all.
+            Tracer::Vespid { filter: false } => load == Load::Open,
             Tracer::Peer(peer) => peer.load == load,
         }
     }
@@ -132,7 +139,7 @@ impl Tracer {
         load: impl FnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<(T, Seen)> {
         match self {
-            Tracer::Vespid => daemon(&program.start(plugins)?, load),
+            Tracer::Vespid { filter } => daemon(&program.start(plugins, *filter)?, load),
             Tracer::Counter => counter(load),
             Tracer::Peer(peer) => watch_with(peer, load),
         }

@@ -36,6 +36,7 @@ pub struct Config {
 #[expect(missing_docs, reason = "documented where users read it, in default.toml")]
 pub struct Kernel {
     pub ring_bytes: u32,
+    pub filter: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -152,6 +152,8 @@ pub struct Collector {
     flight: Option<Tape>,
     /// What is collected even though no plugin wants it.
     always: Subscription,
+    /// Whether the kernel is to leave out what nobody wants.
+    filters: bool,
     seated: Vec<Arc<Running>>,
     /// When the kernel side's counters were read.
     counted: Instant,
@@ -174,10 +176,16 @@ impl Collector {
             changes,
             flight: None,
             always: Subscription::none(),
+            filters: true,
             seated: Vec::new(),
             counted: Instant::now(),
             told: 0,
         }
+    }
+
+    /// Whether the kernel is to leave out what nobody wants; if not, it is thrown away here.
+    pub fn filter(&mut self, filters: bool) {
+        self.filters = filters;
     }
 
     /// Has everything recorded as well, and `always` collected for it.
@@ -191,7 +199,7 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        want(&mut self.kernel, &mut self.progress, [&self.always]);
+        want(&mut self.kernel, self.filters, &mut self.progress, [&self.always]);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
@@ -233,17 +241,28 @@ impl Collector {
                 progress,
                 seated,
                 always,
+                filters,
                 ..
             } = self;
             match change {
                 Change::Sit(running) => {
                     let (seat, subscription) = (running.seat, running.worker.subscription());
-                    want(kernel, progress, pipeline.wanted().chain([&*always, &subscription]));
+                    want(
+                        kernel,
+                        *filters,
+                        progress,
+                        pipeline.wanted().chain([&*always, &subscription]),
+                    );
                     seated.push(running);
                     pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
                 Change::Want(seat, subscription) => {
-                    want(kernel, progress, pipeline.wanted().chain([&*always, &subscription]));
+                    want(
+                        kernel,
+                        *filters,
+                        progress,
+                        pipeline.wanted().chain([&*always, &subscription]),
+                    );
                     pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
                 Change::Leave(seat) => {
@@ -251,7 +270,7 @@ impl Collector {
                     seated.retain(|running| running.seat != seat);
                 }
             }
-            want(kernel, progress, pipeline.wanted().chain([&*always]));
+            want(kernel, *filters, progress, pipeline.wanted().chain([&*always]));
             drop(done);
         }
     }
@@ -363,9 +382,19 @@ fn tables<'a>(wanted: impl Iterator<Item = &'a Subscription>) -> Kinds {
 }
 
 /// Has just those probes run that these subscriptions need, and leave out what none of them wants.
-fn want<'a>(kernel: &mut Kernel, progress: &mut Progress, wanted: impl IntoIterator<Item = &'a Subscription>) {
+fn want<'a>(
+    kernel: &mut Kernel,
+    filters: bool,
+    progress: &mut Progress,
+    wanted: impl IntoIterator<Item = &'a Subscription>,
+) {
     let wanted: Vec<_> = wanted.into_iter().collect();
-    if let Err(error) = kernel.sift(&Sift::of(wanted.iter().copied())) {
+    let sift = if filters {
+        Sift::of(wanted.iter().copied())
+    } else {
+        Sift::default()
+    };
+    if let Err(error) = kernel.sift(&sift) {
         tracing::error!("the kernel cannot be told which rows are wanted: {error}");
     }
     match kernel.want(record_kinds(tables(wanted.into_iter()))) {

@@ -138,6 +138,7 @@ impl Daemon {
         let published = Published::default();
         let pipeline = Pipeline::new(&config.batch, &origin, table);
         let mut collector = Collector::new(kernel, pipeline, clock, published.clone(), changes);
+        collector.filter(config.kernel.filter);
         let reel = flight::install(&config.flight_recorder, &origin, &mut collector);
         let stop = Arc::new(AtomicBool::new(false));
         let collector = spawn(collector, stop.clone())?;

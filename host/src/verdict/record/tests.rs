@@ -130,6 +130,7 @@ fn line(verdict: Verdict, cause: Cause<'_>) -> String {
         plugin: "exec-anomaly".into(),
         version: "0.1.0".into(),
         digest: "d1".into(),
+        retro: false,
     };
     let record = Record::new(&origin, verdict, cause).expect("a line");
     let line = String::from_utf8(record.line).expect("UTF-8");
