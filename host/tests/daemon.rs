@@ -158,7 +158,7 @@ fn the_ledger_closes_at_every_scrape_and_when_the_daemon_ends() {
     if !is_live() {
         return;
     }
-    let daemon = Daemon::start(&[]);
+    let mut daemon = Daemon::start(&[]);
     for _ in 0..20 {
         for _ in 0..200 {
             // One that a plugin wants, and one that none does.
@@ -177,8 +177,10 @@ fn the_ledger_closes_at_every_scrape_and_when_the_daemon_ends() {
             );
         }
     }
-    let left_out = daemon.metrics().sum("vespid_calls_filtered_total", &["kind=\"open\""]);
-    assert!(left_out >= 4_000.0, "{left_out}");
+    daemon.wait_for("what was left out to be counted", |daemon| {
+        let left_out = daemon.metrics().sum("vespid_calls_filtered_total", &["kind=\"open\""]);
+        (left_out >= 4_000.0).then_some(())
+    });
     let (code, log, _) = daemon.stop();
     assert_eq!(code, 0, "{log}");
     let row = |name: &str| -> Vec<u64> {

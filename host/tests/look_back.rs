@@ -50,9 +50,10 @@ fn run_and_record(daemon: &mut Daemon, flight: &Path) {
     assert!(Command::new("/bin/true").status().expect("it runs").success());
     daemon.wait_for("the execution to be on disk", |_| {
         let out = vespid()
-            .args(["hunt", "--last", "1h", "--json", "--in"])
-            .arg(flight)
+            .arg("hunt")
             .arg(plugins().join("exec-anomaly.wasm"))
+            .args(["--last", "1h", "--json", "--in"])
+            .arg(flight)
             .output()
             .expect("vespid runs");
         let said = String::from_utf8(out.stderr).expect("text");
