@@ -9,7 +9,8 @@ mod flows;
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
-use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{Kind, Outcome, SocketOp, SocketRaw};
 
@@ -78,6 +79,8 @@ const MAX_SUN_PATH: u64 = 108;
 const MAX_PAYLOAD: u64 = 512;
 
 /// A socket of the current task.
+#[repr(C)]
+#[derive(Clone, Copy)]
 struct Socket {
     sk: u64,
     /// Inode number: with the address, it names the socket for as long as anybody asks.
@@ -112,7 +115,8 @@ struct Tail {
     is_user: bool,
 }
 
-/// What a record says beside its socket.
+/// What a record says beside its socket. In a map: the stacks of all functions that call one another are one, and small.
+#[repr(C)]
 struct Happening {
     op: SocketOp,
     code: u32,
@@ -121,6 +125,9 @@ struct Happening {
     remote: End,
     tail: Tail,
 }
+
+#[map]
+static HAPPENING: PerCpuArray<Happening> = PerCpuArray::with_max_entries(1, 0);
 
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
@@ -135,7 +142,7 @@ fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
     };
     match action {
         BIND | LISTEN | CONNECT => named(task, call, action, &socket),
-        _ => datagram::report(task, call, action, &socket),
+        _ => datagram::report(call, action, &socket),
     }
     0
 }
@@ -181,7 +188,7 @@ fn named(task: Task, call: Call, action: u8, socket: &Socket) {
     report(
         task,
         socket,
-        &Happening {
+        Happening {
             op,
             code,
             result: call.result,
@@ -213,8 +220,19 @@ fn bound_name(socket: &Socket) -> Tail {
     tail
 }
 
+#[inline(always)]
+fn report(task: Task, socket: &Socket, happening: Happening) {
+    if let Some(place) = HAPPENING.get_ptr_mut(0) {
+        // SAFETY: a live map value, which no other program uses.
+        unsafe {
+            place.write(happening);
+            report_on(task, socket, &*place);
+        }
+    }
+}
+
 #[inline(never)]
-fn report(task: Task, socket: &Socket, happening: &Happening) {
+fn report_on(task: Task, socket: &Socket, happening: &Happening) {
     let passes = sieve::passes(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
     if !passes || !has_room(Kind::Socket) {
         return;

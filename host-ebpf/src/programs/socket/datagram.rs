@@ -1,4 +1,9 @@
 //! Datagrams of UDP: the first to and from each remote end, and every one to and from a server of DNS.
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_loop;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::PerCpuArray;
 use vespid_ebpf::SocketOp;
 
 use super::action::{READ, RECEIVE, RECEIVE_MESSAGE, RECEIVE_MESSAGES, SEND, SEND_MESSAGE, SEND_MESSAGES};
@@ -10,7 +15,7 @@ use crate::programs::syscall::Call;
 const UDP: u16 = 17;
 const DNS: u16 = 53;
 /// Messages of one `sendmmsg` or `recvmmsg` that are looked at; glibc asks for two addresses at once.
-const MAX_MESSAGES: u64 = 4;
+const MAX_MESSAGES: u32 = 4;
 /// `sizeof(struct mmsghdr)`, and where its `msg_len` is.
 const MESSAGE_BYTES: u64 = 64;
 const MESSAGE_LEN: u64 = 56;
@@ -20,38 +25,36 @@ const EINTR: i64 = -4;
 const EAGAIN: i64 = -11;
 
 /// A datagram where its call had it, in memory of the current task.
+#[repr(C)]
+#[derive(Clone, Copy)]
 struct Datagram {
     /// `struct sockaddr`, or 0.
     name: u64,
     payload: u64,
     room: u64,
     result: i64,
-    is_received: bool,
 }
 
-impl Datagram {
-    /// By a `struct msghdr`, of which the first buffer is looked at.
-    #[inline(always)]
-    fn of_message(header: u64, result: i64, is_received: bool) -> Datagram {
-        // void *msg_name; int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
-        let [name, _, buffers, count] = user::<[u64; 4]>(header).unwrap_or([0; 4]);
-        let [payload, room] = if count == 0 {
-            [0; 2]
-        } else {
-            user::<[u64; 2]>(buffers).unwrap_or([0; 2])
-        };
-        Datagram {
-            name,
-            payload,
-            room,
-            result,
-            is_received,
-        }
-    }
+/// The datagrams of a call. In a map, as all state of loops is: laid out one after the other, so many branches are
+/// more than some verifiers have patience for.
+#[repr(C)]
+struct Datagrams {
+    socket: Socket,
+    /// The one at hand.
+    datagram: Datagram,
+    /// The next `struct msghdr`, or 0 if the one at hand came without.
+    header: u64,
+    left: u64,
+    /// Whether results are in the messages, as those of `sendmmsg` and `recvmmsg` are.
+    has_lengths: u64,
+    is_received: u64,
 }
+
+#[map]
+static DATAGRAMS: PerCpuArray<Datagrams> = PerCpuArray::with_max_entries(1, 0);
 
 #[inline(always)]
-pub(super) fn report(task: Task, call: Call, action: u8, socket: &Socket) {
+pub(super) fn report(call: Call, action: u8, socket: &Socket) {
     if socket.protocol != UDP || !ends::is_ip(socket) {
         return;
     }
@@ -67,49 +70,83 @@ pub(super) fn report(task: Task, call: Call, action: u8, socket: &Socket) {
     if flags & NOT_TAKEN != 0 {
         return;
     }
-    match action {
-        SEND_MESSAGES | RECEIVE_MESSAGES if call.result >= 0 => {
-            for at in 0..MAX_MESSAGES {
-                if at >= call.result as u64 {
-                    break;
-                }
-                let header = call.argument(1) + at * MESSAGE_BYTES;
-                let len = user::<u32>(header + MESSAGE_LEN).unwrap_or(0);
-                datagram(task, socket, &Datagram::of_message(header, i64::from(len), is_received));
-            }
-        }
-        SEND_MESSAGE | RECEIVE_MESSAGE | SEND_MESSAGES | RECEIVE_MESSAGES => {
-            datagram(
-                task,
-                socket,
-                &Datagram::of_message(call.argument(1), call.result, is_received),
-            );
-        }
-        _ => {
-            let name = if matches!(action, SEND | RECEIVE) {
+    let Some(state) = DATAGRAMS.get_ptr_mut(0) else {
+        return;
+    };
+    let are_many = matches!(action, SEND_MESSAGES | RECEIVE_MESSAGES) && call.result >= 0;
+    let is_message = matches!(
+        action,
+        SEND_MESSAGE | RECEIVE_MESSAGE | SEND_MESSAGES | RECEIVE_MESSAGES
+    );
+    // SAFETY: a live map value, which no other program uses.
+    unsafe {
+        (*state).socket = *socket;
+        (*state).header = if is_message { call.argument(1) } else { 0 };
+        (*state).left = if are_many { call.result as u64 } else { 1 };
+        (*state).has_lengths = u64::from(are_many);
+        (*state).is_received = u64::from(is_received);
+        (*state).datagram = Datagram {
+            name: if matches!(action, SEND | RECEIVE) {
                 call.argument(4)
             } else {
                 0
-            };
-            datagram(
-                task,
-                socket,
-                &Datagram {
-                    name,
-                    payload: call.argument(1),
-                    room: call.argument(2),
-                    result: call.result,
-                    is_received,
-                },
-            );
+            },
+            payload: call.argument(1),
+            room: call.argument(2),
+            result: call.result,
+        };
+        bpf_loop(MAX_MESSAGES, step as *mut c_void, core::ptr::null_mut(), 0);
+    }
+}
+
+/// One datagram.
+unsafe extern "C" fn step(_: u64, _: *mut c_void) -> i64 {
+    let Some(state) = DATAGRAMS.get_ptr_mut(0) else {
+        return 1;
+    };
+    // SAFETY: a live map value.
+    unsafe {
+        let left = (&raw const (*state).left).read_volatile();
+        if left == 0 {
+            return 1;
         }
+        (*state).left = left - 1;
+        let header = (&raw const (*state).header).read_volatile();
+        if header != 0 {
+            message(state, header);
+        }
+        datagram(Task::current(), state);
+    }
+    0
+}
+
+/// Takes a datagram from a `struct msghdr`, of which the first buffer is looked at.
+#[inline(always)]
+unsafe fn message(state: *mut Datagrams, header: u64) {
+    // void *msg_name; int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
+    let [name, _, buffers, count] = user::<[u64; 4]>(header).unwrap_or([0; 4]);
+    let [payload, room] = if count == 0 {
+        [0; 2]
+    } else {
+        user::<[u64; 2]>(buffers).unwrap_or([0; 2])
+    };
+    // SAFETY: a live map value.
+    unsafe {
+        if (*state).has_lengths != 0 {
+            (*state).datagram.result = i64::from(user::<u32>(header + MESSAGE_LEN).unwrap_or(0));
+        }
+        (*state).datagram.name = name;
+        (*state).datagram.payload = payload;
+        (*state).datagram.room = room;
+        (*state).header = header + MESSAGE_BYTES;
     }
 }
 
 #[inline(never)]
-fn datagram(task: Task, socket: &Socket, datagram: &Datagram) {
+unsafe fn datagram(task: Task, state: *const Datagrams) {
+    // SAFETY: a live map value, which nobody writes to meanwhile.
+    let (socket, datagram, is_received) = unsafe { (&(*state).socket, &(*state).datagram, (*state).is_received != 0) };
     let has_failed = datagram.result < 0;
-    let is_received = datagram.is_received;
     // Nothing was written there when nothing was received.
     let typed = if datagram.name == 0 || is_received && has_failed {
         End::NONE
@@ -136,7 +173,7 @@ fn datagram(task: Task, socket: &Socket, datagram: &Datagram) {
     super::report(
         task,
         socket,
-        &Happening {
+        Happening {
             op,
             code: 0,
             result: datagram.result,
