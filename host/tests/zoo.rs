@@ -110,6 +110,9 @@ const ANIMALS: &[(&str, &str, Outcome)] = &[
 const LIMITS: &str = "\n[vespid.limits]\ndeadline_ms = 400\nstart_deadline_ms = 800\nmemory_bytes = 16777216\n\
                       report_bytes = 2097152\nsnapshot_every_s = 1\nmax_series = 1000\n";
 
+/// A configuration of file-audit for which no filter leaves out an open.
+const EVERY_OPEN: &str = "[[rules]]\nkey = 'all'\nprefix = '/'\naccess = 'rwd'\nseverity = 'info'\n";
+
 /// The collector's part, driven by a recording.
 struct Belt {
     pipeline: Pipeline,
@@ -217,6 +220,7 @@ impl House {
             let from = support::plugins().join(name).with_extension("wasm");
             fs::copy(from, directory.path().join(name).with_extension("wasm")).expect("copied");
         }
+        fs::write(directory.path().join("file-audit.toml"), EVERY_OPEN).expect("written");
         let config = Config::parse(Path::new("test"), "").expect("the defaults");
         let (roster, seen) = (Roster::default(), Seen::default());
         let outs = Box::new(|| Box::new(Nowhere) as Box<dyn VerdictOut>);
@@ -232,8 +236,8 @@ impl House {
             zoo: fs::read(support::zoo()).expect("the zoo"),
             stamp: 0,
         };
-        house.keeping.look(false).expect("it can be read");
-        assert_eq!(house.roster.all().len(), 2);
+        house.look();
+        assert_eq!(house.roster.all().len(), 2, "{:?}", house.seen.directory().refused);
         house
     }
 
@@ -257,6 +261,10 @@ impl House {
             fs::write(path.join("zoo.new"), bytes).expect("written");
             fs::rename(path.join("zoo.new"), path.join("zoo.wasm")).expect("renamed");
         }
+        self.look();
+    }
+
+    fn look(&mut self) {
         while self.keeping.look(false).expect("it can be read").look_again {
             std::thread::sleep(Duration::from_millis(5));
         }
