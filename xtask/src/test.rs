@@ -41,7 +41,11 @@ fn test(packages: &[&str], tools: &TestTools) -> Command {
         .env("VESPID_ZOO", workspace::zoo_component())
         // Built by the same command, before the first test runs.
         .env("VESPID", workspace::target_dir().join("debug/vespid"));
-    for (key, tool) in [("VESPID_PROMTOOL", &tools.promtool), ("VESPID_PYTHON", &tools.python)] {
+    for (key, tool) in [
+        ("VESPID_PROMTOOL", &tools.promtool),
+        ("VESPID_PYTHON", &tools.python),
+        ("VESPID_CONTAINERD", &tools.containerd),
+    ] {
         if let Some(tool) = tool {
             cargo.env(key, tool);
         }

@@ -58,6 +58,7 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         kinds: mask,
         segments,
         processes: config.processes.max,
+        runtimes: config.containers.settings(),
     };
     let kernel = Kernel::start(&Settings {
         kinds: mask,

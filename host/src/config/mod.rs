@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
+use crate::enrich::runtimes;
 use crate::plugin::config::{Settings, nearest};
 use crate::recording::EventKind;
 
@@ -22,6 +23,7 @@ pub struct Config {
     pub node: String,
     pub kernel: Kernel,
     pub processes: Processes,
+    pub containers: Containers,
     pub batch: Batch,
     pub plugins: Plugins,
     pub state: State,
@@ -43,6 +45,24 @@ pub struct Kernel {
 #[expect(missing_docs, reason = "documented where users read it, in default.toml")]
 pub struct Processes {
     pub max: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Containers {
+    pub sockets: Vec<PathBuf>,
+    pub wait_ms: u64,
+}
+
+impl Containers {
+    /// As the runtimes' settings.
+    #[must_use]
+    pub fn settings(&self) -> runtimes::Settings {
+        runtimes::Settings {
+            sockets: self.sockets.clone(),
+            wait: Duration::from_millis(self.wait_ms),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

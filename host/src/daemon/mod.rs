@@ -32,7 +32,8 @@ use crate::config::Config;
 use crate::control::{Server, ServerError};
 use crate::decode::Clock;
 use crate::enrich::procfs::Procfs;
-use crate::enrich::{Options, ProcessTable};
+use crate::enrich::runtimes::{Lookups, Runtimes, Settings as RuntimeSettings};
+use crate::enrich::{Node, Options, ProcessTable};
 use crate::http::{self, Http};
 use crate::kernel::{Kernel, Objects, Settings};
 use crate::logging::Tail;
@@ -132,7 +133,9 @@ impl Daemon {
             keep_found: config.flight_recorder.enabled,
             ..Options::default()
         };
-        let mut table = ProcessTable::new(options, Box::new(procfs(&clock)));
+        let runtimes = runtimes(config.containers.settings())?;
+        let lookups = runtimes.lookups();
+        let mut table = ProcessTable::new(options, Box::new(Node::new(procfs(&clock), runtimes)));
         known.iter().for_each(|process| table.learn(process));
         let (seating, changes) = Seating::new();
         let published = Published::default();
@@ -142,9 +145,16 @@ impl Daemon {
         let reel = flight::install(&config.flight_recorder, &origin, &mut collector);
         let stop = Arc::new(AtomicBool::new(false));
         let collector = spawn(collector, stop.clone())?;
-        let rest = privileges::drop_all()
-            .map_err(CannotStart::from)
-            .and_then(|()| Rest::start(config, target, &origin, (published, objects), (seating, reel), hangups));
+        let rest = privileges::drop_all().map_err(CannotStart::from).and_then(|()| {
+            Rest::start(
+                config,
+                target,
+                &origin,
+                (published, lookups, objects),
+                (seating, reel),
+                hangups,
+            )
+        });
         let rest = match rest {
             Ok(rest) => rest,
             Err(error) => {
@@ -220,7 +230,7 @@ impl Rest {
         config: &Config,
         target: Target,
         origin: &Origin,
-        (published, objects): (Published, Objects),
+        (published, lookups, objects): (Published, Arc<Lookups>, Objects),
         (seating, reel): (Seating, Option<Reel>),
         hangups: Receiver<()>,
     ) -> Result<Rest, CannotStart> {
@@ -233,8 +243,11 @@ impl Rest {
         let (roster, seen) = (Roster::default(), Seen::default());
         let look_backs = look_backs(config)?;
         let status = Status::new(published, roster.clone(), seen.clone(), verdicts.clone());
-        let status = status.with_flight(flight.as_ref().map(Flight::books));
-        let status = Arc::new(status.with_look_backs(look_backs.books()));
+        let status = status
+            .with_flight(flight.as_ref().map(Flight::books))
+            .with_lookups(lookups)
+            .with_look_backs(look_backs.books());
+        let status = Arc::new(status);
         let server = Http::start(config.http.listen, status.clone())?;
         let outs: plugins::Outs = Box::new(move || Box::new(verdicts.clone()));
         let plugins = Plugins::new(engine, config, origin, roster, Box::new(seating), outs, states(config))
@@ -324,6 +337,22 @@ fn states(config: &Config) -> Option<States> {
             None
         }
     }
+}
+
+/// The way to the container runtimes, with the thread behind it, which needs no privileges: root owns the sockets.
+fn runtimes(settings: RuntimeSettings) -> anyhow::Result<Runtimes> {
+    let (runtimes, resolver) = Runtimes::new(settings);
+    let run = move || {
+        let done = privileges::drop_all().and_then(|()| resolver.run().context("no event loop"));
+        if let Err(error) = done {
+            tracing::error!("container runtimes cannot be asked: {error:#}");
+        }
+    };
+    std::thread::Builder::new()
+        .name("containers".into())
+        .spawn(run)
+        .context("cannot start the thread that asks container runtimes")?;
+    Ok(runtimes)
 }
 
 /// Look-backs over what the flight recorder keeps. Without a place for states each start of the daemon is a first time.

@@ -1,16 +1,18 @@
 //! Live events to a recording: the collector's loop with files in place of the plugins.
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use vespid_ebpf::{Kind, Outcome};
 
-use super::procfs;
+use super::{procfs, runtimes};
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode, kind_of};
-use crate::enrich::{Nothing, Options, ProcessTable, Source};
-use crate::event::{Body, Event};
+use crate::enrich::runtimes::Settings as RuntimeSettings;
+use crate::enrich::{Container, Node, Options, ProcessTable, Source, recognise};
+use crate::event::{Body, Event, Known, KnownContainer};
 use crate::kernel::{Counters, Kernel};
 use crate::recording::{Header, RecordingError, Segments, Tape, TapeBooks, WhenFull};
 
@@ -33,17 +35,58 @@ pub struct Recorder {
 }
 
 /// A process and its descendants, by process id, as far as they live.
-struct Tree(HashSet<u32>);
+#[derive(Clone)]
+struct Tree(Arc<Mutex<HashSet<u32>>>);
 
 impl Tree {
+    fn of(pid: u32) -> Tree {
+        Tree(Arc::new(Mutex::new([pid].into())))
+    }
+
+    fn contains(&self, pid: u32) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid)
+    }
+
     /// Whether an event is theirs.
-    fn has(&mut self, event: &Event<'_>) -> bool {
+    fn has(&self, event: &Event<'_>) -> bool {
+        let mut pids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = event.subject.pid;
         match &event.body {
-            Body::Fork(fork) if self.0.contains(&pid) => self.0.insert(fork.child_pid),
-            Body::Exit(_) => self.0.remove(&pid),
-            _ => self.0.contains(&pid),
+            Body::Fork(fork) if pids.contains(&pid) => pids.insert(fork.child_pid),
+            Body::Exit(_) => pids.remove(&pid),
+            _ => pids.contains(&pid),
         }
+    }
+}
+
+/// The node as far as a tree of processes goes: what the rest of it is like does not belong in a recording of theirs.
+struct Within {
+    tree: Tree,
+    node: Node,
+}
+
+impl Source for Within {
+    /// Only what tells a container: all else is told by the events, of which none of theirs is missing.
+    fn look_up(&mut self, pid: u32) -> Option<Known<'static>> {
+        if !self.tree.contains(pid) {
+            return None;
+        }
+        let known = self.node.look_up(pid)?;
+        let cgroup = known.image.cgroup_path.as_slice();
+        let is_contained = recognise(cgroup).is_some() || self.node.container_of(cgroup).is_some();
+        is_contained.then_some(known)
+    }
+
+    fn container_of(&mut self, cgroup: &[u8]) -> Option<KnownContainer<'static>> {
+        self.node.container_of(cgroup)
+    }
+
+    fn describe(&mut self, container: &Container) -> Option<KnownContainer<'static>> {
+        self.node.describe(container)
+    }
+
+    fn heard(&mut self) -> Option<KnownContainer<'static>> {
+        self.node.heard()
     }
 }
 
@@ -57,6 +100,8 @@ pub struct Assignment {
     pub segments: Segments,
     /// Most processes to be remembered.
     pub processes: usize,
+    /// Which container runtimes are asked.
+    pub runtimes: RuntimeSettings,
 }
 
 impl Recorder {
@@ -79,7 +124,7 @@ impl Recorder {
     /// # Errors
     /// If there can be no thread that writes.
     pub fn of_descendants(kernel: Kernel, assignment: Assignment, pid: u32) -> anyhow::Result<Recorder> {
-        Recorder::new(kernel, assignment, Some(Tree([pid].into())))
+        Recorder::new(kernel, assignment, Some(Tree::of(pid)))
     }
 
     fn new(kernel: Kernel, assignment: Assignment, only: Option<Tree>) -> anyhow::Result<Recorder> {
@@ -88,17 +133,18 @@ impl Recorder {
             kinds,
             segments,
             processes,
+            runtimes: settings,
         } = assignment;
         let clock = Clock::now();
         let options = Options {
             capacity: processes,
-            keep_found: only.is_none(),
+            keep_found: true,
             ..Options::default()
         };
-        let source: Box<dyn Source + Send> = match only {
-            None => Box::new(procfs(&clock)),
-            // What the rest of the node is like does not belong in this recording.
-            Some(_) => Box::new(Nothing),
+        let node = Node::new(procfs(&clock), runtimes(settings)?);
+        let source: Box<dyn Source + Send> = match only.clone() {
+            None => Box::new(node),
+            Some(tree) => Box::new(Within { tree, node }),
         };
         let table = ProcessTable::new(options, source);
         let (scratch, counters) = (Scratch::default(), Counters::default());
@@ -146,7 +192,7 @@ impl Recorder {
                 *lost += 1;
                 return tape.lose("decode", kind_of(record), 1);
             };
-            if only.as_mut().is_some_and(|tree| !tree.has(&event)) {
+            if only.as_ref().is_some_and(|tree| !tree.has(&event)) {
                 return;
             }
             table.observe(&event);

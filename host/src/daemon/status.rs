@@ -11,6 +11,7 @@ use super::keeper::Seen;
 use super::look_back::{self, Outcome as Ended};
 use super::roster::{Roster, Running, mode};
 use crate::clock;
+use crate::enrich::runtimes::Lookups;
 use crate::http::Source;
 use crate::metrics::{Books, Build, LookBacks, Scrape, StageName, Usage};
 use crate::recording::TapeBooks;
@@ -24,6 +25,7 @@ pub struct Status {
     seen: Seen,
     verdicts: verdict::Sink,
     flight: Option<TapeBooks>,
+    lookups: Arc<Lookups>,
     look_backs: Arc<Mutex<look_back::Books>>,
     started: u64,
     is_ready: AtomicBool,
@@ -39,6 +41,7 @@ impl Status {
             seen,
             verdicts,
             flight: None,
+            lookups: Arc::default(),
             look_backs: Arc::default(),
             started: clock::now(),
             is_ready: AtomicBool::new(false),
@@ -49,6 +52,12 @@ impl Status {
     #[must_use]
     pub fn with_flight(self, flight: Option<TapeBooks>) -> Status {
         Status { flight, ..self }
+    }
+
+    /// The same with what came of asking container runtimes.
+    #[must_use]
+    pub fn with_lookups(self, lookups: Arc<Lookups>) -> Status {
+        Status { lookups, ..self }
     }
 
     /// The same with the books of the look-backs.
@@ -171,6 +180,7 @@ impl Source for Status {
             batch_rows: progress.batch_rows,
             processes: progress.processes,
             containers: progress.containers,
+            lookups: self.lookups.read(),
             verdicts: self.verdicts.verdicts(),
             plugins: self.roster.active().iter().map(|running| bill(running)).collect(),
             refusals: refusals(&self.seen.directory()),

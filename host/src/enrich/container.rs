@@ -34,6 +34,20 @@ impl Runtime {
             Runtime::Unknown => "",
         }
     }
+
+    /// The one with this [`Self::name`].
+    pub(super) fn of_name(name: &[u8]) -> Runtime {
+        let all = [
+            Runtime::Docker,
+            Runtime::Containerd,
+            Runtime::CriO,
+            Runtime::Podman,
+            Runtime::Runc,
+        ];
+        all.into_iter()
+            .find(|runtime| runtime.name().as_bytes() == name)
+            .unwrap_or(Runtime::Unknown)
+    }
 }
 
 /// What a path says about its container.

@@ -45,6 +45,8 @@ pub struct Container {
     told: Box<[u8]>,
     /// Whether the path's word has been taken in.
     named: bool,
+    /// Whether its runtime has been asked about it.
+    asked: bool,
     processes: u32,
 }
 
@@ -140,6 +142,13 @@ impl ContainerTable {
         if !known.cgroup.is_empty() {
             self.by_cgroup.insert(known.cgroup.as_slice().into(), id);
         }
+    }
+
+    /// A container that its runtime has not been asked about; it is taken to be from now on.
+    pub(super) fn unasked(&mut self, id: ContainerId) -> Option<&Container> {
+        let container = self.slots.get_mut(id.index())?;
+        let is_new = !std::mem::replace(&mut container.asked, true);
+        is_new.then_some(container)
     }
 
     pub(super) fn retain(&mut self, id: Option<ContainerId>) {

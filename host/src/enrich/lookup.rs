@@ -153,10 +153,26 @@ impl ProcessTable {
             self.keep(Found::Container(known));
             container = self.containers.of_cgroup(path);
         }
+        if let Some(unknown) = container.and_then(|id| self.containers.unasked(id))
+            && let Some(known) = self.source.describe(unknown)
+        {
+            self.containers.tell(&known);
+            self.keep(Found::Container(known));
+        }
         Arc::new(Group {
             path: path.into(),
             container,
         })
+    }
+
+    /// Takes in what was heard of containers since they were met. Those that are gone stay forgotten.
+    pub(super) fn take_heard(&mut self) {
+        while let Some(known) = self.source.heard() {
+            if self.containers.by_id(known.id.as_slice()).is_some() {
+                self.containers.tell(&known);
+                self.keep(Found::Container(known));
+            }
+        }
     }
 
     /// Fills in the parent of a process that was met without one.

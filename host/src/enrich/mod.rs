@@ -7,10 +7,14 @@ mod containers;
 mod eviction;
 mod images;
 mod lookup;
+mod node;
 mod process;
 pub mod procfs;
 mod restate;
 mod restate_all;
+mod runc;
+pub mod runtimes;
+mod share;
 mod table;
 mod tree;
 
@@ -19,6 +23,7 @@ mod tests;
 
 pub use container::{Name, Runtime, recognise};
 pub use containers::{Container, ContainerId, ContainerTable};
+pub use node::Node;
 pub use process::{Process, ProcessId};
 pub use table::{Evictions, Options, ProcessTable};
 
@@ -31,6 +36,16 @@ pub trait Source {
 
     /// The container whose control group this is, where the path alone does not tell.
     fn container_of(&mut self, cgroup: &[u8]) -> Option<KnownContainer<'static>>;
+
+    /// What its runtime says of a container that has just been met, if it says so at once.
+    fn describe(&mut self, _container: &Container) -> Option<KnownContainer<'static>> {
+        None
+    }
+
+    /// What a runtime has said since of a container that [`Self::describe`] was asked for.
+    fn heard(&mut self) -> Option<KnownContainer<'static>> {
+        None
+    }
 }
 
 /// A source that knows nothing: in a replay everything there was to know is in the recording.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::process::TICK_NS;
+use super::runc::Runc;
+use super::share::Share;
 use super::{Process, Source, container};
 use crate::event::{Image, Known, KnownContainer, Subject, process_flags};
 
@@ -27,10 +29,9 @@ const MAX_SAVED: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Procfs {
     proc: PathBuf,
-    runc: PathBuf,
+    runc: Runc,
     boot_offset_ns: u64,
-    saved: Duration,
-    last: Instant,
+    share: Share,
 }
 
 impl Procfs {
@@ -39,10 +40,9 @@ impl Procfs {
     pub fn new(boot_offset_ns: u64) -> Procfs {
         Procfs {
             proc: "/proc".into(),
-            runc: "/run/runc".into(),
+            runc: Runc::new("/run/runc".into()),
             boot_offset_ns,
-            saved: MAX_SAVED,
-            last: Instant::now(),
+            share: Share::new(MAX_SHARE, MAX_SAVED),
         }
     }
 
@@ -143,34 +143,16 @@ impl Procfs {
 impl Source for Procfs {
     fn look_up(&mut self, pid: u32) -> Option<Known<'static>> {
         let begun = Instant::now();
-        self.saved = MAX_SAVED.min(self.saved + (begun - self.last) / MAX_SHARE);
-        self.last = begun;
-        if self.saved.is_zero() {
+        if self.share.left(begun).is_zero() {
             return None;
         }
         let known = self.read(pid);
-        self.saved = self.saved.saturating_sub(begun.elapsed());
+        self.share.spend(begun.elapsed());
         known
     }
 
-    /// Only runc leaves the choice of a name to its caller; it keeps a folder for each container.
     fn container_of(&mut self, cgroup: &[u8]) -> Option<KnownContainer<'static>> {
-        let names = cgroup
-            .rsplit(|&byte| byte == b'/')
-            .filter_map(|name| str::from_utf8(name).ok());
-        let ids = names.map(|name| {
-            name.strip_prefix("runc-")
-                .and_then(|name| name.strip_suffix(".scope"))
-                .unwrap_or(name)
-        });
-        let is_id = |id: &&str| !matches!(*id, "" | "." | "..") && self.runc.join(id).join("state.json").exists();
-        let id = ids.into_iter().find(is_id)?;
-        Some(KnownContainer {
-            cgroup: cgroup.to_vec().into(),
-            id: id.as_bytes().to_vec().into(),
-            runtime: container::Runtime::Runc.name().into(),
-            ..KnownContainer::default()
-        })
+        self.runc.container_of(cgroup)
     }
 }
 

@@ -136,6 +136,7 @@ impl ProcessTable {
     pub(super) fn pass(&mut self, time: u64) {
         self.now = self.now.max(time);
         self.containers.collect();
+        self.take_heard();
         self.make_room(0);
     }
 

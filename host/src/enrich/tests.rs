@@ -1,5 +1,6 @@
 //! What a user may rely on: every event has the right process, ancestors and container, whatever was lost.
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::event::{Body, Event, Exec, Exit, Fork, Image, Open, Subject, process_flags};
@@ -17,6 +18,10 @@ struct Node {
 struct Told {
     processes: HashMap<u32, Known<'static>>,
     containers: HashMap<Vec<u8>, &'static str>,
+    /// What the runtime says at once, by id.
+    descriptions: HashMap<Vec<u8>, KnownContainer<'static>>,
+    /// What it says before the next event.
+    late: Arc<Mutex<Vec<KnownContainer<'static>>>>,
 }
 
 impl Source for Told {
@@ -32,6 +37,25 @@ impl Source for Told {
             runtime: "runc".into(),
             ..KnownContainer::default()
         })
+    }
+
+    fn describe(&mut self, container: &Container) -> Option<KnownContainer<'static>> {
+        self.descriptions.remove(&*container.id)
+    }
+
+    fn heard(&mut self) -> Option<KnownContainer<'static>> {
+        self.late.lock().unwrap().pop()
+    }
+}
+
+/// A pod's container as its runtime describes it.
+fn described(id: &str) -> KnownContainer<'static> {
+    KnownContainer {
+        id: id.as_bytes().to_vec().into(),
+        name: "shop".into(),
+        image: "shop:1".into(),
+        pod: "shop-0".into(),
+        ..KnownContainer::default()
     }
 }
 
@@ -429,6 +453,57 @@ fn a_container_with_a_chosen_name_is_asked_for_and_found_again_in_a_replay() {
     replay.table.learn_container(container);
     replay.exec_in(2, 1, "/demo1", 2);
     assert_eq!(replay.container(2), "runc demo");
+}
+
+/// Name, image and pod of the container that a process is in.
+fn about(node: &Node, pid: u32) -> [String; 3] {
+    let process = node.table.get(node.table.latest(pid).unwrap()).unwrap();
+    let container = node.table.containers().get(process.container().unwrap()).unwrap();
+    [&container.name, &container.image, &container.pod].map(|text| String::from_utf8(text.to_vec()).unwrap())
+}
+
+#[test]
+fn a_container_is_described_before_its_first_event_and_so_it_is_in_a_replay() {
+    let mut source = Told::default();
+    source.descriptions.insert(b"shop1".to_vec(), described("shop1"));
+    let mut node = Node::new(Options::default(), source);
+    node.exec_in(1, 0, "/", 1);
+    node.exec_in(2, 1, "/k8s.io/shop1", 2);
+    node.exec_in(3, 1, "/k8s.io/shop1", 2);
+    assert_eq!(about(&node, 2), ["shop", "shop:1", "shop-0"]);
+    let found = node.table.take_found();
+    let [Found::Container(container)] = &found[..] else {
+        panic!("{found:?}")
+    };
+
+    let mut replay = Node::quiet();
+    replay.exec_in(1, 0, "/", 1);
+    replay.table.learn_container(container);
+    replay.exec_in(2, 1, "/k8s.io/shop1", 2);
+    assert_eq!(about(&replay, 2), about(&node, 2));
+    assert_eq!(
+        replay.container(2),
+        node.container(2),
+        "who made it is told by the path"
+    );
+}
+
+#[test]
+fn what_a_runtime_says_late_counts_from_then_on_unless_the_container_is_gone() {
+    let source = Told::default();
+    let late = source.late.clone();
+    let mut node = Node::new(Options::default(), source);
+    node.exec_in(1, 0, "/", 1);
+    node.exec_in(2, 1, "/k8s.io/shop1", 2);
+    let version = |node: &Node| node.table.containers().by_id(b"shop1").unwrap().version;
+    let before = version(&node);
+    assert_eq!(about(&node, 2), ["", "", ""]);
+    late.lock().unwrap().extend([described("shop1"), described("gone")]);
+    node.open(subject(2));
+    assert_eq!(about(&node, 2), ["shop", "shop:1", "shop-0"]);
+    assert!(version(&node) > before, "a batch shows it anew");
+    assert_eq!(node.table.take_found(), [Found::Container(described("shop1"))]);
+    assert!(node.table.containers().by_id(b"gone").is_none());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use vespid_ebpf::Kind;
 use super::bill;
 use super::encode::{Page, Pairs};
 use super::scrape::{Scrape, StageName};
+use crate::enrich::runtimes::Outcome;
 use crate::ledger::{self, ROWS};
 
 /// Names outside `vespid_` that the daemon uses, as all Prometheus clients do.
@@ -92,6 +93,12 @@ fn daemon(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
     page.gauges(
         ("vespid_containers", None, "Containers that are known."),
         one(scrape.containers),
+    )?;
+    let help = "Times that container runtimes were asked about a container, by what came of it.";
+    let lookups = Outcome::ALL.into_iter().zip(scrape.lookups);
+    page.counters(
+        ("vespid_container_lookups", None, help),
+        lookups.map(|(outcome, count)| (vec![("outcome", outcome.as_str())], count)),
     )?;
     page.histograms(("vespid_batch_rows", None, "Events by batch."), one(&scrape.batch_rows))
 }

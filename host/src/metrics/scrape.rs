@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::family::FamilySnapshot;
 use super::histogram::{BATCH_ROWS, CALL_SECONDS, Histogram, LAG_SECONDS};
 use super::usage::Usage;
+use crate::enrich::runtimes::LookupCounts;
 use crate::ledger;
 
 /// Everything that /metrics shows.
@@ -27,6 +28,8 @@ pub struct Scrape {
     pub processes: Processes,
     /// Containers that are known.
     pub containers: u64,
+    /// How often a runtime was asked about a container, by what came of it.
+    pub lookups: LookupCounts,
     /// What became of the verdicts.
     pub verdicts: Verdicts,
     /// Plugins that looked back.
@@ -62,6 +65,7 @@ impl Default for Scrape {
             batch_rows: Histogram::new(BATCH_ROWS),
             processes: Processes::default(),
             containers: 0,
+            lookups: LookupCounts::default(),
             verdicts: Verdicts::default(),
             refusals: Refusals::default(),
             plugins: Vec::new(),

@@ -90,6 +90,11 @@ impl Home {
         self.0.join("prometheus")
     }
 
+    /// containerd with runc and busybox, unpacked.
+    pub(crate) fn containerd(&self) -> PathBuf {
+        self.0.join("containerd")
+    }
+
     /// clang, unpacked. `vespid plugin build` looks for it here.
     pub(crate) fn clang(&self) -> PathBuf {
         self.0.join("clang")

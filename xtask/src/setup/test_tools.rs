@@ -1,5 +1,5 @@
 //! The independent judges of our metrics and tables: Prometheus' promtool, the OpenMetrics parser of Python's
-//! prometheus-client, DuckDB and Polars.
+//! prometheus-client, DuckDB and Polars; a container runtime; and what builds plugins in other languages.
 //!
 //! Only tests need them, and tests without them are skipped aloud: so a failure here is a warning, unless
 //! `VESPID_REQUIRE_TOOLS` is set.
@@ -25,6 +25,8 @@ pub(crate) struct TestTools {
     pub(crate) promtool: Option<PathBuf>,
     /// A Python that can import `prometheus_client`, `duckdb` and `polars`.
     pub(crate) python: Option<PathBuf>,
+    /// `containerd`; what it runs containers with is below the same folder.
+    pub(crate) containerd: Option<PathBuf>,
     /// A clang that compiles for WebAssembly.
     clang: Option<PathBuf>,
     /// Makes components of Python.
@@ -42,6 +44,7 @@ impl TestTools {
         Self {
             promtool: find(home.prometheus().join("usr/bin/promtool"), Some("promtool")),
             python: find(home.python().join("bin/python"), None),
+            containerd: find(home.containerd().join("usr/bin/containerd"), Some("containerd")),
             clang: find(home.clang().join("bin/clang"), Some("clang")),
             componentize_py: find(
                 home.componentize_py().join("bin/componentize-py"),
@@ -55,10 +58,15 @@ impl TestTools {
     }
 
     /// What each is, where it is, and where it would come from.
-    pub(crate) fn rows(&self) -> [(&'static str, Option<&PathBuf>, &'static str); 5] {
+    pub(crate) fn rows(&self) -> [(&'static str, Option<&PathBuf>, &'static str); 6] {
         [
             ("promtool", self.promtool.as_ref(), "Debian's package prometheus"),
             ("prometheus-client, duckdb, polars", self.python.as_ref(), "PyPI"),
+            (
+                "containerd, runc, busybox",
+                self.containerd.as_ref(),
+                "Debian's packages",
+            ),
             ("clang, for plugins in C", self.clang.as_ref(), "Debian's packages"),
             ("componentize-py", self.componentize_py.as_ref(), "PyPI"),
             ("componentize-js", self.componentize_js.as_ref(), "npm"),
@@ -73,7 +81,7 @@ type Install = fn(&Home, &Progress) -> anyhow::Result<()>;
 /// # Errors
 /// One cannot be installed, and `VESPID_REQUIRE_TOOLS` is set.
 pub(crate) fn install() -> anyhow::Result<TestTools> {
-    const INSTALL: [Install; 5] = [promtool, python, clang, componentize_py, componentize_js];
+    const INSTALL: [Install; 6] = [promtool, python, containerd, clang, componentize_py, componentize_js];
     let home = Home::find()?;
     let found = TestTools::find(&home);
     let missing = |(row, install): ((&'static str, Option<&PathBuf>, _), Install)| match row {
@@ -104,6 +112,16 @@ fn promtool(home: &Home, progress: &Progress) -> anyhow::Result<()> {
     debian::download(&task, &["prometheus"], home, &temporary)?;
     publish(&temporary, &home.prometheus())?;
     task.done("unpacked from Debian's package prometheus");
+    Ok(())
+}
+
+/// Unpacked as well, for the same reason.
+fn containerd(home: &Home, progress: &Progress) -> anyhow::Result<()> {
+    let task = progress.task("containerd");
+    let temporary = home.fresh_dir("containerd")?;
+    debian::download(&task, &["containerd", "runc", "busybox-static"], home, &temporary)?;
+    publish(&temporary, &home.containerd())?;
+    task.done("unpacked from Debian's packages containerd, runc and busybox-static");
     Ok(())
 }
 

@@ -97,29 +97,3 @@ fn parents_come_before_their_children() {
         assert!(place(known.image.ppid).is_none_or(|parent| parent < at), "{known:?}");
     }
 }
-
-#[test]
-fn a_container_of_runc_is_known_by_its_state() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("demo1")).unwrap();
-    fs::write(folder.path().join("demo1/state.json"), "{}").unwrap();
-    let mut source = Procfs {
-        runc: folder.path().into(),
-        ..Procfs::new(0)
-    };
-    for cgroup in [
-        "/demo1",
-        "/process_api/demo1",
-        "/demo1/init",
-        "/system.slice/runc-demo1.scope",
-    ] {
-        let found = source.container_of(cgroup.as_bytes()).unwrap();
-        assert_eq!(
-            (found.id.as_slice(), found.runtime.as_slice()),
-            (&b"demo1"[..], &b"runc"[..]),
-            "{cgroup}"
-        );
-    }
-    assert_eq!(source.container_of(b"/demo2/../x"), None);
-    assert_eq!(source.container_of(b"/"), None);
-}

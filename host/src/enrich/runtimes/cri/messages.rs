@@ -1,0 +1,101 @@
+//! The messages of the Container Runtime Interface that are needed, with the fields that are needed.
+//!
+//! Numbers are those of `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`; a reader of protocol buffers passes over fields
+//! that it does not know.
+use prost::Message;
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListContainersRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) filter: Option<ContainerFilter>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ContainerFilter {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListContainersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) containers: Vec<Container>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Container {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+    #[prost(string, tag = "2")]
+    pub(super) pod_sandbox_id: String,
+    #[prost(message, optional, tag = "3")]
+    pub(super) metadata: Option<ContainerMetadata>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) image: Option<ImageSpec>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ContainerMetadata {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ImageSpec {
+    #[prost(string, tag = "1")]
+    pub(super) image: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ContainerStatusRequest {
+    #[prost(string, tag = "1")]
+    pub(super) container_id: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ContainerStatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) status: Option<ContainerStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ContainerStatus {
+    #[prost(message, optional, tag = "8")]
+    pub(super) image: Option<ImageSpec>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListPodSandboxRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) filter: Option<PodSandboxFilter>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxFilter {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ListPodSandboxResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) items: Vec<PodSandbox>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandbox {
+    #[prost(string, tag = "1")]
+    pub(super) id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) metadata: Option<PodSandboxMetadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxMetadata {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) uid: String,
+    #[prost(string, tag = "3")]
+    pub(super) namespace: String,
+}

@@ -1,0 +1,12 @@
+//! The whole daemon beside real container runtimes: what happens in a container is told with the container's name, image
+//! and pod.
+//!
+//! `VESPID_CONTAINERD` names containerd if it is not on the PATH; without it these tests are skipped, out loud.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod containerd;
+mod cri;
+mod many;
+mod named;
+#[path = "../support/mod.rs"]
+mod support;
