@@ -88,7 +88,8 @@ fn weigh<'a>(expected: &'a ExpectedMetric, observed: &Observed) -> MetricRow<'a>
         .samples
         .iter()
         .filter(|sample| sample.name == expected.name && has(&sample.labels));
-    let sum: f64 = fitting.map(|sample| sample.value).sum();
+    // The sum of none would be -0.
+    let sum = fitting.fold(0.0, |sum, sample| sum + sample.value);
     let wrong = if !observed.metrics.contains(&expected.name) {
         let known: Vec<&str> = observed.metrics.iter().map(String::as_str).collect();
         Some(format!(

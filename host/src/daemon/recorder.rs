@@ -34,7 +34,8 @@ pub struct Recorder {
     lost: u64,
 }
 
-/// A process and its descendants, by process id, as far as they live.
+/// A process and its descendants, by process id. Those that have ended stay until their id is used again: a connection
+/// may close after the process that had it.
 #[derive(Clone)]
 struct Tree(Arc<Mutex<HashSet<u32>>>);
 
@@ -51,11 +52,15 @@ impl Tree {
     fn has(&self, event: &Event<'_>) -> bool {
         let mut pids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = event.subject.pid;
-        match &event.body {
-            Body::Fork(fork) if pids.contains(&pid) => pids.insert(fork.child_pid),
-            Body::Exit(_) => pids.remove(&pid),
-            _ => pids.contains(&pid),
+        let is_theirs = pids.contains(&pid);
+        if let Body::Fork(fork) = &event.body {
+            if is_theirs {
+                pids.insert(fork.child_pid);
+            } else {
+                pids.remove(&fork.child_pid);
+            }
         }
+        is_theirs
     }
 }
 
@@ -233,5 +238,43 @@ impl Recorder {
         }
         let stage = self.books.stage();
         Ok((stage.left.iter().sum(), self.lost + stage.total_dropped()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Exit, Fork, Subject};
+
+    fn event(pid: u32, body: Body<'static>) -> Event<'static> {
+        let subject = Subject {
+            pid,
+            tid: pid,
+            start: 0,
+            uid: 0,
+            gid: 0,
+            cgroup: 0,
+        };
+        Event { time: 0, subject, body }
+    }
+
+    fn fork(child_pid: u32) -> Body<'static> {
+        Body::Fork(Fork {
+            child_pid,
+            child_start: 0,
+            child_cgroup: 0,
+        })
+    }
+
+    const EXIT: Body<'static> = Body::Exit(Exit { code: 0, signal: 0 });
+
+    #[test]
+    fn what_ended_is_of_the_tree_until_somebody_else_gets_its_id() {
+        let tree = Tree::of(10);
+        assert!(tree.has(&event(10, fork(11))) && tree.has(&event(11, fork(12))));
+        assert!(!tree.has(&event(9, EXIT)));
+        assert!(tree.has(&event(12, EXIT)) && tree.has(&event(12, EXIT)));
+        assert!(!tree.has(&event(1, fork(12))) && !tree.contains(12));
+        assert!(tree.contains(11));
     }
 }

@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::state::Versioned;
 use vespid_plugin::{Connection, Keyed, SeriesId};
 
 use crate::labels::Labels;
@@ -20,10 +19,6 @@ type Group = ([Vec<u8>; 4], Vec<u64>);
 /// What another instance goes on with.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OpenConnections(Vec<Group>);
-
-impl Versioned for OpenConnections {
-    const VERSION: u32 = 1;
-}
 
 pub(crate) struct Active {
     by_cookie: Keyed<u64, SeriesId>,

@@ -1,4 +1,5 @@
 //! Label values of a connection.
+use std::borrow::Cow;
 use std::time::Duration;
 
 use vespid_plugin::{Connection, Container, Direction, NameLimit, Process};
@@ -11,6 +12,7 @@ const FORGET_NAME_AFTER: Duration = Duration::from_secs(3600);
 pub(crate) struct Namer {
     processes: NameLimit,
     containers: NameLimit,
+    services: NameLimit,
 }
 
 impl Namer {
@@ -18,7 +20,28 @@ impl Namer {
         Namer {
             processes: NameLimit::new(processes, FORGET_NAME_AFTER),
             containers: NameLimit::new(containers, FORGET_NAME_AFTER),
+            services: NameLimit::new(containers, FORGET_NAME_AFTER),
         }
+    }
+
+    /// What a connection's own end is called among services, and its process.
+    pub(crate) fn service(&mut self, connection: Connection<'_>) -> (Box<[u8]>, Box<[u8]>) {
+        let (process, now) = (connection.process(), connection.time());
+        let service = match process.and_then(Process::container) {
+            Some(container) => self.services.admit(now, &service(container)).into(),
+            None => Box::from(&b"host"[..]),
+        };
+        let process = process.map_or(&b""[..], |process| self.processes.admit(now, process.comm()));
+        (service, process.into())
+    }
+}
+
+/// What people call a container: its pod with the namespace, else its name, else the beginning of its id.
+fn service(container: Container<'_>) -> Cow<'_, [u8]> {
+    match (container.namespace(), container.pod(), container.name()) {
+        (namespace, pod, _) if !pod.is_empty() => Cow::Owned([namespace, b"/", pod].concat()),
+        (_, _, name) if !name.is_empty() => Cow::Borrowed(name),
+        _ => Cow::Borrowed(container.short_id()),
     }
 }
 

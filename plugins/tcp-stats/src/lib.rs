@@ -10,8 +10,12 @@
 //! `direction` and `port`: the class of the port that was connected to, which is the peer's of an outbound connection
 //! and this end's of an inbound one, as a service name, `well-known`, `registered` or `ephemeral`. So the number of
 //! series is bounded by what runs on the node, not by whom it talks to.
+//!
+//! `calls` is the service call graph: a series for each client (container and process), server and port, from both ends
+//! where both are on the node, with `elsewhere` in place of an end that is not.
 mod active;
 mod config;
+mod graph;
 mod labels;
 mod metrics;
 mod port;
@@ -19,22 +23,39 @@ mod refused;
 mod scan;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::state::Versioned;
+use vespid_plugin::state::{self, Versioned};
 use vespid_plugin::{Connection, ConnectionOp, Globs, Restored, errno};
 
 pub use config::Config;
 
 use active::{Active, OpenConnections};
+use graph::{Graph, Halves};
 use labels::{Labels, Namer};
 use metrics::Metrics;
 use refused::Refused;
 use scan::Scans;
+
+/// What another instance goes on with.
+#[derive(Serialize, Deserialize)]
+struct Saved(OpenConnections, Halves);
+
+impl Versioned for Saved {
+    const VERSION: u32 = 2;
+
+    /// Version 1 had no graph.
+    fn migrate(version: u32, bytes: &[u8]) -> Option<Self> {
+        let open = (version == 1).then(|| state::load(bytes))??;
+        let Graph { halves } = Graph::default();
+        Some(Saved(open, halves))
+    }
+}
 
 /// The plugin.
 pub struct TcpStats {
     metrics: Metrics,
     namer: Namer,
     active: Active,
+    graph: Graph,
     scans: Scans,
     refused: Refused,
     except: Globs,
@@ -47,7 +68,7 @@ impl Plugin for TcpStats {
         env!("CARGO_PKG_DESCRIPTION"),
     )
     .connections()
-    .state::<OpenConnections>();
+    .state::<Saved>();
     type Config = Config;
     type Metrics = Metrics;
 
@@ -60,6 +81,7 @@ impl Plugin for TcpStats {
         Ok(TcpStats {
             namer: Namer::new(config.max_process_names, config.max_containers),
             active: Active::default(),
+            graph: Graph::default(),
             scans: Scans::new(config.scan),
             refused: Refused::new(&config.refused),
             except: Globs::new(&config.except),
@@ -78,15 +100,20 @@ impl Plugin for TcpStats {
     fn tick(&mut self, now: u64, out: &mut Report) -> Result<(), String> {
         self.scans.expire(now);
         self.refused.end(now, out);
+        self.graph.tick(now, &self.metrics.calls);
         Ok(())
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        self.active.snapshot().save()
+        // As `Saved`, whose parts they are.
+        state::save(&(self.active.snapshot(), &self.graph.halves))
     }
 
     fn restore(&mut self, version: u32, bytes: &[u8]) -> Restored {
-        OpenConnections::resume(version, bytes, |saved| self.active.restore(saved, &self.metrics.active))
+        Saved::resume(version, bytes, |Saved(open, halves)| {
+            self.active.restore(open, &self.metrics.active);
+            self.graph.restore(halves);
+        })
     }
 }
 
@@ -97,6 +124,7 @@ impl TcpStats {
             ConnectionOp::Opened | ConnectionOp::Accepted => {
                 self.metrics.begun(connection.op(), &labels);
                 self.active.begin(connection, &labels, &self.metrics.active);
+                self.graph.begin(connection, &mut self.namer, &self.metrics.calls);
             }
             ConnectionOp::Failed => self.metrics.failed(connection, &labels),
             ConnectionOp::Closed => {

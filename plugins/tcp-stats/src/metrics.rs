@@ -2,6 +2,7 @@
 use vespid_plugin::prelude::*;
 use vespid_plugin::{Connection, ConnectionOp, errno};
 
+use crate::graph::CALL_LABELS;
 use crate::labels::Labels;
 
 pub(crate) const ACTIVE_LABELS: [&str; 4] = ["container", "process", "direction", "port"];
@@ -26,6 +27,7 @@ pub struct Metrics {
     duration: Histogram<3>,
     rtt: Histogram<3>,
     pub(crate) active: Gauge<4>,
+    pub(crate) calls: Counter<5>,
 }
 
 impl Metrics {
@@ -67,6 +69,12 @@ impl Metrics {
             active: declare
                 .gauge("active", "Connections seen to begin and not yet to end.")
                 .labels(ACTIVE_LABELS),
+            calls: declare
+                .counter(
+                    "calls",
+                    "Connections by who opened them and who took them: the edges of a graph of services.",
+                )
+                .labels(CALL_LABELS),
         }
     }
 

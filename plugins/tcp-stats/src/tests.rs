@@ -296,3 +296,115 @@ fn a_wrong_configuration_says_what_is_wrong() {
     start(r#"{"scan": {"ports": 10000, "hosts": 10000, "min_failed_percent": 100}, "refused": {"limit": 10000}}"#);
     assert!(refusal(r#"{"except": "nmap"}"#).starts_with("`except`: invalid type: string"));
 }
+
+/// Both ends of a connection from a client in a container to a server on the host, `translated` on the way.
+fn both_ends(batch: &mut BatchBuilder, translated: bool, is_server_first: bool) {
+    let container = batch.container("0123456789abcdef", "shop");
+    let app = batch.process("/srv/app").container(container).id();
+    let postgres = batch.process("/usr/bin/postgres").id();
+    let client: SocketAddr = (Ipv4Addr::new(10, 4, 0, 2), 51_234).into();
+    let server: SocketAddr = (Ipv4Addr::new(10, 4, 0, 1), 5432).into();
+    for is_server in [is_server_first, !is_server_first] {
+        if is_server {
+            let end = batch.connect(postgres, client).accepted(5432);
+            end.local = server;
+        } else {
+            let called = if translated { to(9, 80) } else { server };
+            batch.connect(app, called).local = client;
+        }
+    }
+}
+
+#[test]
+fn a_call_within_the_node_has_both_ends_whoever_is_seen_first_and_whatever_address_was_called() {
+    for (translated, is_server_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut plugin = start("{}");
+        let mut batch = BatchBuilder::new();
+        both_ends(&mut batch, translated, is_server_first);
+        plugin.batch(&batch);
+        let edge = ["0123456789ab", "app", "host", "postgres", "postgresql"];
+        assert_eq!(plugin.value("calls", edge), Some(1.0));
+        plugin.tick(10 * SECOND);
+        assert!((plugin.total("calls") - 1.0).abs() < f64::EPSILON);
+    }
+}
+
+#[test]
+fn an_end_whose_other_does_not_come_has_it_elsewhere() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let curl = batch.process("/usr/bin/curl").id();
+    let nginx = batch.process("/usr/sbin/nginx").id();
+    batch.connect(curl, to(1, 443));
+    batch.connect(nginx, to(7, 50_000)).accepted(80);
+    plugin.batch(&batch);
+    assert!(plugin.total("calls").abs() < f64::EPSILON, "it may still come");
+    plugin.tick(SECOND);
+    assert!(plugin.total("calls").abs() < f64::EPSILON, "it may still come");
+    plugin.tick(2 * SECOND);
+    assert_eq!(
+        plugin.value("calls", ["host", "curl", "elsewhere", "", "https"]),
+        Some(1.0)
+    );
+    assert_eq!(
+        plugin.value("calls", ["elsewhere", "", "host", "nginx", "http"]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn a_port_that_is_used_again_is_another_call() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let wrk = batch.process("/usr/bin/wrk").id();
+    batch.connect(wrk, to(1, 80));
+    batch.connect(wrk, to(2, 80));
+    plugin.batch(&batch);
+    plugin.tick(2 * SECOND);
+    assert_eq!(
+        plugin.value("calls", ["host", "wrk", "elsewhere", "", "http"]),
+        Some(2.0)
+    );
+}
+
+#[test]
+fn loopback_addresses_of_different_network_namespaces_are_different() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let curl = batch.process("/usr/bin/curl").id();
+    let nginx = batch.process("/usr/sbin/nginx").id();
+    let [here, there]: [SocketAddr; 2] = [50_000, 80].map(|port| (Ipv4Addr::LOCALHOST, port).into());
+    let client = batch.connect(curl, there);
+    (client.local, client.netns) = (here, 1);
+    let server = batch.connect(nginx, here).accepted(80);
+    (server.local, server.netns) = (there, 2);
+    plugin.batch(&batch);
+    plugin.tick(2 * SECOND);
+    assert_eq!(
+        plugin.value("calls", ["host", "curl", "elsewhere", "", "http"]),
+        Some(1.0)
+    );
+    assert_eq!(
+        plugin.value("calls", ["elsewhere", "", "host", "nginx", "http"]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn a_new_instance_finds_the_other_end_of_what_waited() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let curl = batch.process("/usr/bin/curl").id();
+    let nginx = batch.process("/usr/sbin/nginx").id();
+    batch.connect(curl, to(1, 80));
+    plugin.batch(&batch);
+    assert_eq!(plugin.replace(), Restored::Warm);
+    batch.next_batch();
+    let server = batch.connect(nginx, ([10, 0, 0, 1], 40_000)).accepted(80);
+    server.local = to(1, 80);
+    plugin.batch(&batch);
+    assert_eq!(
+        plugin.value("calls", ["host", "curl", "host", "nginx", "http"]),
+        Some(1.0)
+    );
+}

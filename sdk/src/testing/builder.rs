@@ -109,6 +109,7 @@ pub struct ConnectionRow {
     pub srtt: u32,
     pub retransmits: u32,
     pub errno: u32,
+    pub netns: u32,
 }
 
 /// A file open.
@@ -291,6 +292,7 @@ impl BatchBuilder {
             srtt: 0,
             retransmits: 0,
             errno: 0,
+            netns: 0,
         };
         pushed(&mut self.connections, row)
     }

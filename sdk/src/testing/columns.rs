@@ -164,7 +164,7 @@ impl BatchBuilder {
             table.srtt.push(connection.srtt);
             table.retransmits.push(connection.retransmits);
             table.errno.push(connection.errno);
-            table.netns.push(0);
+            table.netns.push(connection.netns);
         }
         table
     }
