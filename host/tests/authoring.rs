@@ -154,6 +154,20 @@ fn every_language_brings_the_interface_a_case_and_what_it_is_built_with() {
 }
 
 #[test]
+fn a_plugin_may_be_called_what_its_language_calls_something_else() {
+    let author = Author::new();
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk");
+    for name in ["match", "self", "serde"] {
+        author.run(&["plugin", "new", name, "--sdk", sdk]).well();
+        author.run(&["plugin", "build", name]).well();
+    }
+    for (name, language) in [("int", "c"), ("class", "python"), ("await", "js")] {
+        author.run(&["plugin", "new", name, "--lang", language]).well();
+    }
+    author.run(&["plugin", "build", "int"]).well();
+}
+
+#[test]
 fn what_cannot_be_a_plugins_name_is_refused_and_leaves_nothing() {
     let author = Author::new();
     for name in ["Port-Watch", "1st", "port_watch", "../up", "vespid-x"] {

@@ -313,3 +313,96 @@ fn an_anonymised_recording_says_nothing_of_its_users_and_draws_the_same_verdicts
         assert_ne!(text(&again), after, "without a seed the key is random");
     }
 }
+
+/// A container's processes talk to somebody: an execution and a connection to each address.
+fn talk(container: &str, peers: &[&str]) -> String {
+    let header = r#"{"vespid_recording":1,"node":"shop-7","boot_id":"fcbc56ad-f1d7-4193-b6cc-2aa71b80c6f5","kernel":"6.12.1","created":1000000000,"kinds":["fork","exec","exit","connection"]}"#;
+    let subject = r#""pid":7,"tid":7,"start":1000000000,"uid":0,"gid":0,"cgroup":9"#;
+    let container_line =
+        format!(r#"{{"container":{{"id":"{container}","runtime":"docker","name":"till","image":"shop/till:3"}}}}"#);
+    let exec = format!(
+        r#"{{"event":{{"time":1000000001,{subject},"exec":{{"filename":"/bin/curl","image":{{"comm":"curl","exe":"/bin/curl","args":["curl"],"cwd":"/","cgroup_path":"/docker/{container}"}}}}}}}}"#
+    );
+    let mut lines = vec![header.to_owned(), container_line, exec];
+    for (time, peer) in (1_000_000_002_u64..).zip(peers) {
+        lines.push(format!(
+            r#"{{"event":{{"time":{time},{subject},"connection":{{"op":"opened","direction":0,"local":"192.168.7.7:40000","remote":"{peer}","cookie":{time},"netns":5}}}}}}"#
+        ));
+    }
+    let end = format!(r#"{{"end":{{"events":{}}}}}"#, peers.len() + 1);
+    lines.push(end);
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn anonymised_addresses_and_containers_are_others_of_the_same_sort_and_always_the_same() {
+    const ID: &str = "3f4e9c0d7b2a41586e7d8c9b0a1f2e3d4c5b6a79887766554433221100ffeedd";
+    let peers = [
+        "203.0.113.77:443",
+        "203.0.113.77:80",
+        "10.99.88.77:443",
+        "192.168.45.67:443",
+        "172.20.33.44:443",
+        "[2001:db8:1234:5678::9]:443",
+        "[fe80::1234:5678]:443",
+        "127.0.0.1:443",
+        "[::1]:443",
+    ];
+    let folder = Folder::new();
+    let input = folder.write("in.jsonl", talk(ID, &peers).as_bytes());
+    let output = folder.file("out.jsonl");
+    succeed(&["recording", "anonymise", &input, "-o", &output, "--seed", "a long one"]);
+    let after = text(&output);
+    for secret in [
+        ID,
+        &ID[..12],
+        "till",
+        "shop",
+        "203.0.113",
+        "99.88",
+        "45.67",
+        "33.44",
+        "2001:db8",
+        "1234",
+        "192.168.7.7",
+    ] {
+        assert!(!after.contains(secret), "{secret}:\n{after}");
+    }
+
+    let lines: Vec<Value> = after
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let told: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["event"]["connection"]["remote"].as_str())
+        .collect();
+    let addresses: Vec<std::net::SocketAddr> = told.iter().map(|end| end.parse().expect("an address")).collect();
+    assert_eq!(addresses[0].ip(), addresses[1].ip(), "the same stays the same");
+    let sorts = addresses.iter().map(|end| match end.ip() {
+        std::net::IpAddr::V4(v4) => (v4.is_private(), v4.is_loopback()),
+        std::net::IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.is_loopback()),
+    });
+    let [public, private, loopback] = [(false, false), (true, false), (false, true)];
+    assert_eq!(
+        sorts.collect::<Vec<_>>(),
+        [
+            public, public, private, private, private, public, private, loopback, loopback
+        ]
+    );
+    let ports = addresses
+        .iter()
+        .zip(peers)
+        .all(|(end, peer)| peer.ends_with(&format!(":{}", end.port())));
+    assert!(ports, "{told:?}");
+
+    let container = lines
+        .iter()
+        .find_map(|line| line["container"]["id"].as_str())
+        .expect("a container");
+    assert_eq!(container.len(), ID.len());
+    assert!(container.bytes().all(|byte| byte.is_ascii_hexdigit()), "{container}");
+    let (cut, count) = (folder.file("cut.jsonl"), |file: &str| info(file).1["events"].clone());
+    succeed(&["recording", "cut", &output, "-o", &cut, "--container", container]);
+    assert_eq!(count(&cut), count(&input), "its events are still its");
+}

@@ -2,8 +2,8 @@
 //!
 //! `templates/every` goes into each project, and `templates/LANGUAGE` over it. In names, `NAME` stands for the plugin's
 //! name, a leading `dot-` for the dot of a hidden file, and a trailing `.in` keeps tools of ours from taking a template
-//! for the real thing. In texts, `{{name}}`, `{{crate}}` and `{{type}}` are the plugin's name as `port-watch`,
-//! `port_watch` and `PortWatch`, `{{language}}` is as in `--lang`, and `{{sdk}}` is the folder of the Rust SDK.
+//! for the real thing. In texts, `{{name}}` is the plugin's name, `{{language}}` is as in `--lang`, and `{{sdk}}` is the
+//! folder of the Rust SDK. No name in a source is made from the plugin's, which may be any language's keyword.
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -44,24 +44,9 @@ fn fill(bytes: &[u8], name: &str, language: Language, sdk: &str) -> Vec<u8> {
         return bytes.to_vec();
     };
     text.replace("{{name}}", name)
-        .replace("{{crate}}", &name.replace('-', "_"))
-        .replace("{{type}}", &type_name(name))
         .replace("{{language}}", language.name())
         .replace("{{sdk}}", sdk)
         .into_bytes()
-}
-
-fn type_name(name: &str) -> String {
-    name.split('-')
-        .flat_map(|word| {
-            let mut chars = word.chars();
-            chars
-                .next()
-                .map(|first| first.to_ascii_uppercase())
-                .into_iter()
-                .chain(chars)
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -69,8 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_become_what_each_language_writes() {
-        assert_eq!(type_name("port-watch-2"), "PortWatch2");
+    fn the_plugins_name_is_in_the_files_names() {
         assert_eq!(file_name("src/NAME.c", "port-watch"), PathBuf::from("src/port-watch.c"));
         assert_eq!(file_name("dot-gitignore", "a"), PathBuf::from(".gitignore"));
         assert_eq!(file_name("Cargo.toml.in", "a"), PathBuf::from("Cargo.toml"));

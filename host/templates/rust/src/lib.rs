@@ -19,12 +19,12 @@ impl Default for Config {
 }
 
 /// The plugin: what it keeps between batches.
-pub struct {{type}} {
+pub struct Detector {
     folders: Vec<String>,
     runs: Counter<1>,
 }
 
-impl Plugin for {{type}} {
+impl Plugin for Detector {
     const MANIFEST: Manifest = Manifest::new(
         env!("CARGO_PKG_NAME"),
         env!("CARGO_PKG_VERSION"),
@@ -49,7 +49,7 @@ impl Plugin for {{type}} {
         for folder in &mut folders {
             folder.truncate(folder.trim_end_matches('/').len());
         }
-        Ok({{type}} { folders, runs })
+        Ok(Detector { folders, runs })
     }
 
     fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String> {
@@ -70,7 +70,7 @@ impl Plugin for {{type}} {
     }
 }
 
-impl {{type}} {
+impl Detector {
     /// The watched folder that a program is in, and the program's path. Of a script, `exe` is the interpreter and
     /// `filename` the script.
     fn watched<'a>(&self, exec: Exec<'a>, process: Process<'a>) -> Option<(&str, &'a [u8])> {
@@ -84,7 +84,7 @@ impl {{type}} {
     }
 }
 
-vespid_plugin::export!({{type}});
+vespid_plugin::export!(Detector);
 
 // Logic is quickest to try natively: `cargo test`. What becomes of it as a component is in `cases/`: `vespid plugin test`.
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_program_in_a_watched_folder_is_reported_and_its_neighbour_is_not() {
-        let mut plugin = testing::Harness::<{{type}}>::start(r#"{"folders": ["/tmp/"]}"#).unwrap();
+        let mut plugin = testing::Harness::<Detector>::start(r#"{"folders": ["/tmp/"]}"#).unwrap();
         let mut batch = testing::BatchBuilder::new();
         for program in ["/tmp/x", "/tmpfiles/y", "/usr/bin/cat"] {
             let process = batch.process(program).id();
@@ -108,6 +108,6 @@ mod tests {
 
     #[test]
     fn a_relative_folder_is_refused() {
-        assert!(testing::Harness::<{{type}}>::start(r#"{"folders": ["tmp"]}"#).is_err());
+        assert!(testing::Harness::<Detector>::start(r#"{"folders": ["tmp"]}"#).is_err());
     }
 }
