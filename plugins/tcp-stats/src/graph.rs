@@ -106,8 +106,8 @@ impl Half {
 
     fn stay_alone(&self, calls: &Counter<5>) {
         let other = Half {
-            is_client: !self.is_client,
             port: self.port,
+            is_client: !self.is_client,
             service: ELSEWHERE.into(),
             process: Box::default(),
         };

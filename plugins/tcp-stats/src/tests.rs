@@ -2,7 +2,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use vespid_plugin::errno::{ECONNREFUSED, ETIMEDOUT};
-use vespid_plugin::testing::{BatchBuilder, Harness, MILLISECOND, SECOND};
+use vespid_plugin::testing::{BatchBuilder, ContainerRow, Harness, MILLISECOND, SECOND};
 
 use super::*;
 
@@ -407,4 +407,30 @@ fn a_new_instance_finds_the_other_end_of_what_waited() {
         plugin.value("calls", ["host", "curl", "host", "nginx", "http"]),
         Some(1.0)
     );
+}
+
+#[test]
+fn a_service_is_called_by_its_pod_else_by_its_name_else_by_its_id() {
+    let row = |name: &str, namespace: &str, pod: &str| ContainerRow {
+        id: b"0123456789abcdef".to_vec(),
+        name: name.into(),
+        namespace: namespace.into(),
+        pod: pod.into(),
+        ..ContainerRow::default()
+    };
+    for (container, service) in [
+        (row("till", "shop", "till-0"), "shop/till-0"),
+        (row("till", "", ""), "till"),
+        (row("", "", ""), "0123456789ab"),
+    ] {
+        let mut plugin = start("{}");
+        let mut batch = BatchBuilder::new();
+        let container = batch.described_container(container);
+        let app = batch.process("/srv/app").container(container).id();
+        batch.connect(app, to(1, 443));
+        plugin.batch(&batch);
+        plugin.tick(2 * SECOND);
+        let edge = [service, "app", "elsewhere", "", "https"];
+        assert_eq!(plugin.value("calls", edge), Some(1.0), "{service}");
+    }
 }

@@ -66,6 +66,8 @@ pub struct ContainerRow {
     pub id: Vec<u8>,
     pub name: Vec<u8>,
     pub image: Vec<u8>,
+    pub pod: Vec<u8>,
+    pub namespace: Vec<u8>,
 }
 
 /// An `execve`.
@@ -192,11 +194,16 @@ impl BatchBuilder {
 
     /// Adds a container.
     pub fn container(&mut self, id: &str, image: &str) -> u32 {
-        self.containers.push(ContainerRow {
+        self.described_container(ContainerRow {
             id: id.into(),
             image: image.into(),
-            name: Vec::new(),
-        });
+            ..ContainerRow::default()
+        })
+    }
+
+    /// Adds a container of which more is known. Returns its row.
+    pub fn described_container(&mut self, row: ContainerRow) -> u32 {
+        self.containers.push(row);
         index(self.containers.len() - 1)
     }
 

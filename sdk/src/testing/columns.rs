@@ -108,8 +108,8 @@ impl BatchBuilder {
             table.name.push(strings.id(&container.name));
             table.image.push(strings.id(&container.image));
             table.pod_uid.push(0);
-            table.pod.push(0);
-            table.namespace.push(0);
+            table.pod.push(strings.id(&container.pod));
+            table.namespace.push(strings.id(&container.namespace));
         }
         table
     }

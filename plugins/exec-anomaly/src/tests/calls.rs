@@ -114,3 +114,82 @@ fn who_leaves_its_namespaces_in_a_container_is_reported() {
     assert_eq!(leave("/usr/bin/nsenter", false, NEW_MOUNT), [""; 0]);
     assert_eq!(leave("/usr/sbin/runc", true, NEW_MOUNT), [""; 0]);
 }
+
+#[test]
+fn who_makes_itself_new_namespaces_in_a_container_is_reported() {
+    let unshare = |flags: u32, errno: u32| {
+        judge("{}", |batch, bash| {
+            let container = batch.container("aaaaaaaaaaaaaaaa", "a");
+            let process = batch.process("/opt/run").parent(bash).container(container).id();
+            batch
+                .privileged(process, PrivilegedOp::Unshare)
+                .code(flags)
+                .fails(errno);
+        })
+    };
+    assert_eq!(
+        unshare(NEW_MOUNT, 0),
+        ["warning namespace-escape: in a container, run (pid 1001) made itself other namespaces: mount"]
+    );
+    assert_eq!(
+        unshare(NEW_MOUNT, EPERM),
+        ["warning namespace-escape: in a container, run (pid 1001) tried to make itself other namespaces: mount"]
+    );
+    assert_eq!(unshare(NEW_NET, 0), [""; 0]);
+}
+
+/// Streams of a shell become connections: at which second, which stream, to where.
+fn redirect_in_turn(streams: &[(u64, u32, &str)]) -> usize {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let bash = batch.process("/usr/bin/bash").id();
+    let mut verdicts = 0;
+    for (second, stream, remote) in streams {
+        plugin.tick(second * SECOND);
+        batch.next_batch().at(second * SECOND);
+        batch
+            .privileged(bash, PrivilegedOp::StdioSocket)
+            .code(*stream)
+            .detail(remote);
+        verdicts += plugin.batch(&batch).verdicts.len();
+    }
+    verdicts
+}
+
+#[test]
+fn both_streams_are_on_one_connection_within_a_minute() {
+    const HERE: &str = "192.0.2.7:4444";
+    const THERE: &str = "192.0.2.8:4444";
+    assert_eq!(redirect_in_turn(&[(0, 0, HERE), (59, 1, HERE)]), 1);
+    assert_eq!(
+        redirect_in_turn(&[(0, 0, HERE), (60, 1, HERE)]),
+        0,
+        "it has been forgotten"
+    );
+    assert_eq!(
+        redirect_in_turn(&[(0, 0, HERE), (1, 1, THERE)]),
+        0,
+        "of two connections"
+    );
+    assert_eq!(redirect_in_turn(&[(0, 0, HERE), (1, 0, HERE)]), 0, "input alone");
+    assert_eq!(
+        redirect_in_turn(&[(0, 0, ""), (1, 1, "")]),
+        0,
+        "not a connection to anywhere"
+    );
+}
+
+#[test]
+fn memory_of_another_may_be_read_by_the_way_but_not_written() {
+    for (code, count) in [(0, 0), (1, 1)] {
+        let lines = judge("{}", |batch, bash| {
+            let thief = batch.process("/opt/thief").parent(bash).id();
+            let target = batch.process("/usr/bin/keyring").parent(bash).id();
+            batch
+                .privileged(thief, PrivilegedOp::ProcessMemory)
+                .code(code)
+                .target(target);
+        });
+        assert_eq!(lines.len(), count, "{lines:?}");
+    }
+}
