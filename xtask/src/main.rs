@@ -17,6 +17,7 @@ mod progress;
 mod run;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -38,6 +39,10 @@ Commands:
                        stages, ceiling, outputs, scale, replay and live; --short compares only what can be counted with
                        bench/baseline.json, --record appends the ratios to bench/trend.jsonl, --dev measures the
                        development build
+  vm [OPTION] [FILTER...]
+                       boot Debian's kernels 6.1 and 6.12 (--kernel SERIES: one of them) in virtual machines and run the
+                       live tests there, or those whose names contain FILTER; --matrix writes docs/kernels.md. Needs
+                       qemu and a static busybox, and some ten minutes a kernel
   deny                 check licences, sources and duplicates of all dependencies with cargo-deny
   clean-toolchain      remove what `setup` installed (packages added through rustup stay)
 
@@ -86,6 +91,7 @@ fn dispatch(mut args: Vec<String>) -> anyhow::Result<ExitCode> {
         "run" => run::run(after_separator(args)),
         "test" => test::run(&args),
         "bench" => bench::run(args),
+        "vm" => vm::run(args),
         "deny" => without_arguments("deny", &args, deny::run),
         "clean-toolchain" => without_arguments("clean-toolchain", &args, setup::clean),
         "help" => {

@@ -76,6 +76,29 @@ pub(crate) fn download(task: &Task<'_>, wanted: &[&str], home: &Home, to: &Path)
     fetch(task, &lists, &names, home, to)
 }
 
+/// Downloads the newest package whose name fits `pattern`, alone, and unpacks it below `to`; its name. The lists of packages
+/// are those that know `known`.
+pub(crate) fn download_newest(
+    task: &Task<'_>,
+    known: &str,
+    pattern: &str,
+    home: &Home,
+    to: &Path,
+) -> anyhow::Result<String> {
+    let lists = Lists::find(task, &[known], home)?;
+    let text = Lists::text(lists.apt("apt-cache").args(["search", "--names-only", pattern]))?;
+    let numbers = |name: &str| -> Vec<u64> {
+        let parts = name.split(|c: char| !c.is_ascii_digit());
+        parts.filter_map(|part| part.parse().ok()).collect()
+    };
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    let newest = names
+        .max_by_key(|name| numbers(name))
+        .with_context(|| format!("this distribution has no package like {pattern}"))?;
+    fetch(task, &lists, &[newest.to_owned()].into(), home, to)?;
+    Ok(newest.to_owned())
+}
+
 fn fetch(task: &Task<'_>, lists: &Lists, names: &BTreeSet<String>, home: &Home, to: &Path) -> anyhow::Result<()> {
     let downloads = home.fresh_dir("downloads")?;
     let mut download = lists.apt("apt-get");

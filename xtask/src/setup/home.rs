@@ -90,6 +90,11 @@ impl Home {
         self.0.join("prometheus")
     }
 
+    /// A kernel for virtual machines, unpacked.
+    pub(crate) fn kernel(&self, series: &str) -> PathBuf {
+        self.0.join(format!("linux-{series}"))
+    }
+
     /// containerd with runc and busybox, unpacked.
     pub(crate) fn containerd(&self) -> PathBuf {
         self.0.join("containerd")

@@ -1,7 +1,7 @@
 //! Set-up: finds what this machine lacks for building Vespid, and installs it once, outside the work tree.
 
 mod bpf_linker;
-mod debian;
+pub(crate) mod debian;
 mod env_file;
 mod home;
 mod machine;
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 
 pub(crate) use bpf_linker::cargo_install;
 pub(crate) use env_file::Toolchain;
-pub(crate) use home::Home;
+pub(crate) use home::{Home, publish};
 pub(crate) use test_tools::{TestTools, install as install_test_tools};
 pub(crate) use version::{CARGO_DENY, WASM_TARGET};
 

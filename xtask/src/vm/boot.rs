@@ -1,0 +1,126 @@
+//! Boots a machine and listens to it.
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::progress::Progress;
+
+/// An emulated machine runs a test in some ten seconds, and several are slower.
+const LIMIT: Duration = Duration::from_secs(1500);
+
+/// What a machine told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) release: Option<String>,
+    pub(super) doctor: Vec<Check>,
+    pub(super) passed: usize,
+    pub(super) failed: Vec<String>,
+    /// Whether it came to its end by itself.
+    pub(super) has_ended: bool,
+}
+
+/// A line of `vespid doctor`.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) usable: bool,
+    pub(super) found: String,
+    pub(super) lost: String,
+}
+
+/// Runs a kernel to the end of its init, or for as long as it may.
+///
+/// # Errors
+/// If there can be no machine. One that hangs is told of, and what it said until then.
+pub(super) fn boot(qemu: &Path, kernel: &Path, image: &Path, log: &Path, progress: &Progress) -> anyhow::Result<Told> {
+    let task = progress.task("virtual machine");
+    let mut machine = Command::new(qemu);
+    machine
+        // Without hardware's help, as in most containers and clouds.
+        .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"])
+        .args(["-nographic", "-no-reboot", "-nodefaults"])
+        .arg("-chardev")
+        .arg(format!("stdio,id=serial,signal=off,logfile={}", log.display()))
+        .args(["-serial", "chardev:serial"])
+        .args(["-append", "console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,bpf"])
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(image);
+    let ran = task.run(&mut machine, LIMIT);
+    let told = Told::of(&fs::read(log)?);
+    let outcome = format!(
+        "{} passed, {} failed; all of it: {}",
+        told.passed,
+        told.failed.len(),
+        log.display()
+    );
+    match ran {
+        Ok(()) => task.done(&outcome),
+        Err(error) => task.gave_up(&format!("{error:#}; {outcome}")),
+    }
+    Ok(told)
+}
+
+impl Told {
+    fn of(serial: &[u8]) -> Told {
+        let mut told = Told::default();
+        let lines = serial.split(|&byte| byte == b'\n');
+        for line in lines.filter_map(|line| str::from_utf8(line.trim_ascii_end()).ok()) {
+            // The firmware clears the screen on the first line.
+            if let Some((_, release)) = line.split_once("@release ") {
+                told.release = Some(release.to_owned());
+            } else if let Some(found) = line.strip_prefix("@doctor ") {
+                told.doctor = checks(found);
+            } else if line == "@end" {
+                told.has_ended = true;
+            } else if let Some(rest) = line.strip_prefix("test ") {
+                if rest.ends_with("... ok") {
+                    told.passed += 1;
+                } else if let Some(name) = rest.strip_suffix(" ... FAILED") {
+                    told.failed.push(name.to_owned());
+                }
+            }
+        }
+        told
+    }
+}
+
+/// The checks that `vespid doctor --json` has made; none if it is not that.
+pub(super) fn checks(found: &str) -> Vec<Check> {
+    let found: serde_json::Value = serde_json::from_str(found).unwrap_or_default();
+    let checks = found["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let check = |check: &serde_json::Value| Check {
+        name: text(&check["name"]),
+        usable: check["usable"] == true,
+        found: text(&check["found"]),
+        lost: text(&check["lost"]),
+    };
+    checks.iter().map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_machine_tells_is_taken_from_between_the_kernels_lines() {
+        let serial =
+            b"[    0.1] hello\r\n\x1bc@release 6.1.0\r\n@doctor {\"checks\":[{\"name\":\"vespid_fork\",\"usable\":true,\
+                      \"found\":\"attached\",\"lost\":\"\"}]}\r\ntest files::a ... ok\r\ntest files::b ... FAILED\r\n";
+        let told = Told::of(serial);
+        assert_eq!((told.release.as_deref(), told.passed), (Some("6.1.0"), 1));
+        assert_eq!(
+            (&told.failed[..], told.has_ended),
+            (&["files::b".to_owned()][..], false)
+        );
+        assert_eq!(
+            (told.doctor[0].name.as_str(), told.doctor[0].usable),
+            ("vespid_fork", true)
+        );
+        assert!(Told::of(b"@end\n").has_ended);
+        assert!(checks("not JSON").is_empty());
+    }
+}
