@@ -10,6 +10,8 @@ const O_RDWR: u32 = 2;
 const O_CREAT: u32 = 0o100;
 const O_PATH: u32 = 0o10_000_000;
 
+mod changes;
+
 fn start(config: &str) -> Harness<FileAudit> {
     Harness::start(config).expect("a configuration")
 }
