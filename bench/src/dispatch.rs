@@ -57,6 +57,7 @@ pub fn batches(kinds: Kinds, rows: usize, count: usize) -> anyhow::Result<Vec<Ar
             match line {
                 Line::Known(known) => pipeline.table().learn(&known),
                 Line::Container(container) => pipeline.table().learn_container(&container),
+                Line::Account(account) => pipeline.table().learn_account(&account),
                 Line::Event(event) => pipeline.take(&event, &mut kept),
                 Line::Lost(_) | Line::End(_) => {}
             }

@@ -54,6 +54,7 @@ macro_rules! record {
 record!(strings: Strings { ends blob });
 record!(processes: Processes {
     pid ppid parent start uid gid euid login_uid comm exe args cwd tty cgroup container flags capabilities namespaces
+    user group
 });
 record!(containers: Containers { id runtime name image pod_uid pod namespace });
 record!(execs: Execs { seq time process previous filename errno });

@@ -185,6 +185,10 @@ impl Path {
                     self.table.learn_container(container);
                     self.pipeline.table().learn_container(container);
                 }
+                Line::Account(account) => {
+                    self.table.learn_account(account);
+                    self.pipeline.table().learn_account(account);
+                }
                 _ => {}
             }
         }

@@ -20,6 +20,7 @@ const PROCESS: Shape = Record(&[
     ("start_time", Plain),
     ("ppid", Plain),
     ("uid", Plain),
+    ("user", Plain),
     ("euid", Plain),
     ("login_uid", Plain),
     ("comm", Plain),

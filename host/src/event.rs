@@ -327,6 +327,32 @@ pub struct KnownContainer<'a> {
     pub namespace: Bytes<'a>,
 }
 
+/// Whose numbers are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accounts {
+    /// `/etc/passwd`.
+    User,
+    /// `/etc/group`.
+    Group,
+}
+
+/// The name of a user or a group on the node, or in a container. It holds for the process that is told of next, and for
+/// all after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownAccount<'a> {
+    /// Id of the container; empty for the node itself.
+    #[serde(default, borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub container: Bytes<'a>,
+    /// Whether it is a user or a group.
+    pub of: Accounts,
+    /// Its number in the initial user namespace, as processes have it.
+    pub id: u32,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Bytes<'a>,
+}
+
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
 }

@@ -482,6 +482,8 @@ void vespid_plugin_events_processes_free(vespid_plugin_events_processes_t *ptr) 
   plugin_list_u32_free(&ptr->flags);
   plugin_list_u64_free(&ptr->capabilities);
   plugin_list_u32_free(&ptr->namespaces);
+  plugin_list_u32_free(&ptr->user);
+  plugin_list_u32_free(&ptr->group);
 }
 
 void vespid_plugin_events_containers_free(vespid_plugin_events_containers_t *ptr) {
@@ -974,7 +976,7 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_filters(void) {
 __attribute__((__export_name__("vespid:plugin/guest@0.1.0#on-batch")))
 uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
   vespid_plugin_events_option_execs_t option;
-  switch ((int32_t) *((uint8_t*) (arg + (40+58*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+62*sizeof(void*))))) {
     case 0: {
       option.is_some = false;
       break;
@@ -982,18 +984,18 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option.is_some = true;
       option.val = (vespid_plugin_events_execs_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+59*sizeof(void*))))), (*((size_t*) (arg + (40+60*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+61*sizeof(void*))))), (*((size_t*) (arg + (40+62*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+63*sizeof(void*))))), (*((size_t*) (arg + (40+64*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+65*sizeof(void*))))), (*((size_t*) (arg + (40+66*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+63*sizeof(void*))))), (*((size_t*) (arg + (40+64*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+65*sizeof(void*))))), (*((size_t*) (arg + (40+66*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+67*sizeof(void*))))), (*((size_t*) (arg + (40+68*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+69*sizeof(void*))))), (*((size_t*) (arg + (40+70*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+71*sizeof(void*))))), (*((size_t*) (arg + (40+72*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+73*sizeof(void*))))), (*((size_t*) (arg + (40+74*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_exits_t option0;
-  switch ((int32_t) *((uint8_t*) (arg + (40+71*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+75*sizeof(void*))))) {
     case 0: {
       option0.is_some = false;
       break;
@@ -1001,18 +1003,18 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option0.is_some = true;
       option0.val = (vespid_plugin_events_exits_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+72*sizeof(void*))))), (*((size_t*) (arg + (40+73*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+74*sizeof(void*))))), (*((size_t*) (arg + (40+75*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+76*sizeof(void*))))), (*((size_t*) (arg + (40+77*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+78*sizeof(void*))))), (*((size_t*) (arg + (40+79*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+76*sizeof(void*))))), (*((size_t*) (arg + (40+77*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+78*sizeof(void*))))), (*((size_t*) (arg + (40+79*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+80*sizeof(void*))))), (*((size_t*) (arg + (40+81*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+82*sizeof(void*))))), (*((size_t*) (arg + (40+83*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+82*sizeof(void*))))), (*((size_t*) (arg + (40+83*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+84*sizeof(void*))))), (*((size_t*) (arg + (40+85*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+86*sizeof(void*))))), (*((size_t*) (arg + (40+87*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_connections_t option1;
-  switch ((int32_t) *((uint8_t*) (arg + (40+84*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+88*sizeof(void*))))) {
     case 0: {
       option1.is_some = false;
       break;
@@ -1020,28 +1022,28 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option1.is_some = true;
       option1.val = (vespid_plugin_events_connections_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+85*sizeof(void*))))), (*((size_t*) (arg + (40+86*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+87*sizeof(void*))))), (*((size_t*) (arg + (40+88*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+89*sizeof(void*))))), (*((size_t*) (arg + (40+90*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+91*sizeof(void*))))), (*((size_t*) (arg + (40+92*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+93*sizeof(void*))))), (*((size_t*) (arg + (40+94*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+89*sizeof(void*))))), (*((size_t*) (arg + (40+90*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+91*sizeof(void*))))), (*((size_t*) (arg + (40+92*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+93*sizeof(void*))))), (*((size_t*) (arg + (40+94*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+95*sizeof(void*))))), (*((size_t*) (arg + (40+96*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+97*sizeof(void*))))), (*((size_t*) (arg + (40+98*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+99*sizeof(void*))))), (*((size_t*) (arg + (40+100*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+101*sizeof(void*))))), (*((size_t*) (arg + (40+102*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+103*sizeof(void*))))), (*((size_t*) (arg + (40+104*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+97*sizeof(void*))))), (*((size_t*) (arg + (40+98*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+99*sizeof(void*))))), (*((size_t*) (arg + (40+100*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+101*sizeof(void*))))), (*((size_t*) (arg + (40+102*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+103*sizeof(void*))))), (*((size_t*) (arg + (40+104*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+105*sizeof(void*))))), (*((size_t*) (arg + (40+106*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+107*sizeof(void*))))), (*((size_t*) (arg + (40+108*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+109*sizeof(void*))))), (*((size_t*) (arg + (40+110*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+111*sizeof(void*))))), (*((size_t*) (arg + (40+112*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+109*sizeof(void*))))), (*((size_t*) (arg + (40+110*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+111*sizeof(void*))))), (*((size_t*) (arg + (40+112*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+113*sizeof(void*))))), (*((size_t*) (arg + (40+114*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+115*sizeof(void*))))), (*((size_t*) (arg + (40+116*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+117*sizeof(void*))))), (*((size_t*) (arg + (40+118*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+119*sizeof(void*))))), (*((size_t*) (arg + (40+120*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_opens_t option2;
-  switch ((int32_t) *((uint8_t*) (arg + (40+117*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+121*sizeof(void*))))) {
     case 0: {
       option2.is_some = false;
       break;
@@ -1049,22 +1051,22 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option2.is_some = true;
       option2.val = (vespid_plugin_events_opens_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+118*sizeof(void*))))), (*((size_t*) (arg + (40+119*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+120*sizeof(void*))))), (*((size_t*) (arg + (40+121*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+122*sizeof(void*))))), (*((size_t*) (arg + (40+123*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+124*sizeof(void*))))), (*((size_t*) (arg + (40+125*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+122*sizeof(void*))))), (*((size_t*) (arg + (40+123*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+124*sizeof(void*))))), (*((size_t*) (arg + (40+125*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+126*sizeof(void*))))), (*((size_t*) (arg + (40+127*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+128*sizeof(void*))))), (*((size_t*) (arg + (40+129*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+130*sizeof(void*))))), (*((size_t*) (arg + (40+131*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+132*sizeof(void*))))), (*((size_t*) (arg + (40+133*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+134*sizeof(void*))))), (*((size_t*) (arg + (40+135*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+136*sizeof(void*))))), (*((size_t*) (arg + (40+137*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+132*sizeof(void*))))), (*((size_t*) (arg + (40+133*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+134*sizeof(void*))))), (*((size_t*) (arg + (40+135*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+136*sizeof(void*))))), (*((size_t*) (arg + (40+137*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+138*sizeof(void*))))), (*((size_t*) (arg + (40+139*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+140*sizeof(void*))))), (*((size_t*) (arg + (40+141*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_changes_t option3;
-  switch ((int32_t) *((uint8_t*) (arg + (40+138*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+142*sizeof(void*))))) {
     case 0: {
       option3.is_some = false;
       break;
@@ -1072,27 +1074,27 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option3.is_some = true;
       option3.val = (vespid_plugin_events_changes_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+139*sizeof(void*))))), (*((size_t*) (arg + (40+140*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+141*sizeof(void*))))), (*((size_t*) (arg + (40+142*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+143*sizeof(void*))))), (*((size_t*) (arg + (40+144*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+145*sizeof(void*))))), (*((size_t*) (arg + (40+146*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+143*sizeof(void*))))), (*((size_t*) (arg + (40+144*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+145*sizeof(void*))))), (*((size_t*) (arg + (40+146*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+147*sizeof(void*))))), (*((size_t*) (arg + (40+148*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+151*sizeof(void*))))), (*((size_t*) (arg + (40+152*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+153*sizeof(void*))))), (*((size_t*) (arg + (40+154*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+155*sizeof(void*))))), (*((size_t*) (arg + (40+156*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+157*sizeof(void*))))), (*((size_t*) (arg + (40+158*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+159*sizeof(void*))))), (*((size_t*) (arg + (40+160*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+161*sizeof(void*))))), (*((size_t*) (arg + (40+162*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+163*sizeof(void*))))), (*((size_t*) (arg + (40+164*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+165*sizeof(void*))))), (*((size_t*) (arg + (40+166*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+161*sizeof(void*))))), (*((size_t*) (arg + (40+162*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+163*sizeof(void*))))), (*((size_t*) (arg + (40+164*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+165*sizeof(void*))))), (*((size_t*) (arg + (40+166*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+169*sizeof(void*))))), (*((size_t*) (arg + (40+170*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+171*sizeof(void*))))), (*((size_t*) (arg + (40+172*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_privileged_t option4;
-  switch ((int32_t) *((uint8_t*) (arg + (40+169*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+173*sizeof(void*))))) {
     case 0: {
       option4.is_some = false;
       break;
@@ -1100,21 +1102,21 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option4.is_some = true;
       option4.val = (vespid_plugin_events_privileged_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+170*sizeof(void*))))), (*((size_t*) (arg + (40+171*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+172*sizeof(void*))))), (*((size_t*) (arg + (40+173*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+174*sizeof(void*))))), (*((size_t*) (arg + (40+175*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+176*sizeof(void*))))), (*((size_t*) (arg + (40+177*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+174*sizeof(void*))))), (*((size_t*) (arg + (40+175*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+176*sizeof(void*))))), (*((size_t*) (arg + (40+177*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+178*sizeof(void*))))), (*((size_t*) (arg + (40+179*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+182*sizeof(void*))))), (*((size_t*) (arg + (40+183*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+188*sizeof(void*))))), (*((size_t*) (arg + (40+189*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_sockets_t option5;
-  switch ((int32_t) *((uint8_t*) (arg + (40+188*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+192*sizeof(void*))))) {
     case 0: {
       option5.is_some = false;
       break;
@@ -1122,19 +1124,19 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option5.is_some = true;
       option5.val = (vespid_plugin_events_sockets_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+189*sizeof(void*))))), (*((size_t*) (arg + (40+190*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+191*sizeof(void*))))), (*((size_t*) (arg + (40+192*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+193*sizeof(void*))))), (*((size_t*) (arg + (40+194*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+195*sizeof(void*))))), (*((size_t*) (arg + (40+196*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+197*sizeof(void*))))), (*((size_t*) (arg + (40+198*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+193*sizeof(void*))))), (*((size_t*) (arg + (40+194*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+195*sizeof(void*))))), (*((size_t*) (arg + (40+196*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+197*sizeof(void*))))), (*((size_t*) (arg + (40+198*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+199*sizeof(void*))))), (*((size_t*) (arg + (40+200*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+201*sizeof(void*))))), (*((size_t*) (arg + (40+202*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+205*sizeof(void*))))), (*((size_t*) (arg + (40+206*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+205*sizeof(void*))))), (*((size_t*) (arg + (40+206*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+207*sizeof(void*))))), (*((size_t*) (arg + (40+208*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+209*sizeof(void*))))), (*((size_t*) (arg + (40+210*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+211*sizeof(void*))))), (*((size_t*) (arg + (40+212*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+211*sizeof(void*))))), (*((size_t*) (arg + (40+212*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+213*sizeof(void*))))), (*((size_t*) (arg + (40+214*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+215*sizeof(void*))))), (*((size_t*) (arg + (40+216*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+217*sizeof(void*))))), (*((size_t*) (arg + (40+218*sizeof(void*))))) },
       };
       break;
     }
@@ -1174,15 +1176,17 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+38*sizeof(void*))))), (*((size_t*) (arg + (40+39*sizeof(void*))))) },
       (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+40*sizeof(void*))))), (*((size_t*) (arg + (40+41*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+42*sizeof(void*))))), (*((size_t*) (arg + (40+43*sizeof(void*))))) },
-    },
-    (vespid_plugin_events_containers_t) (vespid_plugin_events_containers_t) {
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+44*sizeof(void*))))), (*((size_t*) (arg + (40+45*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+46*sizeof(void*))))), (*((size_t*) (arg + (40+47*sizeof(void*))))) },
+    },
+    (vespid_plugin_events_containers_t) (vespid_plugin_events_containers_t) {
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+48*sizeof(void*))))), (*((size_t*) (arg + (40+49*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+50*sizeof(void*))))), (*((size_t*) (arg + (40+51*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+52*sizeof(void*))))), (*((size_t*) (arg + (40+53*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+54*sizeof(void*))))), (*((size_t*) (arg + (40+55*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+56*sizeof(void*))))), (*((size_t*) (arg + (40+57*sizeof(void*))))) },
+      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+58*sizeof(void*))))), (*((size_t*) (arg + (40+59*sizeof(void*))))) },
+      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+60*sizeof(void*))))), (*((size_t*) (arg + (40+61*sizeof(void*))))) },
     },
     (vespid_plugin_events_option_execs_t) option,
     (vespid_plugin_events_option_exits_t) option0,

@@ -91,6 +91,11 @@ typedef struct vespid_plugin_events_processes_t {
   plugin_list_u64_t   capabilities;
   // Eight inode numbers a row: cgroup, ipc, mnt, net, pid, time, user and uts namespace; 0 for not known.
   plugin_list_u32_t   namespaces;
+  // String: name of the real user in `/etc/passwd`, the container's own for a process in one; empty if not known. A
+  // container may call its users what it likes.
+  plugin_list_u32_t   user;
+  // String: name of the real group, from `/etc/group` likewise.
+  plugin_list_u32_t   group;
 } vespid_plugin_events_processes_t;
 
 // Every container that a process of the batch runs in. A column that is not known is the empty string.

@@ -22,7 +22,7 @@ impl Shift {
                 known.image.parent_start = self.time(known.image.parent_start);
                 Some(Line::Known(known))
             }
-            Line::Container(container) => Some(Line::Container(container.clone())),
+            Line::Container(_) | Line::Account(_) => Some(line.clone()),
             Line::Lost(_) | Line::End(_) => None,
         }
     }

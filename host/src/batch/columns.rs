@@ -82,7 +82,7 @@ macro_rules! tables {
 tables! {
     Processes by pid {
         pid, ppid, parent, start, uid, gid, euid, login_uid, comm, exe, args, cwd, tty, cgroup, container, flags,
-        capabilities, namespaces * 8,
+        capabilities, namespaces * 8, user, group,
     }
     Containers by id { id, runtime, name, image, pod_uid, pod, namespace }
     Execs by seq { seq, time, process, previous, filename, errno }

@@ -90,13 +90,15 @@ impl Dimensions {
         let row = count(self.processes.table.pid.len());
         self.process_rows.set(id.index(), self.stamp, process.version, row);
         let container = process.container().map_or(NONE, |id| self.container(id, table));
-        let [comm, exe, args, cwd, tty, cgroup] = [
+        let [comm, exe, args, cwd, tty, cgroup, user, group] = [
             process.comm(),
             process.exe(),
             process.args(),
             process.cwd(),
             process.tty(),
             process.cgroup(),
+            table.user(id),
+            table.group_name(id),
         ]
         .map(|text| self.text(text));
         let rows = &mut self.processes.table;
@@ -118,6 +120,8 @@ impl Dimensions {
         rows.flags.push(process.flags);
         rows.capabilities.push(process.capabilities());
         rows.namespaces.extend_from_slice(process.namespaces());
+        rows.user.push(user);
+        rows.group.push(group);
         row
     }
 

@@ -46,13 +46,15 @@ fn check(batch: &Batch, kinds: Kinds) {
         &processes.cwd,
         &processes.tty,
         &processes.cgroup,
+        &processes.user,
+        &processes.group,
         &processes.container,
         &processes.flags,
     ];
     assert!(columns.iter().all(|column| column.len() == rows));
     assert_eq!((processes.start.len(), processes.namespaces.len()), (rows, 8 * rows));
     assert_eq!(processes.capabilities.len(), rows);
-    are_strings(&columns.map(Vec::as_slice)[6..12]);
+    are_strings(&columns.map(Vec::as_slice)[6..14]);
     refer(&processes.container, batch.containers.id.len());
     // Parents come first, so there is no loop.
     for (row, &parent) in processes.parent.iter().enumerate() {

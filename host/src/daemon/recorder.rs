@@ -12,7 +12,7 @@ use crate::clock;
 use crate::decode::{Clock, Scratch, decode, kind_of};
 use crate::enrich::runtimes::Settings as RuntimeSettings;
 use crate::enrich::{Container, Node, Options, ProcessTable, Source, recognise};
-use crate::event::{Body, Event, Known, KnownContainer};
+use crate::event::{Accounts, Body, Event, Known, KnownAccount, KnownContainer};
 use crate::kernel::{Counters, Kernel};
 use crate::recording::{Header, RecordingError, Segments, Tape, TapeBooks, WhenFull};
 
@@ -88,6 +88,16 @@ impl Source for Within {
 
     fn describe(&mut self, container: &Container) -> Option<KnownContainer<'static>> {
         self.node.describe(container)
+    }
+
+    fn account(
+        &mut self,
+        pid: u32,
+        container: Option<&Container>,
+        of: Accounts,
+        id: u32,
+    ) -> Option<KnownAccount<'static>> {
+        self.node.account(pid, container, of, id)
     }
 
     fn heard(&mut self) -> Option<KnownContainer<'static>> {

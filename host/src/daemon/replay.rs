@@ -207,7 +207,7 @@ impl Replay {
                 self.progress.kernel.pass(event.body.kind(), 1);
                 self.progress.decode.pass(event.body.kind(), 1);
             }
-            Line::Known(_) | Line::Container(_) | Line::End(_) => {}
+            Line::Known(_) | Line::Container(_) | Line::Account(_) | Line::End(_) => {}
         }
         let mut sending = Sending::to(&self.plugins);
         self.feed.take(line, &mut sending);

@@ -2,12 +2,14 @@
 //!
 //! Everything here follows from the events and from what [`Source`] adds; what it adds is handed out again
 //! ([`ProcessTable::take_found`]) so that a recording replays to the same answers without `/proc`.
+mod accounts;
 mod container;
 mod containers;
 mod eviction;
 mod images;
 mod lookup;
 mod node;
+mod passwd;
 mod process;
 pub mod procfs;
 mod restate;
@@ -27,7 +29,7 @@ pub use node::Node;
 pub use process::{Process, ProcessId};
 pub use table::{Evictions, Options, ProcessTable};
 
-use crate::event::{Known, KnownContainer};
+use crate::event::{Accounts, Known, KnownAccount, KnownContainer};
 
 /// The node, as far as it can be asked about what its events did not tell.
 pub trait Source {
@@ -39,6 +41,17 @@ pub trait Source {
 
     /// What its runtime says of a container that has just been met, if it says so at once.
     fn describe(&mut self, _container: &Container) -> Option<KnownContainer<'static>> {
+        None
+    }
+
+    /// The name of a user or a group, for this process in this container.
+    fn account(
+        &mut self,
+        _pid: u32,
+        _container: Option<&Container>,
+        _of: Accounts,
+        _id: u32,
+    ) -> Option<KnownAccount<'static>> {
         None
     }
 
@@ -69,6 +82,8 @@ pub enum Found {
     Process(Known<'static>),
     /// A container.
     Container(KnownContainer<'static>),
+    /// The name of a user or a group.
+    Account(KnownAccount<'static>),
 }
 
 /// Whose event it is.

@@ -2,7 +2,7 @@
 use super::procfs::Procfs;
 use super::runtimes::Runtimes;
 use super::{Container, Source};
-use crate::event::{Known, KnownContainer};
+use crate::event::{Accounts, Known, KnownAccount, KnownContainer};
 
 /// A running node.
 pub struct Node {
@@ -29,6 +29,16 @@ impl Source for Node {
 
     fn describe(&mut self, container: &Container) -> Option<KnownContainer<'static>> {
         self.runtimes.describe(container)
+    }
+
+    fn account(
+        &mut self,
+        pid: u32,
+        container: Option<&Container>,
+        of: Accounts,
+        id: u32,
+    ) -> Option<KnownAccount<'static>> {
+        self.procfs.account(pid, container, of, id)
     }
 
     fn heard(&mut self) -> Option<KnownContainer<'static>> {

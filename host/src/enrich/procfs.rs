@@ -10,11 +10,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::passwd::Passwd;
 use super::process::TICK_NS;
 use super::runc::Runc;
 use super::share::Share;
-use super::{Process, Source, container};
-use crate::event::{Image, Known, KnownContainer, Subject, process_flags};
+use super::{Container, Process, Source, container};
+use crate::event::{Accounts, Image, Known, KnownAccount, KnownContainer, Subject, process_flags};
 
 mod stat;
 
@@ -31,6 +32,7 @@ pub struct Procfs {
     proc: PathBuf,
     runc: Runc,
     boot_offset_ns: u64,
+    passwd: Passwd,
     share: Share,
 }
 
@@ -42,6 +44,7 @@ impl Procfs {
             proc: "/proc".into(),
             runc: Runc::new("/run/runc".into()),
             boot_offset_ns,
+            passwd: Passwd::new("/proc".into(), Share::new(MAX_SHARE, MAX_SAVED)),
             share: Share::new(MAX_SHARE, MAX_SAVED),
         }
     }
@@ -153,6 +156,16 @@ impl Source for Procfs {
 
     fn container_of(&mut self, cgroup: &[u8]) -> Option<KnownContainer<'static>> {
         self.runc.container_of(cgroup)
+    }
+
+    fn account(
+        &mut self,
+        pid: u32,
+        container: Option<&Container>,
+        of: Accounts,
+        id: u32,
+    ) -> Option<KnownAccount<'static>> {
+        self.passwd.account(pid, container, of, id)
     }
 }
 

@@ -8,6 +8,7 @@ use super::table::ProcessTable;
 impl ProcessTable {
     /// Says everything that the table holds, such that another one that learns it in this order holds the same.
     pub fn restate_all(&self, mut say: impl FnMut(Found)) {
+        self.names.all().for_each(|name| say(Found::Account(name)));
         let mut told = HashSet::new();
         for id in self.parents_first() {
             if let Some(process) = self.get(id)

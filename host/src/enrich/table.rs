@@ -8,6 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::accounts::Names;
 use super::containers::ContainerTable;
 use super::images::Images;
 use super::process::{Group, Image, Process, ProcessId};
@@ -75,6 +76,7 @@ pub struct ProcessTable {
     /// Ended processes, in order of their end.
     pub(super) ended: VecDeque<ProcessId>,
     pub(super) containers: ContainerTable,
+    pub(super) names: Names,
     found: Vec<Found>,
     pub(super) images: Images,
     no_image: Arc<Image>,
@@ -109,6 +111,7 @@ impl ProcessTable {
             by_pid: HashMap::default(),
             ended: VecDeque::new(),
             containers: ContainerTable::default(),
+            names: Names::default(),
             found: Vec::new(),
             no_image: images.make(&event::Image::default()),
             no_group: Arc::default(),
@@ -364,6 +367,7 @@ impl ProcessTable {
             process.cgroup_id = subject.cgroup;
         }
         self.touch(id);
+        self.name_user(id);
     }
 
     fn set_user(&mut self, id: ProcessId, subject: &Subject) {
@@ -378,6 +382,7 @@ impl ProcessTable {
             }
             (process.uid, process.gid) = (subject.uid, subject.gid);
             self.touch(id);
+            self.name_user(id);
         }
     }
 

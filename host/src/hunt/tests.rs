@@ -63,6 +63,7 @@ fn learn(table: &mut ProcessTable, line: &Line<'_>) -> Option<String> {
     match line {
         Line::Known(known) => table.learn(known),
         Line::Container(container) => table.learn_container(container),
+        Line::Account(account) => table.learn_account(account),
         Line::Event(event) => return Some(seen(table, event)),
         Line::Lost(_) | Line::End(_) => {}
     }
@@ -85,6 +86,7 @@ fn record(folder: &Path, header: &Header, lines: &[Line<'static>]) {
         match line.clone() {
             Line::Known(known) => found.push(Found::Process(known)),
             Line::Container(container) => found.push(Found::Container(container)),
+            Line::Account(account) => found.push(Found::Account(account)),
             Line::Event(event) => {
                 recorder.take(&event, std::mem::take(&mut found));
                 sent += 1;

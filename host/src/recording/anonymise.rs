@@ -14,7 +14,10 @@ use vespid_ebpf::PrivilegedOp;
 use self::words::{COMMON, ENDINGS, PROGRAMS, Words, is_system, words};
 use super::{Header, Line};
 use crate::bytes::{Bytes, hex};
-use crate::event::{Body, Change, Event, Exec, Image, Known, KnownContainer, Open, Privileged, Socket};
+use crate::event::{Body, Change, Event, Exec, Image, Known, KnownAccount, KnownContainer, Open, Privileged, Socket};
+
+/// Users and groups below are the system's own (login.defs(5)); their names are the same on many nodes.
+const FIRST_PERSON: u32 = 1000;
 
 /// Makes a recording fit for others.
 pub struct Anonymiser {
@@ -61,6 +64,7 @@ impl Anonymiser {
                 restated,
             }),
             Line::Container(known) => Line::Container(self.container(known)),
+            Line::Account(known) => Line::Account(self.account(known)),
             Line::Event(Event { time, subject, body }) => Line::Event(Event {
                 time,
                 subject,
@@ -142,6 +146,18 @@ impl Anonymiser {
             pod_uid: self.name(known.pod_uid),
             pod: self.name(known.pod),
             namespace: self.name(known.namespace),
+        }
+    }
+
+    fn account<'a>(&self, known: KnownAccount<'a>) -> KnownAccount<'a> {
+        KnownAccount {
+            container: self.name(known.container),
+            name: if known.id < FIRST_PERSON {
+                known.name
+            } else {
+                self.name(known.name)
+            },
+            ..known
         }
     }
 

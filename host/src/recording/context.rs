@@ -101,7 +101,7 @@ impl Context {
             match line {
                 Line::Known(known) => self.told.learn(known),
                 Line::Container(known) => self.told.learn_container(known),
-                Line::Event(_) | Line::Lost(_) | Line::End(_) => {}
+                Line::Account(_) | Line::Event(_) | Line::Lost(_) | Line::End(_) => {}
             }
         }
         out.extend(untold);

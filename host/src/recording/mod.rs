@@ -3,7 +3,7 @@
 //! A recording is JSON Lines, so that people can read, compare and write it; as a whole it may be compressed with zstd.
 //! The first line names the format's version and the node, the last one ends the recording. Between them stand, in the
 //! order in which the daemon met them, events and everything else that the enrichment knew: processes from `/proc`,
-//! containers from their runtimes, and losses.
+//! containers from their runtimes, names of users, and losses.
 mod anonymise;
 mod chunk;
 mod context;
@@ -33,7 +33,7 @@ pub use sliced::Sliced;
 pub use tape::{Reel, Tape, TapeBooks, WhenFull};
 pub use write::Writer;
 
-use crate::event::{Event, Known, KnownContainer};
+use crate::event::{Event, Known, KnownAccount, KnownContainer};
 
 /// The version that is written, and the highest one that can be read.
 pub const VERSION: u32 = 1;
@@ -69,6 +69,9 @@ pub enum Line<'a> {
     /// A container that the enrichment knew, from the next event on.
     #[serde(borrow)]
     Container(KnownContainer<'a>),
+    /// The name of a user or a group, from the next event on.
+    #[serde(borrow)]
+    Account(KnownAccount<'a>),
     /// An event.
     #[serde(borrow)]
     Event(Event<'a>),

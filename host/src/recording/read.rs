@@ -118,7 +118,7 @@ impl Reader {
                 )));
             }
             Line::End(_) => self.is_done = true,
-            Line::Known(_) | Line::Container(_) | Line::Lost(_) => {}
+            Line::Known(_) | Line::Container(_) | Line::Account(_) | Line::Lost(_) => {}
         }
         Ok(Some(line))
     }

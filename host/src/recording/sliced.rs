@@ -134,6 +134,8 @@ impl Sieve {
         match line {
             Line::Known(known) => self.context.learn(known, before),
             Line::Container(known) => self.context.learn_container(known),
+            // There are few, and whoever is named may be named again.
+            Line::Account(_) => return Ok(true),
             Line::Event(event) => return self.keeps_event(event, before),
             // Losses have no time of their own.
             Line::Lost(loss) => {

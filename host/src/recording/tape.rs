@@ -140,6 +140,7 @@ impl Tape {
             self.put(&match found {
                 Found::Process(process) => Line::Known(process),
                 Found::Container(container) => Line::Container(container),
+                Found::Account(account) => Line::Account(account),
             });
         }
         self.put(&Line::Event(event.clone()));
@@ -188,6 +189,7 @@ impl Tape {
             drop(context.push(&match found {
                 Found::Process(process) => Line::Known(process),
                 Found::Container(container) => Line::Container(container),
+                Found::Account(account) => Line::Account(account),
             }));
         });
         let kinds = Kind::ALL.iter().filter(|kind| kinds & kind.bit() != 0);

@@ -52,6 +52,7 @@ impl Feed {
         match line {
             Line::Known(known) => self.pipeline.table().learn(&self.pace.known(known)),
             Line::Container(container) => self.pipeline.table().learn_container(container),
+            Line::Account(account) => self.pipeline.table().learn_account(account),
             Line::Lost(loss) => self.pipeline.lose(Lost {
                 kernel: loss.count,
                 decode: 0,

@@ -10,3 +10,4 @@ mod many;
 mod named;
 #[path = "../support/mod.rs"]
 mod support;
+mod users;

@@ -17,7 +17,7 @@ const CONTAINERS: usize = 100;
 
 /// A bundle for each container, in a folder named by its number; all share one root. In each runs a shell with the
 /// number for a name, which runs a program.
-fn bundles(folder: &Path, path: &str, count: usize) -> bool {
+pub(crate) fn bundles(folder: &Path, path: &str, count: usize) -> bool {
     let rootfs = folder.join("rootfs");
     for name in ["bin", "proc", "dev", "sys"] {
         fs::create_dir_all(rootfs.join(name)).expect("a folder");
@@ -83,6 +83,7 @@ fn every_execution_in_many_short_containers_is_in_its_own() {
         match line {
             Line::Known(known) => table.learn(&known),
             Line::Container(container) => table.learn_container(&container),
+            Line::Account(account) => table.learn_account(&account),
             Line::Event(event) => {
                 let process = table.observe(&event).process;
                 let Body::Exec(exec) = &event.body else { continue };

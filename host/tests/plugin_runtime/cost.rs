@@ -70,7 +70,9 @@ fn mixed(events: usize) -> Batch {
         tty: narrow.clone(),
         cgroup: narrow.clone(),
         container: narrow.clone(),
-        flags: narrow,
+        flags: narrow.clone(),
+        user: narrow.clone(),
+        group: narrow,
         capabilities: wide,
         namespaces: vec![0; rows * 8],
     };

@@ -147,6 +147,8 @@ fn empty(first: u64, last: u64) -> Batch {
             flags: vec![0],
             capabilities: vec![0],
             namespaces: vec![0; 8],
+            user: vec![0],
+            group: vec![0],
         },
         containers: Containers {
             id: vec![],

@@ -42,6 +42,7 @@ pub struct ProcessId {
 ///
 /// assert_eq!(process.id().pid, process.pid());
 /// assert_eq!((process.uid(), process.gid(), process.euid()), (0, 0, 0));
+/// assert_eq!((process.user(), process.group()), (&b""[..], &b""[..]));
 /// println!("logged in as {:?}, in namespaces {:?}", process.login_uid(), process.namespaces());
 ///
 /// let parent = process.parent().unwrap();
@@ -162,6 +163,21 @@ impl<'a> Process<'a> {
     #[inline]
     pub fn gid(self) -> u32 {
         cell(&self.batch.processes.gid, self.row)
+    }
+
+    /// Name of the real user in `/etc/passwd`, of the container's own for a process in one; empty if not known. A container
+    /// calls its users what it likes: judge by [`uid`](Process::uid), and show the name.
+    #[must_use]
+    #[inline]
+    pub fn user(self) -> &'a [u8] {
+        self.text(&self.batch.processes.user)
+    }
+
+    /// Name of the real group, from `/etc/group` likewise.
+    #[must_use]
+    #[inline]
+    pub fn group(self) -> &'a [u8] {
+        self.text(&self.batch.processes.group)
     }
 
     /// Effective user id.

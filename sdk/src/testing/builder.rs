@@ -57,6 +57,8 @@ pub struct ProcessRow {
     pub container: Option<u32>,
     pub flags: u32,
     pub capabilities: u64,
+    pub user: Vec<u8>,
+    pub group: Vec<u8>,
 }
 
 /// A container.

@@ -100,7 +100,7 @@ macro_rules! record {
 record!(of_strings: Strings { ends blob });
 record!(of_processes: Processes {
     pid ppid parent start uid gid euid login_uid comm exe args cwd tty cgroup container flags capabilities
-    namespaces
+    namespaces user group
 });
 record!(of_containers: Containers { id runtime name image pod_uid pod namespace });
 record!(of_execs: Execs { seq time process previous filename errno });
@@ -165,7 +165,7 @@ mod tests {
             "strings":{"ends":[0,2],"blob":[47,120]},
             "processes":{"pid":[],"ppid":[],"parent":[],"start":[],"uid":[],"gid":[],"euid":[],"login_uid":[],"comm":[],
                 "exe":[],"args":[],"cwd":[],"tty":[],"cgroup":[],"container":[],"flags":[],"capabilities":[],
-                "namespaces":[]},
+                "namespaces":[],"user":[],"group":[]},
             "containers":{"id":[],"runtime":[],"name":[],"image":[],"pod_uid":[],"pod":[],"namespace":[]},
             "execs":null,"exits":null,"connections":null,
             "opens":{"seq":[1],"time":[5],"process":[4294967295],"path":[1],"typed":[1],"flags":[0],"mode":[0],"result":[-2],

@@ -96,6 +96,8 @@ impl BatchBuilder {
             table.flags.push(process.flags);
             table.capabilities.push(process.capabilities);
             table.namespaces.extend([0; 8]);
+            table.user.push(strings.id(&process.user));
+            table.group.push(strings.id(&process.group));
         }
         table
     }

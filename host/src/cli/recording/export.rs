@@ -27,7 +27,7 @@ pub(in crate::cli) struct Args {
 
 use Column::{I32, I64, Text, Time, U32, U64};
 
-const PROCESS: [(&str, Column); 20] = [
+const PROCESS: [(&str, Column); 22] = [
     ("seq", U64),
     ("time", Time),
     ("pid", U32),
@@ -37,6 +37,8 @@ const PROCESS: [(&str, Column); 20] = [
     ("gid", U32),
     ("euid", U32),
     ("login_uid", U32),
+    ("user", Text),
+    ("group", Text),
     ("comm", Text),
     ("exe", Text),
     ("args", Text),
@@ -182,6 +184,7 @@ impl Tables {
         match line {
             Line::Known(known) => self.processes.learn(known),
             Line::Container(known) => self.processes.learn_container(known),
+            Line::Account(known) => self.processes.learn_account(known),
             Line::Event(event) => return self.event(event),
             Line::Lost(_) | Line::End(_) => {}
         }
@@ -204,6 +207,7 @@ impl Tables {
         let mut row = table.row();
         row.u64(self.seq).u64(event.time);
         let held = &self.processes;
+        let (user, group) = process.map_or((&b""[..], &b""[..]), |id| (held.user(id), held.group_name(id)));
         let process = process.and_then(|id| held.get(id));
         let start = process.map_or(0, |process| process.start);
         match process {
@@ -211,7 +215,7 @@ impl Tables {
                 let subject = &event.subject;
                 row.u32(subject.pid).u32(0).u64(0).u32(subject.uid).u32(subject.gid);
                 row.u32(u32::MAX).u32(u32::MAX);
-                for _ in 0..6 {
+                for _ in 0..8 {
                     row.text("");
                 }
                 row.u32(0);
@@ -225,6 +229,7 @@ impl Tables {
                     .u32(process.gid)
                     .u32(process.euid)
                     .u32(process.login_uid);
+                row.bytes(user).bytes(group);
                 row.bytes(process.comm())
                     .bytes(process.exe())
                     .text(&arguments(process.args()));

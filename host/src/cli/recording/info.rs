@@ -85,7 +85,7 @@ impl Count {
                 let of = loss.kind.as_deref().unwrap_or("unknown");
                 *self.lost.entry(format!("{}/{of}", loss.stage)).or_default() += loss.count;
             }
-            Line::End(_) => {}
+            Line::Account(_) | Line::End(_) => {}
             Line::Event(event) => {
                 self.events += 1;
                 *self.by_kind.entry(event.body.kind().name()).or_default() += 1;

@@ -167,6 +167,7 @@ fn replay(mut next: impl FnMut(&mut dyn FnMut(&Line<'_>)) -> bool) -> Vec<(u64, 
     while next(&mut |line| match line {
         Line::Known(known) => table.learn(known),
         Line::Container(known) => table.learn_container(known),
+        Line::Account(known) => table.learn_account(known),
         Line::Event(event) => {
             let attribution = table.observe(event);
             seen.push((event.time, event.body.kind(), describe(&table, &attribution)));
