@@ -154,6 +154,22 @@ fn every_language_brings_the_interface_a_case_and_what_it_is_built_with() {
 }
 
 #[test]
+fn the_interface_can_be_had_without_a_project() {
+    let author = Author::new();
+    for _ in ["made", "made anew"] {
+        let told = author.run(&["plugin", "wit", "deep/er"]).well();
+        assert!(told.contains("deep/er/vespid.wit: vespid:plugin@0.1.0"), "{told}");
+        let wit = fs::read(author.path("deep/er/vespid.wit")).unwrap();
+        assert_eq!(wit, include_bytes!("../../wit/vespid.wit"));
+        fs::write(author.path("deep/er/vespid.wit"), "of an earlier daemon").unwrap();
+    }
+    fs::write(author.path("file"), "").unwrap();
+    author
+        .run(&["plugin", "wit", "file"])
+        .fails(5, &["cannot write file/vespid.wit"]);
+}
+
+#[test]
 fn a_plugin_may_be_called_what_its_language_calls_something_else() {
     let author = Author::new();
     let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk");
