@@ -134,6 +134,18 @@ fn a_new_rust_plugin_builds_and_finds_what_its_case_says() {
         "the last component that was built stays"
     );
     author.edit("port-watch/src/lib.rs", "exec.faild()", "exec.failed()");
+    let counts = "self.runs.with([b\"watched\"]).inc();";
+    author.edit("port-watch/src/lib.rs", counts, "panic!(\"a gap\");");
+    author.run(&["plugin", "build", "port-watch"]).well();
+    let tested = author.run(&["plugin", "test", "port-watch"]);
+    let line = tested.out.lines().find(|line| line.contains("panicked at src/lib.rs:"));
+    assert!(
+        line.is_some_and(|line| line.contains(": a gap: wasm trap")),
+        "{tested:?}"
+    );
+    assert!(tested.out.contains("in <port_watch::Detector as "), "{tested:?}");
+    tested.fails(1, &[]);
+    author.edit("port-watch/src/lib.rs", "panic!(\"a gap\");", counts);
     author.edit("port-watch/src/lib.rs", ".execs();", ";");
     author
         .run(&["plugin", "build", "port-watch"])
