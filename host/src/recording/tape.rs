@@ -151,7 +151,11 @@ impl Tape {
                 Found::Container(container) => Line::Container(container),
             });
         }
-        self.put(&Line::Event(event.clone()));
+        if self.chunk.push_event(event).is_err() {
+            let kind = Some(event.body.kind());
+            self.shared.books().stage.drop(kind, "unsayable", 1);
+        }
+        self.hand_over_if_full();
     }
 
     /// Takes a loss of an earlier stage.
@@ -162,12 +166,12 @@ impl Tape {
     }
 
     fn put(&mut self, line: &Line<'_>) {
-        if self.chunk.push(line).is_err()
-            && let Line::Event(event) = line
-        {
-            let kind = Some(event.body.kind());
-            self.shared.books().stage.drop(kind, "unsayable", 1);
-        }
+        // What cannot be said of processes, containers and losses is missing; nothing counts them.
+        drop(self.chunk.push(line));
+        self.hand_over_if_full();
+    }
+
+    fn hand_over_if_full(&mut self) {
         if self.chunk.is_full() {
             self.hand_over();
         }

@@ -2,6 +2,7 @@
 //! noticing: each entry, alternative, letter, exception and tag is taken out in turn, and each word exchanged.
 mod expected;
 mod mutants;
+mod programs;
 
 use std::collections::BTreeMap;
 
