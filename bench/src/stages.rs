@@ -1,6 +1,8 @@
 //! What an event costs on its way from the ring to a batch, stage by stage, on the thread that does it.
 use std::hint::black_box;
+use std::time::Duration;
 
+use tempfile::TempDir;
 use vespid::config;
 use vespid::decode::{Scratch, decode, kind_of};
 use vespid::enrich::{Nothing, Options, ProcessTable};
@@ -10,7 +12,7 @@ use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::ledger::Stage;
 use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};
 use vespid::plugin::Delivery;
-use vespid::recording::Line;
+use vespid::recording::{Header, Line, Rotation, Segments, Tape, VERSION, WhenFull};
 
 use crate::rounds::{Cost, Course, interleave};
 use crate::table::{Cell, Table, cost};
@@ -80,7 +82,9 @@ pub enum Stretch {
     Enrich,
     /// Both, and the books, into batches for one subscription.
     RingToBatch,
-    /// The same for the subscriptions of the shipped plugins.
+    /// The same, with the flight recorder's share: text for its thread, which compresses and writes it.
+    RingToRecorder,
+    /// The same as the one before, for the subscriptions of the shipped plugins.
     RingToShipped,
     /// Events to processes and batches: [`Stretch::Enrich`] taken off, it is the batch.
     EnrichAndBatch,
@@ -88,11 +92,12 @@ pub enum Stretch {
 
 impl Stretch {
     /// Every stretch.
-    pub const ALL: [Stretch; 5] = [
+    pub const ALL: [Stretch; 6] = [
         Stretch::Decode,
         Stretch::Enrich,
         Stretch::EnrichAndBatch,
         Stretch::RingToBatch,
+        Stretch::RingToRecorder,
         Stretch::RingToShipped,
     ];
 
@@ -104,6 +109,7 @@ impl Stretch {
             Stretch::Enrich => "enrich",
             Stretch::EnrichAndBatch => "enrich and batch",
             Stretch::RingToBatch => "ring to batch",
+            Stretch::RingToRecorder => "ring to batch, recorded",
             Stretch::RingToShipped => "ring to the shipped plugins' batches",
         }
     }
@@ -131,6 +137,37 @@ struct Path {
     /// As in the ring: one record after another.
     records: Vec<u8>,
     ends: Vec<usize>,
+    recorder: Option<Recorder>,
+}
+
+/// A flight recorder as the daemon has it, on a folder that goes with it.
+struct Recorder {
+    tape: Tape,
+    _folder: TempDir,
+}
+
+impl Recorder {
+    fn new() -> anyhow::Result<Recorder> {
+        let folder = tempfile::tempdir()?;
+        let header = Header {
+            version: VERSION,
+            node: String::new(),
+            boot_id: String::new(),
+            kernel: String::new(),
+            created: 0,
+            kinds: Vec::new(),
+        };
+        let rotation = Rotation {
+            segment_bytes: 16 << 20,
+            segment_age: Duration::from_secs(3600),
+            total_bytes: 64 << 20,
+            files: usize::MAX,
+        };
+        let (tape, reel) = Tape::new(header, "flight_recorder", WhenFull::Drop);
+        // It ends with the tape.
+        drop(reel.start(Segments::open(&folder.path().join("flight.jsonl.zst"), rotation)?)?);
+        Ok(Recorder { tape, _folder: folder })
+    }
 }
 
 impl Path {
@@ -158,6 +195,10 @@ impl Path {
             events: Vec::new(),
             records: Vec::new(),
             ends: Vec::new(),
+            recorder: match stretch {
+                Stretch::RingToRecorder => Some(Recorder::new()?),
+                _ => None,
+            },
         };
         path.load(|_| true);
         if !mix.goes_on() {
@@ -203,6 +244,10 @@ impl Path {
 
     /// What the collector does with each record.
     fn collect(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            let now = self.events.first().map_or(0, |event| event.time);
+            recorder.tape.pass_time(now, self.pipeline.table(), u32::MAX);
+        }
         let mut from = 0;
         for &end in &self.ends {
             let record = &self.records[from..end];
@@ -212,6 +257,9 @@ impl Path {
             if let Ok(event) = decode(record, &CLOCK, &mut self.scratch) {
                 self.ledgers[1].pass(kind, 1);
                 self.pipeline.take(&event, &mut Taken);
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.tape.take(&event, self.pipeline.table().take_found());
+                }
             }
         }
     }
@@ -245,7 +293,7 @@ impl Course for Path {
                     self.pipeline.take(event, &mut Taken);
                 }
             }
-            Stretch::RingToBatch | Stretch::RingToShipped => self.collect(),
+            Stretch::RingToBatch | Stretch::RingToRecorder | Stretch::RingToShipped => self.collect(),
         }
         self.events.len() as u64
     }

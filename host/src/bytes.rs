@@ -81,6 +81,11 @@ pub(crate) fn is_unsafe_to_show(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// Whether they are their own escaped form at first sight.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'\\')
+}
+
 impl fmt::Debug for Bytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
@@ -135,7 +140,10 @@ impl<'a> Bytes<'a> {
 impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
-            Ok(text) if !text.chars().any(|c| c == '\\' || is_unsafe_to_show(c)) => serializer.serialize_str(text),
+            // Nearly all names and paths are of plain ASCII, of which that is quickly known.
+            Ok(text) if is_plain(&self.0) || !text.chars().any(|c| c == '\\' || is_unsafe_to_show(c)) => {
+                serializer.serialize_str(text)
+            }
             _ => serializer.collect_str(self),
         }
     }

@@ -295,6 +295,12 @@ pub struct Restated {
     pub ended: u64,
     /// Whether its start is exact to the nanosecond.
     pub exact: bool,
+    /// Event time at which this holds: what is not held any more by then is let go of first. 0 for the last event's.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub at: u64,
+    /// Nothing is known of it any more, not even that it was there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// A container, as a container runtime on the node describes it. What is not known is empty.

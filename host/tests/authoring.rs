@@ -134,6 +134,18 @@ fn a_new_rust_plugin_builds_and_finds_what_its_case_says() {
         "the last component that was built stays"
     );
     author.edit("port-watch/src/lib.rs", "exec.faild()", "exec.failed()");
+    let counts = "self.runs.with([b\"watched\"]).inc();";
+    author.edit("port-watch/src/lib.rs", counts, "panic!(\"a gap\");");
+    author.run(&["plugin", "build", "port-watch"]).well();
+    let tested = author.run(&["plugin", "test", "port-watch"]);
+    let line = tested.out.lines().find(|line| line.contains("panicked at src/lib.rs:"));
+    assert!(
+        line.is_some_and(|line| line.contains(": a gap: wasm trap")),
+        "{tested:?}"
+    );
+    assert!(tested.out.contains("in <port_watch::Detector as "), "{tested:?}");
+    tested.fails(1, &[]);
+    author.edit("port-watch/src/lib.rs", "panic!(\"a gap\");", counts);
     author.edit("port-watch/src/lib.rs", ".execs();", ";");
     author
         .run(&["plugin", "build", "port-watch"])
@@ -151,6 +163,22 @@ fn every_language_brings_the_interface_a_case_and_what_it_is_built_with() {
         let project = fs::read_to_string(author.path("a/vespid-plugin.toml")).unwrap();
         assert!(project.contains(&format!("language = \"{language}\"")), "{project}");
     }
+}
+
+#[test]
+fn the_interface_can_be_had_without_a_project() {
+    let author = Author::new();
+    for _ in ["made", "made anew"] {
+        let told = author.run(&["plugin", "wit", "deep/er"]).well();
+        assert!(told.contains("deep/er/vespid.wit: vespid:plugin@0.1.0"), "{told}");
+        let wit = fs::read(author.path("deep/er/vespid.wit")).unwrap();
+        assert_eq!(wit, include_bytes!("../../wit/vespid.wit"));
+        fs::write(author.path("deep/er/vespid.wit"), "of an earlier daemon").unwrap();
+    }
+    fs::write(author.path("file"), "").unwrap();
+    author
+        .run(&["plugin", "wit", "file"])
+        .fails(5, &["cannot write file/vespid.wit"]);
 }
 
 #[test]

@@ -159,6 +159,44 @@ fn a_plugin_that_is_swapped_in_the_middle_finds_the_same() {
 }
 
 #[test]
+fn what_is_dumped_are_the_tables_of_the_version_that_serves() {
+    let author = Author::of(zoo());
+    let mut bytes = fs::read(zoo()).unwrap();
+    let (word, other) = (b"describe:as-it-should-be", b"describe:other-tables-on");
+    let at = bytes.windows(word.len()).position(|window| window == word).unwrap();
+    bytes[at..at + word.len()].copy_from_slice(other);
+    fs::write(author.path("other.wasm"), bytes).unwrap();
+    let burst = fixture("exec-burst.jsonl.zst");
+    let dump = author.path("dump");
+    let kinds = |to: &str| {
+        author.case("it", &format!("recording = {burst:?}\n[swap]\nafter = 500\n{to}"));
+        let done = author.test(&["--dump", &dump]);
+        assert_eq!(done.code, 0, "{}{}", done.out, done.said);
+        let seen = fs::read_to_string(Path::new(&dump).join("it.jsonl")).unwrap();
+        let kind = |line: &str| -> Option<String> {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line.pointer("/event/kind")?.as_str().map(str::to_owned)
+        };
+        seen.lines().filter_map(kind).collect::<Vec<_>>()
+    };
+    let count = |kinds: &[String], kind: &str| kinds.iter().filter(|found| *found == kind).count();
+    let (same, other) = (kinds(""), kinds("to = \"../other.wasm\"\n"));
+    assert!(count(&same, "open") > 0 && count(&same, "exit") == 0, "{same:?}");
+    let (opens, exits) = (count(&other, "open"), count(&other, "exit"));
+    assert!(
+        0 < opens && opens < count(&same, "open") && exits > 0,
+        "{opens} {exits}"
+    );
+    assert_eq!(count(&other, "exec"), count(&same, "exec"));
+    assert!(
+        !other
+            .iter()
+            .skip_while(|kind| *kind != "exit")
+            .any(|kind| kind == "open")
+    );
+}
+
+#[test]
 fn what_differs_names_the_key_and_the_line() {
     let shell = fixture("web-shell.jsonl.zst");
     Author::anomalies().fails(
@@ -281,6 +319,20 @@ fn the_calls_as_data_are_the_calls_that_the_component_gets() {
         batch["strings"]["blob"].is_array() && batch["opens"].is_null(),
         "{batch}"
     );
+    let done = run(&[
+        "recording",
+        "batches",
+        &burst,
+        "--subscribe",
+        "execs",
+        "--swap-after",
+        "100",
+        "--swap-subscribe",
+        "exits",
+    ]);
+    let (before, after) = done.out.split_once("{\"replace\":{}}\n").unwrap();
+    assert!(before.contains("\"exits\":null") && !before.contains("\"execs\":null"));
+    assert!(after.contains("\"execs\":null") && !after.contains("\"exits\":null"));
     let author = Author::anomalies();
     author.case("it", &format!("recording = {burst:?}\n[swap]\nafter = 100\n"));
     let said = format!(" in {} batches, {} ticks,", count("batch"), count("tick"));

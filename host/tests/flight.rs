@@ -86,6 +86,10 @@ fn a_plugin_that_did_not_run_finds_what_happened_before() {
     running.wait_for("the event to be on disk", |_| {
         (folder.exists() && found(&folder, &program)).then_some(())
     });
+    let metrics = running.metrics();
+    let kept = metrics.sum("vespid_flight_recorder_bytes", &[]);
+    let limit = metrics.sum("vespid_flight_recorder_limit_bytes", &[]);
+    assert!(kept > 0.0 && kept < limit, "{kept} of {limit}");
     let other = run_from_tmp();
     let (code, log, _) = running.stop();
     assert_eq!(code, 0, "{log}");

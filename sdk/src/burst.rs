@@ -136,6 +136,13 @@ impl Burst {
     }
 
     /// Ends the burst, if there is one, whether or not it is calm: because its key is being forgotten.
+    ///
+    /// ```
+    /// # use vespid_plugin::{Burst, BurstEnd, Keyed};
+    /// fn forget(bursts: &mut Keyed<u32, Burst>, pid: u32) -> Option<BurstEnd> {
+    ///     bursts.remove(&pid)?.stop()
+    /// }
+    /// ```
     pub fn stop(&mut self) -> Option<BurstEnd> {
         let running = self.running.take()?;
         let length = Duration::from_nanos(running.last.saturating_sub(running.since));

@@ -52,7 +52,9 @@ impl Pattern {
 ///     .paths([Pattern::exact("/etc/shadow"), Pattern::glob("/home/*/.ssh/id_*")]);
 /// let made_executable = Filter::changes([ChangeOp::Mode]).succeeded();
 /// let to_ssh = Filter::connections([]).remote_ports([22..=22]).remote_networks(["10.0.0.0/8"]);
-/// # drop((keys, made_executable, to_ssh));
+/// let from_ssh = Filter::connections([]).local_ports([22..=22]);
+/// let dropped = Filter::opens().creates().on_the_host().users([33]).executables([Pattern::prefix("/usr/sbin/")]);
+/// # drop((keys, made_executable, to_ssh, from_ssh, dropped));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Filter(describe::Filter);

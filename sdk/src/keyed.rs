@@ -30,6 +30,10 @@ use serde::{Deserialize, Serialize};
 /// let mut execs = Keyed::new(10, Duration::from_secs(60));
 /// execs.adopt(saved);
 /// assert_eq!(execs.remove("bash"), Some(3));
+///
+/// execs.touch(0, "sh".to_owned(), || 4);
+/// execs.iter_mut().for_each(|(_, count)| *count += 1);
+/// assert_eq!(execs.iter().next(), Some((&"sh".to_owned(), &5)));
 /// ```
 #[derive(Serialize, Deserialize)]
 #[serde(bound(

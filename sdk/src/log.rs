@@ -7,6 +7,11 @@
 //!
 //! log::warn("the list of names is empty");
 //! assert_eq!(log::take(), [(Level::Warn, "the list of names is empty".to_owned())]);
+//!
+//! log::error("the list of names cannot be used");
+//! log::info("12 names");
+//! log::debug("the first one is curl");
+//! assert_eq!(log::take().len(), 3);
 //! ```
 
 pub use crate::bindings::vespid::plugin::log::Level;

@@ -7,7 +7,35 @@ use crate::bindings::vespid::plugin::describe::Kinds;
 use crate::state::Versioned;
 use crate::{Batch, Filter, Registry, Report};
 
-/// A detection plugin. The [front page](crate) has a whole one.
+/// A detection plugin. The [front page](crate) has one with configuration and metrics; this is the least of one:
+///
+/// ```
+/// use vespid_plugin::prelude::*;
+///
+/// struct Roots;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Config {}
+///
+/// impl Plugin for Roots {
+///     const MANIFEST: Manifest = Manifest::new("roots", "0.1.0", "Reports what root executes.").execs();
+///     type Config = Config;
+///     type Metrics = ();
+///
+///     fn metrics(_: &Registry) {}
+///
+///     fn new(_: Config, (): ()) -> Result<Self, String> {
+///         Ok(Roots)
+///     }
+///
+///     fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String> {
+///         for exec in batch.execs().filter(|exec| exec.process().is_some_and(|process| process.uid() == 0)) {
+///             out.verdict("root-exec", Severity::Info).about(&exec).message(text(exec.filename()).to_string());
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait Plugin: Sized + 'static {
     /// Name, version and subscription.
     const MANIFEST: Manifest;

@@ -61,6 +61,23 @@ use serde::de::DeserializeOwned;
 use crate::Restored;
 
 /// State whose bytes say which version of the type they are, in the manifest of whoever wrote them.
+///
+/// ```
+/// use vespid_plugin::prelude::*;
+/// use vespid_plugin::state::Versioned;
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Pairs(Vec<(String, String)>);
+///
+/// impl Versioned for Pairs {
+///     const VERSION: u32 = 1;
+/// }
+///
+/// let mut pairs = Pairs::default();
+/// let bytes = Pairs(vec![("sshd".into(), "bash".into())]).save();
+/// Pairs::resume(1, &bytes, |saved| pairs = saved);
+/// assert_eq!(pairs.0.len(), 1);
+/// ```
 pub trait Versioned: Serialize + DeserializeOwned {
     /// The version of the type. Whatever changes about the type has to change it, since the bytes do not describe
     /// themselves.

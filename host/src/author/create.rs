@@ -86,12 +86,26 @@ pub fn create(new: &New<'_>) -> Result<(PathBuf, Vec<PathBuf>), CreateError> {
             brought.insert(Path::new("sdk").join(path), bytes.to_vec());
         }
     }
-    for (path, bytes) in carried::below("wit") {
-        brought.insert(Path::new("wit").join(path), bytes.to_vec());
-    }
+    interface(&folder.join("wit"))?;
     for (path, bytes) in own.iter().chain(&brought) {
-        let file = folder.join(path);
-        write(&file, bytes).map_err(|cause| CreateError::NotWritten { file, cause })?;
+        put(folder.join(path), bytes)?;
     }
     Ok((folder, own.into_keys().collect()))
+}
+
+/// Writes the interface into a folder, which is a whole package then; returns its files.
+///
+/// # Errors
+/// [`CreateError::NotWritten`].
+pub fn interface(folder: &Path) -> Result<Vec<PathBuf>, CreateError> {
+    carried::below("wit")
+        .map(|(path, bytes)| put(folder.join(path), bytes))
+        .collect()
+}
+
+fn put(file: PathBuf, bytes: &[u8]) -> Result<PathBuf, CreateError> {
+    match write(&file, bytes) {
+        Ok(()) => Ok(file),
+        Err(cause) => Err(CreateError::NotWritten { file, cause }),
+    }
 }

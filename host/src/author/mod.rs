@@ -15,6 +15,6 @@ mod write;
 
 pub use bench::{BenchError, Cost, Effort, Score, StartUp, Work};
 pub use build::{BuildError, Built, build};
-pub use create::{CreateError, New, create};
+pub use create::{CreateError, New, create, interface};
 pub use language::Language;
 pub use project::{PROJECT_FILE, Project, ProjectError};

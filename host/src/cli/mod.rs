@@ -37,10 +37,10 @@ mod top;
 )]
 pub struct Cli {
     /// How much to log: error, warn, info, debug, trace, or directives such as `info,vespid::plugin=debug`.
-    #[arg(long, global = true, env = "VESPID_LOG", value_name = "LEVEL")]
+    #[arg(long, global = true, env = "VESPID_LOG", value_name = "LEVEL", help_heading = "Log")]
     log: Option<String>,
     /// How log lines are written.
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Log")]
     log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
@@ -66,7 +66,10 @@ enum Command {
     /// Watch a running daemon: its plugins and events, live.
     Top(top::Args),
     /// Make, build, test and look at plugins.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "A first one: `vespid plugin new NAME`, and in its folder `vespid plugin build` and `vespid plugin test`."
+    )]
     Plugin(plugin::Command),
     /// Look at configurations.
     #[command(subcommand)]

@@ -43,9 +43,18 @@ pub enum Unusable {
     Files(#[from] RecordingError),
 }
 
+/// What can be seen of a flight recorder.
+#[derive(Clone, Debug)]
+pub struct FlightBooks {
+    /// What became of the events.
+    pub tape: TapeBooks,
+    /// Most bytes that its files may have.
+    pub max_bytes: u64,
+}
+
 /// A flight recorder at work.
 pub(super) struct Flight {
-    books: TapeBooks,
+    books: FlightBooks,
     writer: JoinHandle<Result<(), RecordingError>>,
     /// Locked as long as it is open.
     _directory: File,
@@ -83,7 +92,10 @@ impl Flight {
             files: usize::MAX,
         };
         let segments = Segments::open(&config.file(), rotation)?;
-        let books = reel.books();
+        let books = FlightBooks {
+            tape: reel.books(),
+            max_bytes: config.max_bytes,
+        };
         let writer = reel.start(segments).map_err(|source| Unusable::Directory {
             directory: config.directory.clone(),
             source,
@@ -95,7 +107,7 @@ impl Flight {
         })
     }
 
-    pub(super) fn books(&self) -> TapeBooks {
+    pub(super) fn books(&self) -> FlightBooks {
         self.books.clone()
     }
 

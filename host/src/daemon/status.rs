@@ -7,14 +7,14 @@ use vespid_ebpf::{Kind, Outcome};
 
 use super::bill::{bill, refusals};
 use super::collector::{Progress, Published};
+use super::flight::FlightBooks;
 use super::keeper::Seen;
 use super::look_back::{self, Outcome as Ended};
 use super::roster::{Roster, Running, mode};
 use crate::clock;
 use crate::enrich::runtimes::Lookups;
 use crate::http::Source;
-use crate::metrics::{Books, Build, LookBacks, Scrape, StageName, Usage};
-use crate::recording::TapeBooks;
+use crate::metrics::{Books, Build, Kept, LookBacks, Scrape, StageName, Usage};
 use crate::summary::Summary;
 use crate::verdict;
 
@@ -24,7 +24,7 @@ pub struct Status {
     roster: Roster,
     seen: Seen,
     verdicts: verdict::Sink,
-    flight: Option<TapeBooks>,
+    flight: Option<FlightBooks>,
     lookups: Arc<Lookups>,
     look_backs: Arc<Mutex<look_back::Books>>,
     started: u64,
@@ -50,7 +50,7 @@ impl Status {
 
     /// The same with the books of a flight recorder.
     #[must_use]
-    pub fn with_flight(self, flight: Option<TapeBooks>) -> Status {
+    pub fn with_flight(self, flight: Option<FlightBooks>) -> Status {
         Status { flight, ..self }
     }
 
@@ -100,7 +100,8 @@ impl Status {
             ("decode", progress.decode),
             ("enrich", progress.enrich),
         ];
-        stages.extend(self.flight.as_ref().map(|flight| ("flight_recorder", flight.stage())));
+        let flight = self.flight.as_ref();
+        stages.extend(flight.map(|flight| ("flight_recorder", flight.tape.stage())));
         Summary {
             stages,
             plugins: self
@@ -148,7 +149,7 @@ impl Source for Status {
         let progress = self.published.read();
         let flight = self.flight.as_ref().map(|flight| Books {
             stage: StageName::FlightRecorder,
-            ledger: flight.stage(),
+            ledger: flight.tape.stage(),
         });
         Scrape {
             build: Build {
@@ -158,6 +159,10 @@ impl Source for Status {
             },
             start_seconds: clock::seconds(self.started),
             usage: Usage::read().unwrap_or_default(),
+            kept: self.flight.as_ref().map(|flight| Kept {
+                bytes: flight.tape.bytes(),
+                limit: flight.max_bytes,
+            }),
             look_backs: look_backs(&self.look_backs.lock().unwrap_or_else(PoisonError::into_inner)),
             filtered: Kind::ALL.map(|kind| progress.counters.get(kind, Outcome::Filtered)),
             books: [

@@ -125,12 +125,18 @@ impl Process {
         self.flags & process_flags::EXITED != 0
     }
 
+    /// Whether its start is known to the nanosecond, rather than to a clock tick.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
     pub(super) fn is_incomplete(&self) -> bool {
         self.flags & process_flags::INCOMPLETE != 0
     }
 
     /// Whether a process with this pid that started then is this one.
-    pub(super) fn started(&self, start: u64, exact: bool) -> bool {
+    pub(crate) fn started(&self, start: u64, exact: bool) -> bool {
         let known = self.start != 0 && start != 0;
         !known || self.start == start || (!(self.exact && exact) && self.start.abs_diff(start) <= TICK_NS)
     }

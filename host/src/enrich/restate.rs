@@ -23,6 +23,20 @@ impl ProcessTable {
         next
     }
 
+    /// All that would do for [`ProcessTable::held`], which takes the first.
+    pub fn all_held(&self, pid: u32, start: u64, exact: bool) -> impl Iterator<Item = ProcessId> {
+        let chain = std::iter::successors(self.latest(pid), |id| self.slots[id.index()].older);
+        chain.filter(move |id| self.slots[id.index()].started(start, exact))
+    }
+
+    /// The process that another table means by this pid and start.
+    #[must_use]
+    pub fn counterpart(&self, pid: u32, start: u64, exact: bool) -> Option<ProcessId> {
+        let mut all = self.all_held(pid, start, exact);
+        all.find(|id| self.slots[id.index()].start == start)
+            .or_else(|| self.held(pid, start, exact))
+    }
+
     /// The parent that an image names, if it is held.
     #[must_use]
     pub fn held_parent(&self, image: &Image<'_>, start: u64) -> Option<ProcessId> {
@@ -73,13 +87,23 @@ impl ProcessTable {
                 parent_start: parent.map_or(0, |parent| parent.start),
                 ended,
                 exact: process.exact,
+                ..Restated::default()
             }),
         })
     }
 
     /// Makes a process what another table said of it.
     pub(super) fn restate(&mut self, subject: &Subject, image: &Image<'_>, restated: &Restated) {
-        let held = self.held(subject.pid, subject.start, restated.exact);
+        if restated.at != 0 {
+            self.advance(restated.at);
+        }
+        let held = self.counterpart(subject.pid, subject.start, restated.exact);
+        if restated.gone {
+            if let Some(id) = held {
+                self.forget(id);
+            }
+            return;
+        }
         let group = self.group(image.cgroup_path.as_slice(), None);
         let id = held.unwrap_or_else(|| self.insert(self.blank(subject)));
         self.set_group(id, group);
@@ -93,7 +117,7 @@ impl ProcessTable {
         }
         self.slots[id.index()].flags = image.flags;
         let parent = (restated.parent_pid != 0)
-            .then(|| self.held(restated.parent_pid, restated.parent_start, true))
+            .then(|| self.counterpart(restated.parent_pid, restated.parent_start, true))
             .flatten();
         if self.slots[id.index()].parent != parent {
             self.unlink(id);
@@ -103,6 +127,16 @@ impl ProcessTable {
         }
     }
 
+    /// Takes out a process, whoever its children are.
+    fn forget(&mut self, id: ProcessId) {
+        self.revive(id);
+        let children = (0..).zip(&self.slots).filter(|(_, process)| process.parent == Some(id));
+        let children: Vec<ProcessId> = children.map(|(at, _)| ProcessId(at)).collect();
+        children.into_iter().for_each(|child| self.unlink(child));
+        self.unlink(id);
+        self.remove(id);
+    }
+
     fn unlink(&mut self, child: ProcessId) {
         let Some(parent) = self.slots[child.index()].parent.take() else {
             return;
@@ -110,9 +144,10 @@ impl ProcessTable {
         self.touch(child);
         let process = &mut self.slots[parent.index()];
         process.children -= 1;
-        // It was held for the child's sake only.
+        // It was held for the child's sake only. Whoever restates may mean it to stay.
         if process.children == 0 && process.has_ended() && !process.queued {
-            self.remove(parent);
+            process.flags &= !process_flags::EXITED;
+            self.end(parent, self.now);
         }
     }
 

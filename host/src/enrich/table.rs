@@ -392,7 +392,11 @@ impl ProcessTable {
             process.flags |= process_flags::EXITED;
             process.ended = time;
             process.queued = true;
-            self.ended.push_back(id);
+            // Nearly always the last one; not where a recording restates what was.
+            let slots = &self.slots;
+            let later = self.ended.iter().rev();
+            let later = later.take_while(|other| slots[other.index()].ended > time).count();
+            self.ended.insert(self.ended.len() - later, id);
         }
     }
 

@@ -38,8 +38,20 @@ pub(super) fn write(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
     daemon(scrape, page)?;
     events(scrape, page)?;
     bill::write(scrape, page)?;
+    kept(scrape, page)?;
     look_backs(scrape, page)?;
     verdicts(scrape, page)
+}
+
+fn kept(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
+    let Some(kept) = &scrape.kept else { return Ok(()) };
+    let help = "The flight recorder's files together.";
+    page.gauges(("vespid_flight_recorder", Some(Unit::Bytes), help), one(kept.bytes))?;
+    let help = "Most that the flight recorder's files may be together; the oldest make room.";
+    page.gauges(
+        ("vespid_flight_recorder_limit", Some(Unit::Bytes), help),
+        one(kept.limit),
+    )
 }
 
 fn look_backs(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {

@@ -20,7 +20,7 @@ pub use encode::{Format, render};
 pub use family::{FamilySnapshot, Reading};
 pub use histogram::{BATCH_ROWS, CALL_SECONDS, Histogram, LAG_SECONDS};
 pub use scrape::{
-    Books, Build, Compared, LookBacks, Plugin, Processes, Refusals, Reloads, Restarts, Scrape, StageName, State,
+    Books, Build, Compared, Kept, LookBacks, Plugin, Processes, Refusals, Reloads, Restarts, Scrape, StageName, State,
     Verdicts, VerdictsBy,
 };
 pub use series::{Families, Limits, SeriesIds};

@@ -32,12 +32,23 @@ pub struct Scrape {
     pub lookups: LookupCounts,
     /// What became of the verdicts.
     pub verdicts: Verdicts,
+    /// The flight recorder's files, if it records.
+    pub kept: Option<Kept>,
     /// Plugins that looked back.
     pub look_backs: LookBacks,
     /// Files that did not become a plugin.
     pub refusals: Refusals,
     /// Every plugin, in the order in which names are given away.
     pub plugins: Vec<Plugin>,
+}
+
+/// The flight recorder's files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kept {
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Most that they may have.
+    pub limit: u64,
 }
 
 /// What became of look-backs.
@@ -61,6 +72,7 @@ impl Default for Scrape {
             usage: Usage::default(),
             books: Vec::new(),
             filtered: [0; Kind::ALL.len()],
+            kept: None,
             look_backs: LookBacks::default(),
             batch_rows: Histogram::new(BATCH_ROWS),
             processes: Processes::default(),

@@ -79,6 +79,14 @@ impl Failure {
         }
     }
 
+    /// The same, with the error that the guest logged last in that call: of a panic, the words and the place.
+    pub(super) fn after(self, last_words: Option<&str>) -> Failure {
+        match (self, last_words) {
+            (Failure::Trap(message), Some(words)) => Failure::Trap(format!("{words}: {message}")),
+            (failure, _) => failure,
+        }
+    }
+
     /// An error that the guest returned.
     pub(super) fn returned(message: &str) -> Failure {
         Failure::ErrorReturned(printable(message, MESSAGE_BYTES))

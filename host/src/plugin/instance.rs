@@ -26,6 +26,8 @@ pub(super) struct Tenant {
     pub(super) log: Arc<LogGate>,
     pub(super) host_calls: HostCalls,
     quota: Quota,
+    /// The error that it logged last in the call at hand.
+    pub(super) last_words: Option<String>,
 }
 
 /// More than any guest burns between two looks; its limit is its deadline.
@@ -64,6 +66,7 @@ impl Instance {
             log,
             host_calls: HostCalls::new(&limits),
             quota: Quota::new(&limits),
+            last_words: None,
         };
         let mut store = Store::new(code.engine(), tenant);
         store.limiter(|tenant| &mut tenant.quota);
@@ -206,9 +209,14 @@ impl Instance {
             return Err(Failure::Poisoned);
         }
         self.store.set_epoch_deadline(epochs(time));
-        self.store.data_mut().host_calls.reset();
+        let tenant = self.store.data_mut();
+        tenant.host_calls.reset();
+        tenant.last_words = None;
         let result = call(&self.exports, &mut self.store);
         self.is_poisoned = result.is_err();
-        result.map_err(|error| Failure::from_call(&error))
+        result.map_err(|error| {
+            let last_words = self.store.data().last_words.as_deref();
+            Failure::from_call(&error).after(last_words)
+        })
     }
 }

@@ -11,6 +11,7 @@ use super::instance::Tenant;
 use super::rate::Bucket;
 
 const LINE_BYTES: usize = 2 << 10;
+const LAST_WORDS_BYTES: usize = 512;
 
 /// A plugin's allowance of log lines. It outlives the plugin's instances, so that a trap does not refill it.
 #[derive(Debug)]
@@ -51,6 +52,10 @@ impl LogGate {
 impl Host for Tenant {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.host_calls.take()?;
+        if matches!(level, Level::Error) {
+            // In one line, for it may have to stand within another.
+            self.last_words = Some(printable(&message.replace('\n', " "), LAST_WORDS_BYTES));
+        }
         if !self.log.admit(Instant::now()) {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 use serde::Serialize;
 
 use super::Line;
+use crate::event::Event;
 use crate::ledger::{ROWS, row};
 
 /// A piece of a recording: whole lines. It is written as a whole, or not at all.
@@ -30,10 +31,23 @@ impl Chunk {
     /// # Errors
     /// If it cannot be said in JSON, which no line is known for; the chunk is as before then.
     pub fn push(&mut self, line: &Line<'_>) -> serde_json::Result<()> {
-        self.put(line)?;
-        if let Line::Event(event) = line {
-            self.events[row(Some(event.body.kind()))] += 1;
+        match line {
+            Line::Event(event) => self.push_event(event),
+            line => self.put(line),
         }
+    }
+
+    /// Appends an event, as [`Chunk::push`] does its line.
+    ///
+    /// # Errors
+    /// As [`Chunk::push`].
+    pub(super) fn push_event(&mut self, event: &Event<'_>) -> serde_json::Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a, 'b> {
+            event: &'a Event<'b>,
+        }
+        self.put(&Line { event })?;
+        self.events[row(Some(event.body.kind()))] += 1;
         Ok(())
     }
 

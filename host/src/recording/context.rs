@@ -7,13 +7,25 @@ use std::collections::VecDeque;
 
 use super::Line;
 use crate::enrich::{Nothing, Options, Process, ProcessId, ProcessTable};
-use crate::event::{Body, Event, Image, Known, KnownContainer, Restated, process_flags};
+use crate::event::{Body, Event, Image, Known, KnownContainer, Restated, Subject, process_flags};
 
 pub(super) struct Context {
     whole: ProcessTable,
     told: ProcessTable,
     /// By the whole table's slots.
     same: Vec<Same>,
+}
+
+/// What is said before an event.
+#[derive(Default)]
+struct Telling {
+    /// The event's time.
+    at: u64,
+    lines: Vec<Line<'static>>,
+    /// Processes of the whole that have been looked at.
+    met: Vec<ProcessId>,
+    /// Processes that the reader is to forget.
+    gone: Vec<ProcessId>,
 }
 
 /// Versions at which a process, and its container, were found to be the same in both tables.
@@ -62,37 +74,28 @@ impl Context {
 
     /// What the reader has to be told before an event.
     pub(super) fn untold(&mut self, event: &Event<'_>) -> Vec<Line<'static>> {
-        let mut out = Vec::new();
-        let (pid, start) = (event.subject.pid, event.subject.start);
-        if pid == 0 {
-            return out;
+        if event.subject.pid == 0 {
+            return Vec::new();
         }
         // What the reader lets go of at this event does not help it.
         self.told.advance(event.time);
-        let mut met = Vec::new();
-        match self.whole.held(pid, start, true) {
-            Some(id) => self.tell_lineage(id, &mut met, &mut out),
-            // The whole recording forgot it, or never knew it: so must the reader.
-            None if self.told.held(pid, start, true).is_some() => out.push(Line::Known(forgotten(event))),
-            None => {}
-        }
-        let other = match &event.body {
-            Body::Fork(fork) => self.whole.held(fork.child_pid, fork.child_start, true),
-            // Of a parent that is not held it matters whether another process has its pid by now: then it has ended.
-            Body::Exec(exec) if exec.image.ppid != 0 => {
-                let parent = self.whole.held_parent(&exec.image, start);
-                parent.or_else(|| self.whole.held(exec.image.ppid, 0, true))
-            }
-            Body::Privileged(call) if call.target_pid != 0 => self.whole.held(call.target_pid, call.target_start, true),
-            _ => None,
+        let mut telling = Telling {
+            at: event.time,
+            ..Telling::default()
         };
-        if let Some(id) = other {
-            self.tell_lineage(id, &mut met, &mut out);
+        let names = names(event);
+        for name in &names {
+            self.tell_gone(name, &mut telling);
+        }
+        for name in &names {
+            if let Some(id) = name.of(&self.whole).or_else(|| self.whole.latest(name.pid)) {
+                self.tell_lineage(id, &mut telling);
+            }
         }
         if let Body::Exec(exec) = &event.body {
-            self.tell_container(exec.image.cgroup_path.as_slice(), &mut out);
+            self.tell_container(exec.image.cgroup_path.as_slice(), &mut telling.lines);
         }
-        out
+        telling.lines
     }
 
     /// The event goes to the reader, after these lines.
@@ -132,23 +135,50 @@ impl Context {
         }
     }
 
-    fn tell_lineage(&mut self, id: ProcessId, met: &mut Vec<ProcessId>, out: &mut Vec<Line<'static>>) {
-        let mut next = Some(id);
-        let mut lineage = Vec::new();
-        while let Some(id) = next.filter(|id| !met.contains(id)) {
-            lineage.push(id);
-            met.push(id);
-            next = self.whole.get(id).and_then(|process| process.parent);
-        }
-        // Ancestors first, for a child names its parent.
-        for id in lineage.into_iter().rev() {
-            if !self.is_told(id) {
-                self.tell(id, out);
+    /// Has the reader forget whatever it would take for the one that is named, or for another that has its pid by now,
+    /// and is not.
+    fn tell_gone(&self, name: &Name, telling: &mut Telling) {
+        let meant = name.of(&self.whole);
+        // Whoever is not held is made known by the event, and taken for ended if the pid was used again.
+        let is_held = meant.is_some();
+        let by_pid = !is_held || name.start == 0;
+        let (start, exact) = if by_pid { (0, true) } else { (name.start, name.exact) };
+        let meant = meant.or_else(|| self.whole.latest(name.pid));
+        let meant = meant.and_then(|id| self.whole.get(id));
+        for id in self.told.all_held(name.pid, start, exact) {
+            let Some(told) = self.told.get(id) else { continue };
+            let is_wrong = match meant {
+                None => true,
+                // The first one that will do is taken.
+                Some(meant) if told.start == meant.start && is_held => return,
+                Some(meant) if told.start == meant.start => false,
+                // Of those that had the pid, the one that started last comes first.
+                Some(meant) => told.start > meant.start || (name.start != 0 && told.started(name.start, name.exact)),
+            };
+            if is_wrong && !telling.gone.contains(&id) {
+                telling.gone.push(id);
+                telling.lines.push(Line::Known(gone(told, telling.at)));
             }
         }
     }
 
-    fn is_told(&mut self, id: ProcessId) -> bool {
+    fn tell_lineage(&mut self, id: ProcessId, telling: &mut Telling) {
+        let mut next = Some(id);
+        let mut lineage = Vec::new();
+        while let Some(id) = next.filter(|id| !telling.met.contains(id)) {
+            lineage.push(id);
+            telling.met.push(id);
+            next = self.whole.get(id).and_then(|process| process.parent);
+        }
+        // Ancestors first, for a child names its parent.
+        for id in lineage.into_iter().rev() {
+            if !self.is_told(id, &telling.gone) {
+                self.tell(id, telling);
+            }
+        }
+    }
+
+    fn is_told(&mut self, id: ProcessId, gone: &[ProcessId]) -> bool {
         let Some(process) = self.whole.get(id) else { return true };
         if self.same.len() <= id.index() {
             self.same.resize(id.index() + 1, Same::default());
@@ -161,26 +191,27 @@ impl Context {
             (process.version, container.map_or(0, |container| container.version))
         };
         let whole = versions(&self.whole, process);
-        if let Some(told) = before.id.and_then(|id| self.told.get(id))
+        if let Some(told_id) = before.id
+            && let Some(told) = self.told.get(told_id)
             && before.whole == whole
             && before.told == versions(&self.told, told)
             && process.has_same_marks(told)
+            && !gone.contains(&told_id)
         {
             return true;
         }
-        let Some(told_id) = self.told.held(process.pid, process.start, true) else {
+        let counterpart = |process: &Process| {
+            let id = self.told.counterpart(process.pid, process.start, process.is_exact());
+            id.filter(|id| !gone.contains(id))
+        };
+        let Some(told_id) = counterpart(process) else {
             return false;
         };
         let Some(told) = self.told.get(told_id) else {
             return false;
         };
         let parent = process.parent.and_then(|parent| self.whole.get(parent));
-        let told_parent = told.parent.and_then(|parent| self.told.get(parent));
-        let hangs_alike = match (parent, told_parent) {
-            (Some(parent), Some(told)) => parent.is(told),
-            (None, None) => true,
-            _ => false,
-        };
+        let hangs_alike = parent.and_then(counterpart) == told.parent && parent.is_some() == told.parent.is_some();
         let container = process.container().and_then(|id| self.whole.containers().get(id));
         let told_container = told.container().and_then(|id| self.told.containers().get(id));
         let is_contained_alike =
@@ -196,12 +227,15 @@ impl Context {
         is_same
     }
 
-    fn tell(&self, id: ProcessId, out: &mut Vec<Line<'static>>) {
-        let (Some(known), Some(process)) = (self.whole.state(id), self.whole.get(id)) else {
+    fn tell(&self, id: ProcessId, telling: &mut Telling) {
+        let (Some(mut known), Some(process)) = (self.whole.state(id), self.whole.get(id)) else {
             return;
         };
-        self.tell_container(process.cgroup(), out);
-        out.push(Line::Known(known));
+        if let Some(restated) = &mut known.restated {
+            restated.at = telling.at;
+        }
+        self.tell_container(process.cgroup(), &mut telling.lines);
+        telling.lines.push(Line::Known(known));
     }
 
     fn tell_container(&self, cgroup: &[u8], out: &mut Vec<Line<'static>>) {
@@ -216,18 +250,51 @@ impl Context {
     }
 }
 
-fn forgotten(event: &Event<'_>) -> Known<'static> {
-    let exact = event.subject.start != 0;
+/// A process that an event names.
+struct Name {
+    pid: u32,
+    start: u64,
+    exact: bool,
+}
+
+impl Name {
+    /// Whom a table that holds it takes it for.
+    fn of(&self, table: &ProcessTable) -> Option<ProcessId> {
+        table.held(self.pid, self.start, self.exact)
+    }
+}
+
+/// Whom an event names, itself first.
+fn names(event: &Event<'_>) -> Vec<Name> {
+    let name = |pid, start, exact| Name { pid, start, exact };
+    let other = match &event.body {
+        Body::Fork(fork) => name(fork.child_pid, fork.child_start, true),
+        // Without a start it is whoever has the pid by now: if he has ended, it is nobody.
+        Body::Exec(exec) => name(exec.image.ppid, exec.image.parent_start, false),
+        Body::Privileged(call) => name(call.target_pid, call.target_start, true),
+        _ => name(0, 0, true),
+    };
+    let own = name(event.subject.pid, event.subject.start, true);
+    let mut names = vec![own];
+    names.extend(Some(other).filter(|other| other.pid != 0));
+    names
+}
+
+fn gone(process: &Process, at: u64) -> Known<'static> {
     Known {
-        subject: event.subject,
-        image: Image {
-            euid: event.subject.uid,
-            login_uid: u32::MAX,
-            flags: process_flags::INCOMPLETE,
-            ..Image::default()
+        subject: Subject {
+            pid: process.pid,
+            tid: process.pid,
+            start: process.start,
+            uid: process.uid,
+            gid: process.gid,
+            cgroup: 0,
         },
+        image: Image::default(),
         restated: Some(Restated {
-            exact,
+            exact: process.is_exact(),
+            at,
+            gone: true,
             ..Restated::default()
         }),
     }

@@ -107,7 +107,7 @@ impl Reader {
             line: at,
             reason,
         };
-        let line: Line<'_> = serde_json::from_slice(&self.line).map_err(|error| malformed(error.to_string()))?;
+        let line: Line<'_> = serde_json::from_slice(&self.line).map_err(|error| malformed(reason(&error)))?;
         match &line {
             Line::Event(_) => self.events += 1,
             Line::End(end) if end.events != self.events => {
@@ -132,7 +132,7 @@ impl Reader {
         line.map(Some).map_err(|error| RecordingError::Malformed {
             file: self.file.clone(),
             line: self.at,
-            reason: error.to_string(),
+            reason: reason(&error),
         })
     }
 
@@ -222,5 +222,15 @@ impl Reader {
             line: self.at,
             events: self.events,
         }
+    }
+}
+
+/// Why a line is not what it should be. It is always the first line of what was parsed, which says nothing.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(reason) => format!("{reason} (by column {})", error.column()),
+        None => text,
     }
 }

@@ -63,6 +63,9 @@ pub trait Store: Send {
     /// # Errors
     /// If it cannot be written; what it has stays readable.
     fn finish(&mut self) -> Result<(), RecordingError>;
+
+    /// Bytes of everything that is kept.
+    fn bytes(&self) -> u64;
 }
 
 /// The files of a recording.
@@ -205,13 +208,6 @@ impl Segments {
         Ok(found.into())
     }
 
-    /// Bytes of all files.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        let current = self.current.as_ref().map_or(0, Segment::bytes);
-        self.kept.iter().map(|(_, bytes)| bytes).sum::<u64>() + current
-    }
-
     /// Deletes the oldest files until `bytes` more, and `files` more, are within the bounds.
     fn make_room(&mut self, bytes: u64, files: usize) -> io::Result<()> {
         let Rotation {
@@ -220,7 +216,7 @@ impl Segments {
             ..
         } = self.rotation;
         let current = usize::from(self.current.is_some());
-        while self.total().saturating_add(bytes).saturating_add(ENDS) > total_bytes
+        while self.bytes().saturating_add(bytes).saturating_add(ENDS) > total_bytes
             || self.kept.len() + current + files > most.max(1)
         {
             let Some((oldest, _)) = self.kept.front() else {
@@ -305,6 +301,11 @@ impl Store for Segments {
                 Err(RecordingError::Io { file: part, source })
             }
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        let current = self.current.as_ref().map_or(0, Segment::bytes);
+        self.kept.iter().map(|(_, bytes)| bytes).sum::<u64>() + current
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Slice {
     /// Only what happened before this time.
     #[arg(long, value_name = "TIME")]
     pub to: Option<Moment>,
-    /// Only these kinds: exec, exit, connection, open. Forks are kept as well.
+    /// Only these kinds: exec, exit, connection, open, change, privileged, socket. Forks are kept as well.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<EventKind>,
     /// Only this process and those that descend from it. If the pid was used again, the process that had it first
@@ -208,11 +208,12 @@ impl FromStr for EventKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<EventKind, String> {
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == text && *kind != Kind::Fork);
-        kind.map(EventKind)
-            .ok_or_else(|| format!("`{text}` is not one of exec, exit, connection and open"))
+        let kinds = || Kind::ALL.into_iter().filter(|kind| *kind != Kind::Fork);
+        let kind = kinds().find(|kind| kind.name() == text);
+        kind.map(EventKind).ok_or_else(|| {
+            let names = kinds().map(Kind::name).collect::<Vec<_>>();
+            format!("`{text}` is none of {}", names.join(", "))
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 //! the recording says so in its next lines.
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -41,6 +41,8 @@ struct Shared {
     books: Mutex<Books>,
     /// The writer needs a new file's first lines.
     is_due: AtomicBool,
+    /// Bytes of all files.
+    bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +106,12 @@ impl TapeBooks {
     pub fn stage(&self) -> Stage {
         self.0.books().stage.clone()
     }
+
+    /// Bytes of all files, those of earlier runs included.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Tape {
@@ -115,6 +123,7 @@ impl Tape {
             stage,
             books: Mutex::default(),
             is_due: AtomicBool::new(true),
+            bytes: AtomicU64::new(0),
         });
         let tape = Tape {
             header,
@@ -143,7 +152,11 @@ impl Tape {
                 Found::Account(account) => Line::Account(account),
             });
         }
-        self.put(&Line::Event(event.clone()));
+        if self.chunk.push_event(event).is_err() {
+            let kind = Some(event.body.kind());
+            self.shared.books().stage.drop(kind, "unsayable", 1);
+        }
+        self.hand_over_if_full();
     }
 
     /// Takes a loss of an earlier stage.
@@ -154,12 +167,12 @@ impl Tape {
     }
 
     fn put(&mut self, line: &Line<'_>) {
-        if self.chunk.push(line).is_err()
-            && let Line::Event(event) = line
-        {
-            let kind = Some(event.body.kind());
-            self.shared.books().stage.drop(kind, "unsayable", 1);
-        }
+        // What cannot be said of processes, containers and losses is missing; nothing counts them.
+        drop(self.chunk.push(line));
+        self.hand_over_if_full();
+    }
+
+    fn hand_over_if_full(&mut self) {
         if self.chunk.is_full() {
             self.hand_over();
         }
@@ -269,6 +282,7 @@ impl Reel {
         let mut has_asked = true;
         // A file that could not be begun is tried again with what comes next.
         let mut owed: Option<(Header, Chunk)> = None;
+        self.shared.bytes.store(store.bytes(), Ordering::Relaxed);
         for message in &self.from {
             let done = match message {
                 Message::Begin(header, context) => {
@@ -277,6 +291,7 @@ impl Reel {
                 }
                 Message::Lines(chunk) => self.write(&mut store, chunk, &mut owed),
             };
+            self.shared.bytes.store(store.bytes(), Ordering::Relaxed);
             match done {
                 Err(error) if !is_failing => {
                     is_failing = true;

@@ -339,8 +339,8 @@ fn what_is_wrong_is_said_with_its_place_and_remedy() {
     );
     check_error(
         &format!("{head}\n{{\"evnt\":{{}}}}\n"),
-        "r.jsonl:2: unknown variant `evnt`, expected one of `known`, `container`, `account`, `event`, `lost`, `end` at line 1 \
-         column 7; correct the line or remove it",
+        "r.jsonl:2: unknown variant `evnt`, expected one of `known`, `container`, `account`, `event`, `lost`, `end` (by \
+         column 7); correct the line or remove it",
     );
     check_error(
         &format!("{head}\n{{\"end\":{{\"events\":3}}}}\n"),

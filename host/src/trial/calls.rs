@@ -70,10 +70,14 @@ impl Calls {
         self.feed.take(line, &mut Saying { seconds, say });
     }
 
-    /// Another instance takes over.
-    pub fn replace(&mut self, mut say: impl FnMut(Call<'_>)) {
+    /// Another instance takes over, whose subscription this is.
+    pub fn replace(&mut self, subscription: &Subscription, mut say: impl FnMut(Call<'_>)) {
         self.flush(&mut say);
         say(Call::Replace);
+        let (seconds, say) = (&mut self.seconds, &mut say);
+        self.feed
+            .pipeline()
+            .subscribe(SEAT, subscription, &mut Saying { seconds, say });
     }
 
     /// Says what is left, and the ticks by which windows close.

@@ -99,10 +99,10 @@ pub fn run(
                 Some(file) => load(file)?,
                 None => plugin.clone(),
             };
-            calls.replace(&mut *seen);
             trial
                 .swap(next, config.clone())
                 .with_context(|| format!("{}: `swap`", case.file.display()))?;
+            calls.replace(&trial.subscription(), &mut *seen);
         }
     }
     if let Some(swap) = &case.swap

@@ -133,6 +133,11 @@ impl Pace {
         let mut known = known.clone();
         known.subject.start = self.time(known.subject.start);
         known.image.parent_start = self.time(known.image.parent_start);
+        if let Some(restated) = &mut known.restated {
+            for time in [&mut restated.parent_start, &mut restated.ended, &mut restated.at] {
+                *time = self.time(*time);
+            }
+        }
         Cow::Owned(known)
     }
 }

@@ -34,13 +34,21 @@ fn the_tutorial_does_what_it_says() {
     assert!(blocks.len() > 10, "the tutorial's blocks are not recognised");
     let is_live = support::is_live();
     let mut terminal = Terminal::open();
+    let begin = Instant::now();
+    let (mut commands, mut edits) = (0, 0);
     for block in &blocks {
         if block.needs_bpf && !is_live {
             eprintln!("SKIPPED: docs/tutorial.md:{} needs BPF", block.line);
             continue;
         }
         carry_out(block, &mut terminal);
+        match block.does {
+            Does::Run { .. } => commands += block.text.lines().count(),
+            Does::Write(_) | Does::Apply => edits += 1,
+        }
     }
+    let seconds = begin.elapsed().as_secs_f64();
+    eprintln!("the tutorial: {commands} lines of shell and {edits} edits in {seconds:.1} s");
 }
 
 fn carry_out(block: &Block, terminal: &mut Terminal) {

@@ -11,6 +11,7 @@ const O_CREAT: u32 = 0o100;
 const O_PATH: u32 = 0o10_000_000;
 
 mod changes;
+mod shipped;
 
 fn start(config: &str) -> Harness<FileAudit> {
     Harness::start(config).expect("a configuration")

@@ -106,6 +106,13 @@ impl<'a> Change<'a> {
     }
 
     /// The same as the caller typed it.
+    ///
+    /// ```
+    /// # use vespid_plugin::Change;
+    /// fn is_relative(change: Change<'_>) -> bool {
+    ///     !change.target_typed().starts_with(b"/")
+    /// }
+    /// ```
     #[must_use]
     #[inline]
     pub fn target_typed(self) -> &'a [u8] {

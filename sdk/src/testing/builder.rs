@@ -40,6 +40,15 @@ pub struct BatchBuilder {
 }
 
 /// A process. Fields are the columns of the interface; the methods set the frequent ones.
+///
+/// ```
+/// # use vespid_plugin::testing::BatchBuilder;
+/// let mut batch = BatchBuilder::new();
+/// let worker = batch.process("/usr/sbin/nginx").comm("worker").id();
+/// batch.process("/bin/sh").parent(worker).tty = b"pts/0".to_vec();
+/// // Of all of them at once.
+/// batch.processes_mut().iter_mut().for_each(|process| process.uid = 33);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `processes`, documented in wit/vespid.wit")]
 pub struct ProcessRow {
@@ -62,6 +71,17 @@ pub struct ProcessRow {
 }
 
 /// A container.
+///
+/// ```
+/// # use vespid_plugin::testing::{BatchBuilder, ContainerRow};
+/// let mut batch = BatchBuilder::new();
+/// let shop = batch.described_container(ContainerRow {
+///     id: b"3f2a9c".to_vec(),
+///     namespace: b"shop".to_vec(),
+///     ..ContainerRow::default()
+/// });
+/// batch.process("/app/shop").container(shop);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `containers`, documented in wit/vespid.wit")]
 pub struct ContainerRow {
@@ -73,6 +93,14 @@ pub struct ContainerRow {
 }
 
 /// An `execve`.
+///
+/// ```
+/// # use vespid_plugin::{errno, testing::BatchBuilder};
+/// let mut batch = BatchBuilder::new();
+/// let (sh, ls) = (batch.process("/bin/sh").id(), batch.process("/bin/ls").id());
+/// batch.exec(ls).filename("ls").previous(sh);
+/// batch.exec(sh).filename("/root/bin/ls").fails(errno::EACCES);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `execs`, documented in wit/vespid.wit")]
 pub struct ExecRow {
@@ -85,6 +113,13 @@ pub struct ExecRow {
 }
 
 /// The end of a process.
+///
+/// ```
+/// # use vespid_plugin::testing::BatchBuilder;
+/// let mut batch = BatchBuilder::new();
+/// let sh = batch.process("/bin/sh").id();
+/// batch.exit(sh).code = 127;
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `exits`, documented in wit/vespid.wit")]
 pub struct ExitRow {
@@ -96,6 +131,15 @@ pub struct ExitRow {
 }
 
 /// A change of a TCP connection.
+///
+/// ```
+/// # use vespid_plugin::{errno, testing::BatchBuilder};
+/// let mut batch = BatchBuilder::new();
+/// let (sshd, peer) = (batch.process("/usr/sbin/sshd").id(), ([192, 0, 2, 1], 50_000));
+/// let cookie = batch.connect(sshd, peer).accepted(22).cookie;
+/// batch.connect(sshd, peer).accepted(22).closes(cookie).bytes(4_000, 1_000);
+/// batch.connect(sshd, ([192, 0, 2, 1], 389)).fails(errno::ECONNREFUSED);
+/// ```
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns of `connections`, documented in wit/vespid.wit")]
 pub struct ConnectionRow {
@@ -117,6 +161,13 @@ pub struct ConnectionRow {
 }
 
 /// A file open.
+///
+/// ```
+/// # use vespid_plugin::{errno, testing::BatchBuilder};
+/// let mut batch = BatchBuilder::new();
+/// let cat = batch.process("/bin/cat").id();
+/// batch.open(cat, "/etc/shadow").typed("../etc/shadow").fails(errno::EACCES);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `opens`, documented in wit/vespid.wit")]
 pub struct OpenRow {

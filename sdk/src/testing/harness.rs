@@ -12,7 +12,35 @@ use crate::{Plugin, Restored};
 ///
 /// Panics, as tests should, if the plugin returns an error.
 ///
-/// The [front page](crate) has an example.
+/// ```
+/// # use vespid_plugin::prelude::*;
+/// # struct Opens(Counter<0>);
+/// # impl Plugin for Opens {
+/// #     const MANIFEST: Manifest = Manifest::new("opens", "0.1.0", "Counts.").opens();
+/// #     type Config = Config;
+/// #     type Metrics = Counter<0>;
+/// #     fn metrics(declare: &Registry) -> Counter<0> { declare.counter("opens", "Opens.") }
+/// #     fn new(_: Config, opens: Counter<0>) -> Result<Self, String> { Ok(Opens(opens)) }
+/// #     fn on_batch(&mut self, batch: Batch<'_>, _: &mut Report) -> Result<(), String> {
+/// #         self.0.with([]).add(batch.opens().count() as u64);
+/// #         Ok(())
+/// #     }
+/// # }
+/// # #[derive(Deserialize, JsonSchema)]
+/// # struct Config {}
+/// let mut plugin = testing::Harness::<Opens>::start("{}").unwrap();
+/// assert_eq!(plugin.manifest().name, "opens");
+/// assert!(plugin.filters().is_empty(), "all rows are wanted");
+/// let mut batch = testing::BatchBuilder::new();
+/// let cat = batch.process("/bin/cat").id();
+/// batch.open(cat, "/etc/hosts");
+/// assert_eq!(plugin.batch(&batch).rules(), [""; 0]);
+/// // A swap: another instance goes on with the state of this one.
+/// plugin.replace();
+/// plugin.batch(&batch);
+/// assert_eq!(plugin.tick(60 * testing::SECOND).lines(), [""; 0]);
+/// assert_eq!(plugin.total("opens"), 2.0);
+/// ```
 pub struct Harness<P: Plugin> {
     instance: Instance<P>,
     config: String,
@@ -23,6 +51,14 @@ pub struct Harness<P: Plugin> {
 }
 
 /// What a plugin said to one call.
+///
+/// ```
+/// use vespid_plugin::testing::Outcome;
+///
+/// fn is_quiet(outcome: &Outcome) -> bool {
+///     outcome.verdicts.is_empty() && outcome.rules().is_empty()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Outcome {
     /// Its verdicts.

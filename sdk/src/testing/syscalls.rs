@@ -6,6 +6,14 @@ use super::builder::pushed;
 use crate::{ChangeOp, PrivilegedOp, SocketOp};
 
 /// A changed name or attribute of a file, or a mount.
+///
+/// ```
+/// # use vespid_plugin::{ChangeOp, errno, testing::BatchBuilder};
+/// let mut batch = BatchBuilder::new();
+/// let mv = batch.process("/bin/mv").id();
+/// batch.change(mv, ChangeOp::Rename, "/tmp/x").target("/etc/sudoers").fails(errno::EACCES);
+/// batch.change(mv, ChangeOp::Mode, "/tmp/x").mode(0o4755);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `changes`, documented in wit/vespid.wit")]
 pub struct ChangeRow {
@@ -27,6 +35,13 @@ pub struct ChangeRow {
 }
 
 /// A privileged call.
+///
+/// ```
+/// # use vespid_plugin::{PrivilegedOp, testing::BatchBuilder};
+/// let mut batch = BatchBuilder::new();
+/// let (gdb, sshd) = (batch.process("/usr/bin/gdb").id(), batch.process("/usr/sbin/sshd").id());
+/// batch.privileged(gdb, PrivilegedOp::Ptrace).code(16).target(sshd);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `privileged`, documented in wit/vespid.wit")]
 pub struct PrivilegedRow {
@@ -42,6 +57,14 @@ pub struct PrivilegedRow {
 }
 
 /// What a socket did.
+///
+/// ```
+/// # use vespid_plugin::{SocketOp, testing::BatchBuilder};
+/// let mut batch = BatchBuilder::new();
+/// let dig = batch.process("/usr/bin/dig").id();
+/// batch.socket(dig, SocketOp::DnsQuestion).udp(([192, 0, 2, 53], 53)).name("example.org").code(1);
+/// batch.socket(dig, SocketOp::Listening).tcp(([0, 0, 0, 0], 8080));
+/// ```
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the columns of `sockets`, documented in wit/vespid.wit")]
 pub struct SocketRow {

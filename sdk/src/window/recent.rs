@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::keyed::nanoseconds;
 
 /// What can be joined with another of its kind.
+///
+/// ```
+/// use vespid_plugin::window::{Distinct, Merge};
+///
+/// let (mut all, mut of_one) = (Distinct::default(), Distinct::default());
+/// all.add(b"22");
+/// of_one.add(b"80");
+/// all.merge(&of_one);
+/// assert_eq!(all.count(), 2);
+/// ```
 pub trait Merge: Clone {
     /// Takes in what `other` saw.
     fn merge(&mut self, other: &Self);

@@ -36,6 +36,14 @@ struct Counter {
 }
 
 /// A key and how often it came.
+///
+/// ```
+/// use vespid_plugin::window::Top;
+///
+/// fn is_certain<K>(top: &Top<'_, K>, limit: u64) -> bool {
+///     top.count - top.over > limit
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Top<'a, K> {
     /// The key.

@@ -12,6 +12,7 @@ mod build;
 mod inspect;
 mod new;
 mod test;
+mod wit;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -26,6 +27,8 @@ pub(super) enum Command {
     Inspect(inspect::Args),
     /// Measure what a plugin costs, on a recording.
     Bench(bench::Args),
+    /// Write the plugin interface as a WIT package, for a toolchain of your own.
+    Wit(wit::Args),
 }
 
 /// The daemon whose limits and cache apply.
@@ -52,5 +55,6 @@ pub(super) fn main(command: &Command, log: Choice) -> Result<(), Failure> {
         Command::Test(args) => test::main(args, log),
         Command::Inspect(args) => inspect::main(args, log),
         Command::Bench(args) => bench::main(args, log),
+        Command::Wit(args) => wit::main(args),
     }
 }

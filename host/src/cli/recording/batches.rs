@@ -30,6 +30,12 @@ pub(in crate::cli) struct Args {
     /// After so many events another instance takes over.
     #[arg(long, value_name = "EVENTS")]
     swap_after: Option<u64>,
+    /// The tables that the other instance subscribes to [default: those of the first].
+    #[arg(long, value_name = "TABLES", value_delimiter = ',', requires = "swap_after")]
+    swap_subscribe: Vec<Table>,
+    /// Which rows the other instance wants of its tables.
+    #[arg(long, value_name = "JSON", default_value = "[]", requires = "swap_subscribe")]
+    swap_filters: FilterText,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,12 +73,11 @@ enum Said<'a> {
 }
 
 pub(super) fn main(args: &Args) -> Result<(), Failure> {
-    let subscription = args
-        .subscribe
-        .iter()
-        .fold(Kinds::empty(), |all, table| all | table.kinds());
-    let subscription =
-        Subscription::new(&args.filters.0, subscription).map_err(|error| Failure::usage(error.into()))?;
+    let subscription = subscription(&args.subscribe, &args.filters)?;
+    let swapped = match &args.swap_subscribe[..] {
+        [] => subscription.clone(),
+        tables => self::subscription(tables, &args.swap_filters)?,
+    };
     let reader = Reader::open(&args.file).map_err(damaged)?;
     let mut recording = Sliced::new(reader, &args.slice).map_err(refused)?;
     let options = Options {
@@ -92,7 +97,7 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
             return Err(Failure::recording(late.at(recording.reader())));
         }
         if args.swap_after == Some(calls.taken()) && order.is_event() {
-            calls.replace(|call| out.say(call));
+            calls.replace(&swapped, |call| out.say(call));
         }
         if out.outcome.is_err() {
             break;
@@ -106,6 +111,11 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
     }
     calls.finish(|call| out.say(call));
     out.finish()
+}
+
+fn subscription(tables: &[Table], filters: &FilterText) -> Result<Subscription, Failure> {
+    let kinds = tables.iter().fold(Kinds::empty(), |all, table| all | table.kinds());
+    Subscription::new(&filters.0, kinds).map_err(|error| Failure::usage(error.into()))
 }
 
 struct Out<W: Write> {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -13,16 +13,15 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::error::CompileError;
+use super::pulse::{EVERY, Pulse};
 use super::serve::INVALID;
 use crate::bytes::Bytes;
 use crate::plugin::refusal::Why;
 
 /// What is kept of a compiler's last words.
 const SAID_BYTES: usize = 4 << 10;
-/// How much longer than its computing time a compiler may take on a busy machine.
-const PATIENCE: u32 = 5;
 /// Compiling small components gains little from more, and a node has other things to do.
-const MAX_THREADS: usize = 4;
+const MAX_THREADS: u32 = 4;
 
 /// A program that is started for each component: component on standard input, code on standard output.
 #[derive(Clone, Debug)]
@@ -38,8 +37,10 @@ pub struct Child {
 /// What one compilation may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildLimits {
-    /// Computing time, by each of its threads. As it yields to others, it may take [`PATIENCE`] times as long.
+    /// Processor time, by each of its threads. By the clock it may take any time, as it yields to others.
     pub time: Duration,
+    /// How long it may neither compute nor read nor write.
+    pub idle: Duration,
     /// Address space.
     pub memory_bytes: u64,
     /// Code that a component may compile to.
@@ -50,6 +51,8 @@ impl Default for ChildLimits {
     fn default() -> ChildLimits {
         ChildLimits {
             time: Duration::from_mins(2),
+            // On the busiest node somebody who wants to compute gets to, within seconds.
+            idle: Duration::from_mins(5),
             memory_bytes: 4 << 30,
             code_bytes: 256 << 20,
         }
@@ -74,7 +77,7 @@ impl Child {
             program: self.program.clone(),
             error,
         })?;
-        talk.until(Instant::now() + self.limits.time * PATIENCE, self)?;
+        talk.to_the_end(self)?;
         let said = in_one_line(&talk.said);
         let code = std::mem::take(&mut talk.code);
         let status = talk.end().map_err(CompileError::Pipe)?;
@@ -86,10 +89,10 @@ impl Child {
     }
 
     fn start<'a>(&self, component: &'a [u8]) -> io::Result<Talk<'a>> {
-        let threads = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(MAX_THREADS);
-        let cpu_seconds = self.limits.time.as_secs().max(1) * threads as u64;
+        let threads = threads();
+        // The compiler's own limit, should nobody look after it any more; in whole seconds, and not below that of
+        // whoever does.
+        let cpu_seconds = self.allowed().as_secs() + 1;
         let mut process = Command::new(&self.program)
             .args(&self.arguments)
             .arg(format!("--memory-bytes={}", self.limits.memory_bytes))
@@ -130,6 +133,11 @@ impl Child {
         })
     }
 
+    /// Processor time of all its threads together.
+    fn allowed(&self) -> Duration {
+        self.limits.time * threads()
+    }
+
     fn explain(&self, status: ExitStatus, said: String) -> Why {
         let is_memory = ["memory allocation of", "Cannot allocate memory", "out of memory"]
             .iter()
@@ -151,6 +159,11 @@ impl Child {
     fn too_slow(&self) -> CompileError {
         CompileError::TooSlow { max: self.limits.time }
     }
+}
+
+fn threads() -> u32 {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(threads).map_or(MAX_THREADS, |threads| threads.min(MAX_THREADS))
 }
 
 /// A process that does not outlive its owner's interest in it.
@@ -200,9 +213,10 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     /// Goes on until the process has ended and its output was read.
-    fn until(&mut self, deadline: Instant, child: &Child) -> Result<(), CompileError> {
+    fn to_the_end(&mut self, child: &Child) -> Result<(), CompileError> {
+        let mut pulse = Pulse::of(self.process.pid());
         loop {
-            let has_ended = self.wait(deadline).map_err(CompileError::Pipe)?;
+            let has_ended = self.wait().map_err(CompileError::Pipe)?;
             let has_moved = self.step().map_err(CompileError::Pipe)?;
             if self.code.len() > child.limits.code_bytes {
                 return Err(CompileError::TooMuchCode {
@@ -212,21 +226,29 @@ impl Talk<'_> {
             if has_ended && !has_moved {
                 return Ok(());
             }
-            if Instant::now() >= deadline {
+            if has_moved {
+                pulse.beat();
+            }
+            let Some((used, idle)) = pulse.look() else { continue };
+            if used > child.allowed() {
                 return Err(child.too_slow());
+            }
+            if idle > child.limits.idle {
+                return Err(CompileError::Stuck {
+                    idle: child.limits.idle,
+                });
             }
         }
     }
 
-    /// Waits for something to do; whether the process has ended.
-    fn wait(&self, deadline: Instant) -> io::Result<bool> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+    /// Waits for something to do, or to look after; whether the process has ended.
+    fn wait(&self) -> io::Result<bool> {
+        let some = Timespec::try_from(EVERY).map_err(io::Error::other)?;
         let mut waits = vec![PollFd::new(&self.exit, PollFlags::IN)];
         waits.extend(self.stdin.iter().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
         waits.extend(self.stdout.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
         waits.extend(self.stderr.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-        match poll(&mut waits, Some(&left)) {
+        match poll(&mut waits, Some(&some)) {
             Ok(_) => Ok(waits.first().is_some_and(|exit| !exit.revents().is_empty())),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),

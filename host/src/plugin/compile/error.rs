@@ -33,13 +33,23 @@ pub enum CompileError {
     },
     /// Too much time.
     #[error(
-        "compiling it was given up after {} s; build it with optimisation and without what it does not need, and \
+        "compiling it was given up after {} s of processor time; build it with optimisation and without what it does not need, and \
          look at where it comes from: a component can be made to exhaust a compiler",
         max.as_secs_f64()
     )]
     TooSlow {
-        /// What the compiler may take.
+        /// What each of the compiler's threads may take.
         max: Duration,
+    },
+    /// It neither computes nor ends.
+    #[error(
+        "the compiler has done nothing for {} s; load the file again, and see whether something stops processes on \
+         this node",
+        idle.as_secs_f64()
+    )]
+    Stuck {
+        /// How long it was waited for.
+        idle: Duration,
     },
     /// Too much code.
     #[error("it compiles to more than {} MiB of code; build it without what it does not need", max_bytes >> 20)]
@@ -76,7 +86,7 @@ impl CompileError {
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
-            CompileError::Start { .. } | CompileError::Pipe(_) | CompileError::Killed
+            CompileError::Start { .. } | CompileError::Pipe(_) | CompileError::Stuck { .. } | CompileError::Killed
         )
     }
 

@@ -9,6 +9,7 @@ mod child;
 mod confine;
 mod entry;
 mod error;
+mod pulse;
 mod serve;
 mod sweep;
 mod trusted;

@@ -107,7 +107,7 @@ proptest! {
             let there = sizes(folder.path());
             prop_assert!(there.values().sum::<u64>() <= bounds.total_bytes, "{there:?}");
             prop_assert!(there.len() <= files, "{there:?}");
-            prop_assert_eq!(there.values().sum::<u64>(), segments.total());
+            prop_assert_eq!(there.values().sum::<u64>(), segments.bytes());
         }
         // What is there is the newest of what was written, in order and without holes.
         let kept: Vec<u64> = read_all(folder.path()).into_iter().flat_map(|(counts, _)| counts).collect();

@@ -111,6 +111,10 @@ impl Store for Fake {
     fn finish(&mut self) -> Result<(), RecordingError> {
         Ok(())
     }
+
+    fn bytes(&self) -> u64 {
+        self.files.lock().unwrap().iter().map(|file| file.len() as u64).sum()
+    }
 }
 
 fn table() -> ProcessTable {

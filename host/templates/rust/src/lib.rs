@@ -30,7 +30,8 @@ impl Plugin for Detector {
         env!("CARGO_PKG_VERSION"),
         env!("CARGO_PKG_DESCRIPTION"),
     )
-    // What is not subscribed to is not even collected: `opens()`, `connections()` and `exits()` are the others.
+    // What is not subscribed to is not even collected. The others: `exits()`, `connections()`, `opens()`, `changes()`,
+    // `privileged()`, `sockets()`.
     .execs();
     type Config = Config;
     type Metrics = Counter<1>;

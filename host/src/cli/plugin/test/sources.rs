@@ -7,7 +7,9 @@ const OTHERS: [&str; 5] = ["cases", "fixtures", "node_modules", "target", "wit"]
 /// Most entries that are looked at.
 const MOST: usize = 10_000;
 
-/// A source in the plugin's folder that is newer than the component. Configurations and documents are no sources.
+/// Files that no component is built from, by how their names end: documents, recordings, results.
+const NO_SOURCES: [&str; 6] = ["md", "wasm", "lock", "jsonl", "zst", "xml"];
+/// A source in the plugin's folder that is newer than the component. Its configuration is none.
 pub(super) fn newer(folder: &Path, component: &Path) -> Option<PathBuf> {
     let built = component.metadata().and_then(|metadata| metadata.modified()).ok()?;
     let own = component.with_extension("toml");
@@ -28,7 +30,7 @@ pub(super) fn newer(folder: &Path, component: &Path) -> Option<PathBuf> {
             } else if metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) > built
                 && !path
                     .extension()
-                    .is_some_and(|extension| extension == "md" || extension == "wasm" || extension == "lock")
+                    .is_some_and(|extension| NO_SOURCES.iter().any(|other| extension == *other))
             {
                 return Some(path);
             }

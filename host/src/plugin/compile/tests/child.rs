@@ -8,7 +8,8 @@ use crate::plugin::refusal::Why;
 
 fn quick() -> ChildLimits {
     ChildLimits {
-        time: Duration::from_millis(300),
+        time: Duration::from_millis(100),
+        idle: Duration::from_millis(300),
         code_bytes: 1 << 20,
         ..ChildLimits::default()
     }
@@ -60,19 +61,37 @@ fn a_compiler_that_runs_out_of_memory() {
 
 #[test]
 fn a_compiler_that_takes_too_long() {
-    let expected = ["given up after 0.3 s"];
-    refuse("exec sleep 1000", quick(), &expected);
+    let expected = ["given up after 0.1 s of processor time"];
     // Whatever it does meanwhile.
-    refuse("exec >&- 2>&- <&-; exec sleep 1000", quick(), &expected);
     refuse("while :; do echo still here >&2; done", quick(), &expected);
     refuse("trap '' TERM INT HUP; while :; do :; done", quick(), &expected);
     refuse("kill -XCPU $$", quick(), &expected);
 }
 
 #[test]
+fn a_compiler_that_does_nothing() {
+    let expected = ["has done nothing for 0.3 s", "load the file again"];
+    refuse("exec sleep 1000", quick(), &expected);
+    refuse("exec >&- 2>&- <&-; exec sleep 1000", quick(), &expected);
+    refuse("kill -STOP $$", quick(), &expected);
+}
+
+#[test]
+fn a_compiler_that_gets_on_slowly_may_take_any_time() {
+    let limits = ChildLimits {
+        time: Duration::from_secs(10),
+        idle: Duration::from_secs(2),
+        ..quick()
+    };
+    let line = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.25; echo $i >&2; done; exit 1";
+    refuse(line, limits, &["exit status: 1"]);
+}
+
+#[test]
 fn a_compiler_that_writes_without_end() {
     let long = ChildLimits {
         time: Duration::from_mins(1),
+        idle: Duration::from_mins(1),
         ..quick()
     };
     refuse("exec cat /dev/zero", long.clone(), &["more than 1 MiB of code"]);
