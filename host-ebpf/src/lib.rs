@@ -21,7 +21,7 @@ pub use records::{
 };
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.
-pub const ABI_VERSION: u8 = 2;
+pub const ABI_VERSION: u8 = 3;
 
 /// Longest argument vector that is carried, in bytes, terminating NULs included.
 pub const MAX_ARGS: usize = 12 * 1024;

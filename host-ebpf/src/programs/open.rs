@@ -184,7 +184,8 @@ unsafe fn describe(
         (*raw).typed_len = typed_len;
         (*raw).path_end = path_end as u8;
         (*raw).traits = traits;
-        (*raw).reserved = [0; 2];
+        (*raw).reserved = [0; 6];
+        (*raw).count = 1;
         send(Kind::Open, scratch)
     }
 }

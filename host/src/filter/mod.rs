@@ -104,6 +104,8 @@ struct Filter {
     local_ports: Vec<(u16, u16)>,
     remote_ports: Vec<(u16, u16)>,
     remote_networks: Vec<Network>,
+    /// No condition: for how long identical opens may be merged into one row.
+    merge_ms: u32,
 }
 
 impl Filters {

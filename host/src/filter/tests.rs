@@ -23,6 +23,7 @@ fn nothing(tables: Kinds) -> Given {
         local_ports: Vec::new(),
         remote_ports: Vec::new(),
         remote_networks: Vec::new(),
+        merge_ms: 0,
     }
 }
 

@@ -369,6 +369,9 @@ pub mod vespid {
                 /// Bits: 1 the call created the file, 2 the file lies in the upper layer of an overlay (in a container: it is
                 /// not the image's, or was changed since).
                 pub traits: _rt::Vec<u8>,
+                /// How many opens the row stands for: 1, or more where `merge-ms` allows it. They have all other columns in common,
+                /// save `typed` and the descriptor in `result`, which are those of one of them; none is later than `time`.
+                pub count: _rt::Vec<u32>,
             }
             impl ::core::fmt::Debug for Opens {
                 fn fmt(
@@ -386,6 +389,7 @@ pub mod vespid {
                         .field("result", &self.result)
                         .field("path-kind", &self.path_kind)
                         .field("traits", &self.traits)
+                        .field("count", &self.count)
                         .finish()
                 }
             }
@@ -567,7 +571,7 @@ pub mod vespid {
             #[repr(C)]
             #[derive(Clone, Copy, Default)]
             pub struct Lost {
-                /// The kernel's ring had no room.
+                /// The kernel's ring had no room, or what there was is kept for others.
                 pub kernel: u64,
                 /// A record could not be understood.
                 pub decode: u64,
@@ -757,6 +761,10 @@ pub mod vespid {
                 pub remote_ports: _rt::Vec<PortRange>,
                 /// `connections`, `sockets`: the remote address is in one of these networks, such as `10.0.0.0/8` or `fd00::/8`.
                 pub remote_networks: _rt::Vec<_rt::String>,
+                /// `opens`, and no condition: opens of one file by one process that differ in nothing may come as one row with their
+                /// `count`, for so many milliseconds; at most 10,000. 0: each comes as a row. It is done if all filters that are
+                /// about `opens` allow it, those of other plugins too, for the shortest of their times.
+                pub merge_ms: u32,
             }
             impl ::core::fmt::Debug for Filter {
                 fn fmt(
@@ -776,6 +784,7 @@ pub mod vespid {
                         .field("local-ports", &self.local_ports)
                         .field("remote-ports", &self.remote_ports)
                         .field("remote-networks", &self.remote_networks)
+                        .field("merge-ms", &self.merge_ms)
                         .finish()
                 }
             }
@@ -1445,7 +1454,7 @@ pub mod exports {
                         let vec23 = result0;
                         let len23 = vec23.len();
                         let layout23 = _rt::alloc::Layout::from_size_align(
-                                vec23.len() * (16 * ::core::mem::size_of::<*const u8>()),
+                                vec23.len() * (17 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
@@ -1457,7 +1466,7 @@ pub mod exports {
                         }
                         for (i, e) in vec23.into_iter().enumerate() {
                             let base = result23
-                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (17 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::vespid::plugin::describe::Filter {
                                     tables: tables2,
@@ -1472,6 +1481,7 @@ pub mod exports {
                                     local_ports: local_ports2,
                                     remote_ports: remote_ports2,
                                     remote_networks: remote_networks2,
+                                    merge_ms: merge_ms2,
                                 } = e;
                                 let flags3 = tables2;
                                 *base.add(0).cast::<u8>() = ((flags3.bits() >> 0) as i32)
@@ -1701,6 +1711,9 @@ pub mod exports {
                                 *base
                                     .add(14 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result22;
+                                *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>() = _rt::as_i32(merge_ms2);
                             }
                         }
                         *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len23;
@@ -1720,7 +1733,7 @@ pub mod exports {
                         let len39 = l1;
                         for i in 0..len39 {
                             let base = base39
-                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (17 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l2 = *base
                                     .add(::core::mem::size_of::<*const u8>())
@@ -1884,7 +1897,7 @@ pub mod exports {
                         }
                         _rt::cabi_dealloc(
                             base39,
-                            len39 * (16 * ::core::mem::size_of::<*const u8>()),
+                            len39 * (17 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
                     }
@@ -1896,7 +1909,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result324 = {
+                        let result327 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2135,19 +2148,19 @@ pub mod exports {
                                     .add(40 + 117 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l210 = i32::from(
+                            let l213 = i32::from(
                                 *arg0
-                                    .add(40 + 138 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 140 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l256 = i32::from(
+                            let l259 = i32::from(
                                 *arg0
-                                    .add(40 + 169 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 171 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l284 = i32::from(
+                            let l287 = i32::from(
                                 *arg0
-                                    .add(40 + 188 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 190 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -2740,6 +2753,13 @@ pub mod exports {
                                                 .add(40 + 137 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len209 = l208;
+                                            let l210 = *arg0
+                                                .add(40 + 138 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l211 = *arg0
+                                                .add(40 + 139 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len212 = l211;
                                             super::super::super::super::vespid::plugin::events::Opens {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
@@ -2791,23 +2811,21 @@ pub mod exports {
                                                 >>::from(
                                                     _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
                                                 ),
+                                                count: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l210.cast(), len212, len212),
+                                                ),
                                             }
                                         };
                                         Some(e)
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                changes: match l210 {
+                                changes: match l213 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l211 = *arg0
-                                                .add(40 + 139 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l212 = *arg0
-                                                .add(40 + 140 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len213 = l212;
                                             let l214 = *arg0
                                                 .add(40 + 141 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2906,81 +2924,88 @@ pub mod exports {
                                                 .add(40 + 168 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len255 = l254;
+                                            let l256 = *arg0
+                                                .add(40 + 169 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l257 = *arg0
+                                                .add(40 + 170 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len258 = l257;
                                             super::super::super::super::vespid::plugin::events::Changes {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l211.cast(), len213, len213),
+                                                    _rt::Vec::from_raw_parts(l214.cast(), len216, len216),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l214.cast(), len216, len216),
+                                                    _rt::Vec::from_raw_parts(l217.cast(), len219, len219),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l217.cast(), len219, len219),
+                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
+                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
+                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
+                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
+                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
                                                 ),
                                                 target_typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
+                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
+                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
+                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
+                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
                                                 ),
                                                 value: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
+                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
+                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
+                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
                                                 ),
                                                 target_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
+                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
                                                 ),
                                             }
                                         };
@@ -2988,17 +3013,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                privileged: match l256 {
+                                privileged: match l259 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l257 = *arg0
-                                                .add(40 + 170 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l258 = *arg0
-                                                .add(40 + 171 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len259 = l258;
                                             let l260 = *arg0
                                                 .add(40 + 172 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3055,51 +3073,58 @@ pub mod exports {
                                                 .add(40 + 187 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len283 = l282;
+                                            let l284 = *arg0
+                                                .add(40 + 188 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l285 = *arg0
+                                                .add(40 + 189 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len286 = l285;
                                             super::super::super::super::vespid::plugin::events::Privileged {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l257.cast(), len259, len259),
+                                                    _rt::Vec::from_raw_parts(l260.cast(), len262, len262),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l260.cast(), len262, len262),
+                                                    _rt::Vec::from_raw_parts(l263.cast(), len265, len265),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l263.cast(), len265, len265),
+                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
+                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
+                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
                                                 ),
                                                 argument: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
+                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
+                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
+                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
+                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
                                                 ),
                                             }
                                         };
@@ -3107,17 +3132,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                sockets: match l284 {
+                                sockets: match l287 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l285 = *arg0
-                                                .add(40 + 189 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l286 = *arg0
-                                                .add(40 + 190 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len287 = l286;
                                             let l288 = *arg0
                                                 .add(40 + 191 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3202,71 +3220,78 @@ pub mod exports {
                                                 .add(40 + 214 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len323 = l322;
+                                            let l324 = *arg0
+                                                .add(40 + 215 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l325 = *arg0
+                                                .add(40 + 216 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len326 = l325;
                                             super::super::super::super::vespid::plugin::events::Sockets {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l285.cast(), len287, len287),
+                                                    _rt::Vec::from_raw_parts(l288.cast(), len290, len290),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l288.cast(), len290, len290),
+                                                    _rt::Vec::from_raw_parts(l291.cast(), len293, len293),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l291.cast(), len293, len293),
+                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
+                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
                                                 ),
                                                 family: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
+                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
                                                 ),
                                                 protocol: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
+                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
                                                 ),
                                                 addresses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
+                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
                                                 ),
                                                 local_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
+                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
                                                 ),
                                                 remote_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
+                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
                                                 ),
                                                 name: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
+                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
+                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
+                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
                                                 ),
                                                 netns: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
+                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
                                                 ),
                                             }
                                         };
@@ -3278,118 +3303,118 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            48 + 214 * ::core::mem::size_of::<*const u8>(),
+                            48 + 216 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr325 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result324 {
+                        let ptr328 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result327 {
                             Ok(e) => {
-                                *ptr325.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr328.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts326,
-                                    series: series326,
-                                    ids: ids326,
-                                    values: values326,
+                                    verdicts: verdicts329,
+                                    series: series329,
+                                    ids: ids329,
+                                    values: values329,
                                 } = e;
-                                let vec338 = verdicts326;
-                                let len338 = vec338.len();
-                                let layout338 = _rt::alloc::Layout::from_size_align(
-                                        vec338.len()
+                                let vec341 = verdicts329;
+                                let len341 = vec341.len();
+                                let layout341 = _rt::alloc::Layout::from_size_align(
+                                        vec341.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result338, _cleanup338) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout338,
+                                let (result341, _cleanup341) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout341,
                                 );
-                                if let Some(cleanup) = _cleanup338 {
+                                if let Some(cleanup) = _cleanup341 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec338.into_iter().enumerate() {
-                                    let base = result338
+                                for (i, e) in vec341.into_iter().enumerate() {
+                                    let base = result341
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule327,
-                                            severity: severity327,
-                                            message: message327,
-                                            key: key327,
-                                            tags: tags327,
-                                            subject: subject327,
-                                            fields: fields327,
+                                            rule: rule330,
+                                            severity: severity330,
+                                            message: message330,
+                                            key: key330,
+                                            tags: tags330,
+                                            subject: subject330,
+                                            fields: fields330,
                                         } = e;
-                                        let vec328 = (rule327.into_bytes()).into_boxed_slice();
-                                        let ptr328 = vec328.as_ptr().cast::<u8>();
-                                        let len328 = vec328.len();
-                                        ::core::mem::forget(vec328);
+                                        let vec331 = (rule330.into_bytes()).into_boxed_slice();
+                                        let ptr331 = vec331.as_ptr().cast::<u8>();
+                                        let len331 = vec331.len();
+                                        ::core::mem::forget(vec331);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len328;
-                                        *base.add(0).cast::<*mut u8>() = ptr328.cast_mut();
+                                            .cast::<usize>() = len331;
+                                        *base.add(0).cast::<*mut u8>() = ptr331.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity327.clone() as i32) as u8;
-                                        let vec329 = (message327.into_bytes()).into_boxed_slice();
-                                        let ptr329 = vec329.as_ptr().cast::<u8>();
-                                        let len329 = vec329.len();
-                                        ::core::mem::forget(vec329);
+                                            .cast::<u8>() = (severity330.clone() as i32) as u8;
+                                        let vec332 = (message330.into_bytes()).into_boxed_slice();
+                                        let ptr332 = vec332.as_ptr().cast::<u8>();
+                                        let len332 = vec332.len();
+                                        ::core::mem::forget(vec332);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len329;
+                                            .cast::<usize>() = len332;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr329.cast_mut();
-                                        let vec330 = (key327.into_bytes()).into_boxed_slice();
-                                        let ptr330 = vec330.as_ptr().cast::<u8>();
-                                        let len330 = vec330.len();
-                                        ::core::mem::forget(vec330);
+                                            .cast::<*mut u8>() = ptr332.cast_mut();
+                                        let vec333 = (key330.into_bytes()).into_boxed_slice();
+                                        let ptr333 = vec333.as_ptr().cast::<u8>();
+                                        let len333 = vec333.len();
+                                        ::core::mem::forget(vec333);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len330;
+                                            .cast::<usize>() = len333;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr330.cast_mut();
-                                        let vec332 = tags327;
-                                        let len332 = vec332.len();
-                                        let layout332 = _rt::alloc::Layout::from_size_align(
-                                                vec332.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr333.cast_mut();
+                                        let vec335 = tags330;
+                                        let len335 = vec335.len();
+                                        let layout335 = _rt::alloc::Layout::from_size_align(
+                                                vec335.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result332, _cleanup332) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout332,
+                                        let (result335, _cleanup335) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout335,
                                         );
-                                        if let Some(cleanup) = _cleanup332 {
+                                        if let Some(cleanup) = _cleanup335 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec332.into_iter().enumerate() {
-                                            let base = result332
+                                        for (i, e) in vec335.into_iter().enumerate() {
+                                            let base = result335
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec331 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr331 = vec331.as_ptr().cast::<u8>();
-                                                let len331 = vec331.len();
-                                                ::core::mem::forget(vec331);
+                                                let vec334 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr334 = vec334.as_ptr().cast::<u8>();
+                                                let len334 = vec334.len();
+                                                ::core::mem::forget(vec334);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len331;
-                                                *base.add(0).cast::<*mut u8>() = ptr331.cast_mut();
+                                                    .cast::<usize>() = len334;
+                                                *base.add(0).cast::<*mut u8>() = ptr334.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len332;
+                                            .cast::<usize>() = len335;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result332;
-                                        match subject327 {
+                                            .cast::<*mut u8>() = result335;
+                                        match subject330 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V333;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V336;
                                                 match e {
-                                                    V333::Exec(e) => {
+                                                    V336::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3397,7 +3422,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Exit(e) => {
+                                                    V336::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3405,7 +3430,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Connection(e) => {
+                                                    V336::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -3413,7 +3438,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Open(e) => {
+                                                    V336::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -3421,7 +3446,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Change(e) => {
+                                                    V336::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -3429,7 +3454,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Privileged(e) => {
+                                                    V336::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -3437,7 +3462,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Socket(e) => {
+                                                    V336::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
@@ -3453,159 +3478,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec337 = fields327;
-                                        let len337 = vec337.len();
-                                        let layout337 = _rt::alloc::Layout::from_size_align(
-                                                vec337.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec340 = fields330;
+                                        let len340 = vec340.len();
+                                        let layout340 = _rt::alloc::Layout::from_size_align(
+                                                vec340.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result337, _cleanup337) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout337,
+                                        let (result340, _cleanup340) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout340,
                                         );
-                                        if let Some(cleanup) = _cleanup337 {
+                                        if let Some(cleanup) = _cleanup340 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec337.into_iter().enumerate() {
-                                            let base = result337
+                                        for (i, e) in vec340.into_iter().enumerate() {
+                                            let base = result340
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t334_0, t334_1) = e;
-                                                let vec335 = (t334_0.into_bytes()).into_boxed_slice();
-                                                let ptr335 = vec335.as_ptr().cast::<u8>();
-                                                let len335 = vec335.len();
-                                                ::core::mem::forget(vec335);
+                                                let (t337_0, t337_1) = e;
+                                                let vec338 = (t337_0.into_bytes()).into_boxed_slice();
+                                                let ptr338 = vec338.as_ptr().cast::<u8>();
+                                                let len338 = vec338.len();
+                                                ::core::mem::forget(vec338);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len335;
-                                                *base.add(0).cast::<*mut u8>() = ptr335.cast_mut();
-                                                let vec336 = (t334_1.into_bytes()).into_boxed_slice();
-                                                let ptr336 = vec336.as_ptr().cast::<u8>();
-                                                let len336 = vec336.len();
-                                                ::core::mem::forget(vec336);
+                                                    .cast::<usize>() = len338;
+                                                *base.add(0).cast::<*mut u8>() = ptr338.cast_mut();
+                                                let vec339 = (t337_1.into_bytes()).into_boxed_slice();
+                                                let ptr339 = vec339.as_ptr().cast::<u8>();
+                                                let len339 = vec339.len();
+                                                ::core::mem::forget(vec339);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len336;
+                                                    .cast::<usize>() = len339;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr336.cast_mut();
+                                                    .cast::<*mut u8>() = ptr339.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len337;
+                                            .cast::<usize>() = len340;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result337;
+                                            .cast::<*mut u8>() = result340;
                                     }
                                 }
-                                *ptr325
+                                *ptr328
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len338;
-                                *ptr325
+                                    .cast::<usize>() = len341;
+                                *ptr328
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result338;
-                                let vec342 = series326;
-                                let len342 = vec342.len();
-                                let layout342 = _rt::alloc::Layout::from_size_align(
-                                        vec342.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result341;
+                                let vec345 = series329;
+                                let len345 = vec345.len();
+                                let layout345 = _rt::alloc::Layout::from_size_align(
+                                        vec345.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result342, _cleanup342) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout342,
+                                let (result345, _cleanup345) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout345,
                                 );
-                                if let Some(cleanup) = _cleanup342 {
+                                if let Some(cleanup) = _cleanup345 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec342.into_iter().enumerate() {
-                                    let base = result342
+                                for (i, e) in vec345.into_iter().enumerate() {
+                                    let base = result345
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric339,
-                                            labels: labels339,
+                                            metric: metric342,
+                                            labels: labels342,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric339);
-                                        let vec341 = labels339;
-                                        let len341 = vec341.len();
-                                        let layout341 = _rt::alloc::Layout::from_size_align(
-                                                vec341.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric342);
+                                        let vec344 = labels342;
+                                        let len344 = vec344.len();
+                                        let layout344 = _rt::alloc::Layout::from_size_align(
+                                                vec344.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result341, _cleanup341) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout341,
+                                        let (result344, _cleanup344) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout344,
                                         );
-                                        if let Some(cleanup) = _cleanup341 {
+                                        if let Some(cleanup) = _cleanup344 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec341.into_iter().enumerate() {
-                                            let base = result341
+                                        for (i, e) in vec344.into_iter().enumerate() {
+                                            let base = result344
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec340 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr340 = vec340.as_ptr().cast::<u8>();
-                                                let len340 = vec340.len();
-                                                ::core::mem::forget(vec340);
+                                                let vec343 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr343 = vec343.as_ptr().cast::<u8>();
+                                                let len343 = vec343.len();
+                                                ::core::mem::forget(vec343);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len340;
-                                                *base.add(0).cast::<*mut u8>() = ptr340.cast_mut();
+                                                    .cast::<usize>() = len343;
+                                                *base.add(0).cast::<*mut u8>() = ptr343.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len341;
+                                            .cast::<usize>() = len344;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result341;
+                                            .cast::<*mut u8>() = result344;
                                     }
                                 }
-                                *ptr325
+                                *ptr328
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len342;
-                                *ptr325
+                                    .cast::<usize>() = len345;
+                                *ptr328
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result342;
-                                let vec343 = <_ as Into<_rt::Vec<_>>>::into(ids326)
+                                    .cast::<*mut u8>() = result345;
+                                let vec346 = <_ as Into<_rt::Vec<_>>>::into(ids329)
                                     .into_boxed_slice();
-                                let ptr343 = vec343.as_ptr().cast::<u8>();
-                                let len343 = vec343.len();
-                                ::core::mem::forget(vec343);
-                                *ptr325
+                                let ptr346 = vec346.as_ptr().cast::<u8>();
+                                let len346 = vec346.len();
+                                ::core::mem::forget(vec346);
+                                *ptr328
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len343;
-                                *ptr325
+                                    .cast::<usize>() = len346;
+                                *ptr328
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr343.cast_mut();
-                                let vec344 = <_ as Into<_rt::Vec<_>>>::into(values326)
+                                    .cast::<*mut u8>() = ptr346.cast_mut();
+                                let vec347 = <_ as Into<_rt::Vec<_>>>::into(values329)
                                     .into_boxed_slice();
-                                let ptr344 = vec344.as_ptr().cast::<u8>();
-                                let len344 = vec344.len();
-                                ::core::mem::forget(vec344);
-                                *ptr325
+                                let ptr347 = vec347.as_ptr().cast::<u8>();
+                                let len347 = vec347.len();
+                                ::core::mem::forget(vec347);
+                                *ptr328
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len344;
-                                *ptr325
+                                    .cast::<usize>() = len347;
+                                *ptr328
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr344.cast_mut();
+                                    .cast::<*mut u8>() = ptr347.cast_mut();
                             }
                             Err(e) => {
-                                *ptr325.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec345 = (e.into_bytes()).into_boxed_slice();
-                                let ptr345 = vec345.as_ptr().cast::<u8>();
-                                let len345 = vec345.len();
-                                ::core::mem::forget(vec345);
-                                *ptr325
+                                *ptr328.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec348 = (e.into_bytes()).into_boxed_slice();
+                                let ptr348 = vec348.as_ptr().cast::<u8>();
+                                let len348 = vec348.len();
+                                ::core::mem::forget(vec348);
+                                *ptr328
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len345;
-                                *ptr325
+                                    .cast::<usize>() = len348;
+                                *ptr328
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr345.cast_mut();
+                                    .cast::<*mut u8>() = ptr348.cast_mut();
                             }
                         };
-                        ptr325
+                        ptr328
                     }
                 }
                 #[doc(hidden)]
@@ -4562,9 +4587,9 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2820] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2837] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87\x15\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x98\x15\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4578,18 +4603,18 @@ pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\
 etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02\
 op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06coo\
 kie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05\
-errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0a\x03seq\x04\x04t\
+errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04t\
 ime\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
-path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\
-\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06\
-detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btar\
-get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce\
-ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
-\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
-\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
-\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
-\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
-ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
+path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\
+\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-t\
+yped\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\
+\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07\
+process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\
+\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02o\
+p\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-p\
+ort\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01\
+r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07\
+boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
 \x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
 \x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
 \x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
@@ -4599,34 +4624,34 @@ q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02
 \x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
 write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
 ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
+\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05never\x7f\
 \x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
 ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
-\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
-metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
-versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
-describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
-critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
-nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
-y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
-severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
-verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\
-\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\
-\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\
-\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08\
-restored\x03\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06\
-configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\
-\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\
-\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\
-\x01@\x02\x07versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespi\
-d:plugin/guest@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
-\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.254.2\x10wit-bindgen-rust\x060.60.0";
+\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09hist\
+ogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\
+\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\
+\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconf\
+ig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1c\
+vespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warn\
+ing\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04ex\
+it\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01\
+r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06\
+fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06\
+series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06serie\
+s\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/\
+reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\
+\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05bat\
+ch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\
+\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04\
+warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01\
+j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\
+\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-\
+batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\
+\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\x04\0\x07restore\x01\
+\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.\
+1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -4639,8 +4664,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2541] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd0\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2558] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe1\x12\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4654,18 +4679,18 @@ pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\
 etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02\
 op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06coo\
 kie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05\
-errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0a\x03seq\x04\x04t\
+errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04t\
 ime\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
-path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\
-\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06\
-detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btar\
-get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce\
-ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
-\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
-\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
-\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
-\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
-ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
+path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\
+\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-t\
+yped\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\
+\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07\
+process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\
+\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02o\
+p\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-p\
+ort\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01\
+r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07\
+boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
 \x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
 \x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
 \x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
@@ -4675,25 +4700,26 @@ q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02
 \x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
 write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
 ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
+\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05never\x7f\
 \x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
 ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
-\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
-metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
-versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
-describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
-critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
-nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
-y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
-severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
-verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x04\0:vespid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\
-\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
-ed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09hist\
+ogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\
+\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\
+\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconf\
+ig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1c\
+vespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warn\
+ing\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04ex\
+it\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01\
+r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06\
+fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06\
+series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06serie\
+s\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/\
+reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of-its-exports-removed\
+@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09pro\
+ducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x06\
+0.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {
