@@ -2,6 +2,7 @@
 //!
 //! Everything here follows from the events and from what [`Source`] adds; what it adds is handed out again
 //! ([`ProcessTable::take_found`]) so that a recording replays to the same answers without `/proc`.
+mod cgroups;
 mod container;
 mod containers;
 mod eviction;
@@ -21,6 +22,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use cgroups::Tenant;
 pub use container::{Name, Runtime, recognise};
 pub use containers::{Container, ContainerId, ContainerTable};
 pub use node::Node;
