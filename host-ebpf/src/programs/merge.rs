@@ -25,7 +25,13 @@ const BPF_NOEXIST: u64 = 1;
 struct Making {
     key: MergeKey,
     entry: Merged,
+    /// Boot time up to which no entry is tried for, as there was none left.
+    full_until_ns: u64,
 }
+
+/// How long to leave it at that. Failing to get an entry takes several times as long as a record, as the kernel looks
+/// through the free entries of every CPU.
+const PAUSE_NS: u64 = 50_000_000;
 
 #[map]
 static MAKING: PerCpuArray<Making> = PerCpuArray::with_max_entries(1, 0);
@@ -125,6 +131,9 @@ pub(super) unsafe fn keep(scratch: *mut Scratch<CALL_SIZE>, window: u64) {
             return;
         }
         let now = now();
+        if now < (&raw const (*making).full_until_ns).read_volatile() {
+            return;
+        }
         let entry = &raw mut (*making).entry;
         (*entry).until_ns = now + window;
         (*entry).stale_ns = now + 2 * window;
@@ -136,7 +145,9 @@ pub(super) unsafe fn keep(scratch: *mut Scratch<CALL_SIZE>, window: u64) {
             (len & (MERGED_BYTES as u64 - 1)) as u32,
             (&raw const (*scratch).record).cast::<c_void>(),
         );
-        let _full = MERGED.insert(&(*making).key, &(*making).entry, BPF_NOEXIST);
+        if MERGED.insert(&(*making).key, &(*making).entry, BPF_NOEXIST).is_err() {
+            (&raw mut (*making).full_until_ns).write_volatile(now + PAUSE_NS);
+        }
     }
 }
 
