@@ -68,7 +68,7 @@ impl Drop for Group {
             if fs::remove_dir(&self.folder).is_ok() {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 }

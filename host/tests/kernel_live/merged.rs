@@ -88,7 +88,7 @@ fn both(filters: &str, command: &mut Command) -> Option<(Opens, Opens)> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while merged.total() < each.total() && Instant::now() < deadline {
         merged.drain(&mut merging, &clock);
-        std::thread::sleep(Duration::from_millis(20));
+        merging.wait(Duration::from_millis(20)).expect("a ring");
     }
     merging.detach();
     merged.drain(&mut merging, &clock);
@@ -193,7 +193,7 @@ fn merging_ends_and_begins_with_the_subscriptions() {
     let deadline = Instant::now() + Duration::from_secs(10);
     while merging.total() + rest.total() < 500 && Instant::now() < deadline {
         rest.drain(&mut kernel, &clock);
-        std::thread::sleep(Duration::from_millis(20));
+        kernel.wait(Duration::from_millis(20)).expect("a ring");
     }
     assert!(merging.total() + rest.total() >= 500);
 }
