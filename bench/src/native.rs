@@ -63,7 +63,7 @@ record!(connections: Connections {
     seq time process op direction addresses local_port remote_port cookie sent received duration srtt retransmits errno
     netns
 });
-record!(opens: Opens { seq time process path typed flags mode result path_kind traits });
+record!(opens: Opens { seq time process path typed flags mode result path_kind traits count });
 
 /// The batch as a plugin holds it. Tables that no benchmark has events of stay away.
 #[must_use]

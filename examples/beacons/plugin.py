@@ -161,6 +161,7 @@ class Guest:
                 local_ports=[],
                 remote_ports=[],
                 remote_networks=[],
+                merge_ms=0,
             )
         ]
 

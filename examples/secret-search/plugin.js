@@ -123,6 +123,7 @@ export const guest = {
       localPorts: [],
       remotePorts: [],
       remoteNetworks: [],
+      mergeMs: 0,
     },
   ],
 

@@ -8,9 +8,11 @@
 //! by the daemon; [`PathEnd`] says where the walk ended. Records carry no kernel pointers.
 #![no_std]
 
+pub mod merge;
 mod offsets;
 mod ops;
 mod records;
+pub mod share;
 pub mod sieve;
 
 pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
@@ -21,7 +23,7 @@ pub use records::{
 };
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.
-pub const ABI_VERSION: u8 = 2;
+pub const ABI_VERSION: u8 = 3;
 
 /// Longest argument vector that is carried, in bytes, terminating NULs included.
 pub const MAX_ARGS: usize = 12 * 1024;
@@ -128,22 +130,28 @@ pub enum Outcome {
     Written = 0,
     /// The ring had no room.
     RingFull = 1,
-    /// Given up early, to keep the last part of the ring for kinds that cannot be missed.
+    /// Given up early, to keep the rest of the ring for kinds that matter more.
     Shed = 2,
     /// The kernel's structures could not be read.
     Unreadable = 3,
     /// No plugin's filter wants it, so it was never a record.
     Filtered = 4,
+    /// Its control group had had its share of a ring that fills.
+    Limited = 5,
+    /// Another record stands for it as well.
+    Merged = 6,
 }
 
 impl Outcome {
     /// Every outcome, in numeric order.
-    pub const ALL: [Outcome; 5] = [
+    pub const ALL: [Outcome; 7] = [
         Outcome::Written,
         Outcome::RingFull,
         Outcome::Shed,
         Outcome::Unreadable,
         Outcome::Filtered,
+        Outcome::Limited,
+        Outcome::Merged,
     ];
 }
 

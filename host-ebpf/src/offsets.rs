@@ -137,6 +137,7 @@ offsets! {
         uts_ns_inum = "uts_namespace.ns.inum";
         inode_nlink = "inode.i_nlink" | "inode.__i_nlink";
         file_mode = "file.f_mode";
+        task_images = "task_struct.self_exec_id";
         dentry_inode = "dentry.d_inode";
         inode_private = "inode.i_private";
         inode_sb = "inode.i_sb";

@@ -188,6 +188,8 @@ pub struct OpenRaw {
     pub mode: u32,
     /// Inode number of the task's mount namespace.
     pub mnt_ns: u32,
+    /// How many opens this one stands for.
+    pub count: u32,
     /// Length of the path in the tail.
     pub path_len: u16,
     /// Length of the typed text in the tail.
@@ -197,7 +199,7 @@ pub struct OpenRaw {
     /// See [`open_traits`].
     pub traits: u8,
     /// Padding; 0.
-    pub reserved: [u8; 2],
+    pub reserved: [u8; 6],
 }
 
 /// Bits of [`OpenRaw::traits`].
@@ -319,7 +321,7 @@ const _: () = assert!(size_of::<ForkRaw>() == 72);
 const _: () = assert!(size_of::<ExecRaw>() == 176);
 const _: () = assert!(size_of::<ExitRaw>() == 56);
 const _: () = assert!(size_of::<ConnectionRaw>() == 136);
-const _: () = assert!(size_of::<OpenRaw>() == 72);
+const _: () = assert!(size_of::<OpenRaw>() == 80);
 const _: () = assert!(size_of::<ChangeRaw>() == 88);
 const _: () = assert!(size_of::<PrivilegedRaw>() == 88);
 const _: () = assert!(size_of::<SocketRaw>() == 112);

@@ -73,6 +73,8 @@ pub struct Sieve {
     pub classes: [[u32; OUTCOMES]; Kind::ALL.len()],
     /// By whether the open failed: kinds of access for which it must have one of the names.
     pub named: [u32; OUTCOMES],
+    /// For how many nanoseconds identical opens are merged into one record ([`crate::merge`]); 0 if not at all.
+    pub merge_ns: u64,
 }
 
 impl Sieve {
@@ -81,6 +83,7 @@ impl Sieve {
         lengths: [[0; ACCESSES]; PLACES],
         classes: [[u32::MAX; OUTCOMES]; Kind::ALL.len()],
         named: [0; OUTCOMES],
+        merge_ns: 0,
     };
 
     /// Lets nothing pass.

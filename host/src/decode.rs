@@ -357,5 +357,6 @@ fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Open<'a>, Decod
         result: raw.result,
         path_kind,
         traits: raw.traits,
+        count: raw.count.max(1),
     })
 }

@@ -243,7 +243,7 @@ pub struct Connection {
 }
 
 /// A file open.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open<'a> {
     /// Absolute path; see the interface's `opens.path`.
     #[serde(borrow)]
@@ -263,6 +263,24 @@ pub struct Open<'a> {
     /// See the interface's `opens.traits`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub traits: u8,
+    /// How many opens it stands for.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u32,
+}
+
+impl Default for Open<'_> {
+    fn default() -> Self {
+        Open {
+            path: Bytes::default(),
+            typed: Bytes::default(),
+            flags: 0,
+            mode: 0,
+            result: 0,
+            path_kind: 0,
+            traits: 0,
+            count: 1,
+        }
+    }
 }
 
 /// A process known from elsewhere than its own events: /proc at start, or when an event's process was unknown.
@@ -361,6 +379,15 @@ pub struct KnownAccount<'a> {
 
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(crate) fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 fn is_unknown(namespaces: &[u32; 8]) -> bool {

@@ -87,7 +87,7 @@ void __wasm_export_exports_vespid_plugin_guest_filters_post_return(uint8_t * arg
   if (len18 > 0) {
     uint8_t *ptr19 = *((uint8_t **) (arg0 + 0));
     for (size_t i20 = 0; i20 < len18; i20++) {
-      uint8_t *base = ptr19 + i20 * (16*sizeof(void*));
+      uint8_t *base = ptr19 + i20 * (17*sizeof(void*));
       (void) base;
       size_t len = *((size_t*) (base + (2*sizeof(void*))));
       if (len > 0) {
@@ -554,6 +554,7 @@ void vespid_plugin_events_opens_free(vespid_plugin_events_opens_t *ptr) {
   plugin_list_s64_free(&ptr->result);
   plugin_list_u8_free(&ptr->path_kind);
   plugin_list_u8_free(&ptr->traits);
+  plugin_list_u32_free(&ptr->count);
 }
 
 void vespid_plugin_events_changes_free(vespid_plugin_events_changes_t *ptr) {
@@ -1061,12 +1062,13 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
         (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+136*sizeof(void*))))), (*((size_t*) (arg + (40+137*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+138*sizeof(void*))))), (*((size_t*) (arg + (40+139*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+140*sizeof(void*))))), (*((size_t*) (arg + (40+141*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+142*sizeof(void*))))), (*((size_t*) (arg + (40+143*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_changes_t option3;
-  switch ((int32_t) *((uint8_t*) (arg + (40+142*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+144*sizeof(void*))))) {
     case 0: {
       option3.is_some = false;
       break;
@@ -1074,27 +1076,27 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option3.is_some = true;
       option3.val = (vespid_plugin_events_changes_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+143*sizeof(void*))))), (*((size_t*) (arg + (40+144*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+145*sizeof(void*))))), (*((size_t*) (arg + (40+146*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+147*sizeof(void*))))), (*((size_t*) (arg + (40+148*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+151*sizeof(void*))))), (*((size_t*) (arg + (40+152*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+147*sizeof(void*))))), (*((size_t*) (arg + (40+148*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+151*sizeof(void*))))), (*((size_t*) (arg + (40+152*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+153*sizeof(void*))))), (*((size_t*) (arg + (40+154*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+155*sizeof(void*))))), (*((size_t*) (arg + (40+156*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+157*sizeof(void*))))), (*((size_t*) (arg + (40+158*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+159*sizeof(void*))))), (*((size_t*) (arg + (40+160*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+161*sizeof(void*))))), (*((size_t*) (arg + (40+162*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+163*sizeof(void*))))), (*((size_t*) (arg + (40+164*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+165*sizeof(void*))))), (*((size_t*) (arg + (40+166*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+169*sizeof(void*))))), (*((size_t*) (arg + (40+170*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+165*sizeof(void*))))), (*((size_t*) (arg + (40+166*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+169*sizeof(void*))))), (*((size_t*) (arg + (40+170*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+171*sizeof(void*))))), (*((size_t*) (arg + (40+172*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+173*sizeof(void*))))), (*((size_t*) (arg + (40+174*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_privileged_t option4;
-  switch ((int32_t) *((uint8_t*) (arg + (40+173*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+175*sizeof(void*))))) {
     case 0: {
       option4.is_some = false;
       break;
@@ -1102,21 +1104,21 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option4.is_some = true;
       option4.val = (vespid_plugin_events_privileged_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+174*sizeof(void*))))), (*((size_t*) (arg + (40+175*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+176*sizeof(void*))))), (*((size_t*) (arg + (40+177*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+178*sizeof(void*))))), (*((size_t*) (arg + (40+179*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+182*sizeof(void*))))), (*((size_t*) (arg + (40+183*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+178*sizeof(void*))))), (*((size_t*) (arg + (40+179*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+182*sizeof(void*))))), (*((size_t*) (arg + (40+183*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+188*sizeof(void*))))), (*((size_t*) (arg + (40+189*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+192*sizeof(void*))))), (*((size_t*) (arg + (40+193*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_sockets_t option5;
-  switch ((int32_t) *((uint8_t*) (arg + (40+192*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+194*sizeof(void*))))) {
     case 0: {
       option5.is_some = false;
       break;
@@ -1124,19 +1126,19 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option5.is_some = true;
       option5.val = (vespid_plugin_events_sockets_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+193*sizeof(void*))))), (*((size_t*) (arg + (40+194*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+195*sizeof(void*))))), (*((size_t*) (arg + (40+196*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+197*sizeof(void*))))), (*((size_t*) (arg + (40+198*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+199*sizeof(void*))))), (*((size_t*) (arg + (40+200*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+197*sizeof(void*))))), (*((size_t*) (arg + (40+198*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+199*sizeof(void*))))), (*((size_t*) (arg + (40+200*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+201*sizeof(void*))))), (*((size_t*) (arg + (40+202*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+205*sizeof(void*))))), (*((size_t*) (arg + (40+206*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+207*sizeof(void*))))), (*((size_t*) (arg + (40+208*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+207*sizeof(void*))))), (*((size_t*) (arg + (40+208*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+209*sizeof(void*))))), (*((size_t*) (arg + (40+210*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+211*sizeof(void*))))), (*((size_t*) (arg + (40+212*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+213*sizeof(void*))))), (*((size_t*) (arg + (40+214*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+215*sizeof(void*))))), (*((size_t*) (arg + (40+216*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+217*sizeof(void*))))), (*((size_t*) (arg + (40+218*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+215*sizeof(void*))))), (*((size_t*) (arg + (40+216*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+217*sizeof(void*))))), (*((size_t*) (arg + (40+218*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+219*sizeof(void*))))), (*((size_t*) (arg + (40+220*sizeof(void*))))) },
       };
       break;
     }

@@ -215,6 +215,9 @@ typedef struct vespid_plugin_events_opens_t {
   // Bits: 1 the call created the file, 2 the file lies in the upper layer of an overlay (in a container: it is
   // not the image's, or was changed since).
   plugin_list_u8_t   traits;
+  // How many opens the row stands for: 1, or more where `merge-ms` allows it. They have all other columns in common,
+  // save `typed` and the descriptor in `result`, which are those of one of them; none is later than `time`.
+  plugin_list_u32_t   count;
 } vespid_plugin_events_opens_t;
 
 // Names and attributes of files, and mounts: calls that made, renamed, removed or altered something, or failed to.
@@ -329,7 +332,7 @@ typedef struct vespid_plugin_events_sockets_t {
 // How many events were lost, by where, since the batch before this one. Losses before a plugin's first batch are
 // not in it.
 typedef struct vespid_plugin_events_lost_t {
-  // The kernel's ring had no room.
+  // The kernel's ring had no room, or what there was is kept for others.
   uint64_t   kernel;
   // A record could not be understood.
   uint64_t   decode;
@@ -499,6 +502,10 @@ typedef struct vespid_plugin_describe_filter_t {
   vespid_plugin_describe_list_port_range_t   remote_ports;
   // `connections`, `sockets`: the remote address is in one of these networks, such as `10.0.0.0/8` or `fd00::/8`.
   plugin_list_string_t   remote_networks;
+  // `opens`, and no condition: opens of one file by one process that differ in nothing may come as one row with their
+  // `count`, for so many milliseconds; at most 10,000. 0: each comes as a row. It is done if all filters that are
+  // about `opens` allow it, those of other plugins too, for the shortest of their times.
+  uint32_t   merge_ms;
 } vespid_plugin_describe_filter_t;
 
 // What a metric measures.

@@ -1,5 +1,6 @@
 //! Which rows of a table a plugin wants.
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::bindings::vespid::plugin::describe::{self, Accesses, Kinds, Outcomes, Places, PortRange};
 use crate::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
@@ -87,6 +88,7 @@ impl Filter {
             local_ports: Vec::new(),
             remote_ports: Vec::new(),
             remote_networks: Vec::new(),
+            merge_ms: 0,
         })
     }
 
@@ -230,6 +232,15 @@ impl Filter {
     #[must_use]
     pub fn remote_networks<N: Into<String>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
         self.0.remote_networks.extend(networks.into_iter().map(Into::into));
+        self
+    }
+
+    /// Opens of one file by one process that differ in nothing may come as one row for so long (at most ten seconds, in
+    /// whole milliseconds); [`Open::count`](crate::Open::count) says how many they are. This is no condition, and it is
+    /// done if every filter on opens of every plugin allows it. For plugins that count, or report a cause once.
+    #[must_use]
+    pub fn merged_within(mut self, window: Duration) -> Self {
+        self.0.merge_ms = u32::try_from(window.as_millis()).unwrap_or(u32::MAX);
         self
     }
 

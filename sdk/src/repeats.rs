@@ -57,9 +57,14 @@ impl<K: Hash + Eq, V> Repeats<K, V> {
 
     /// Whether to say it now. If not, it has been counted.
     pub fn is_first(&mut self, now: u64, key: K, what: impl FnOnce() -> V) -> bool {
+        self.are_first(now, key, 1, what)
+    }
+
+    /// The same of something that happened so many times at once: to be said once, if at all.
+    pub fn are_first(&mut self, now: u64, key: K, count: u64, what: impl FnOnce() -> V) -> bool {
         if let Some(window) = self.windows.peek_mut(&key) {
             if now < window.opened.saturating_add(self.length) {
-                window.repeated += 1;
+                window.repeated = window.repeated.saturating_add(count);
                 return false;
             }
             self.windows
@@ -77,7 +82,7 @@ impl<K: Hash + Eq, V> Repeats<K, V> {
             key,
             Window {
                 opened: now,
-                repeated: 0,
+                repeated: count.saturating_sub(1),
                 what: what(),
             },
         );
@@ -122,6 +127,9 @@ mod tests {
         assert!(!repeats.is_first(109, "k", || "what"));
         assert_eq!(repeats.closed(109), []);
         assert_eq!(repeats.closed(110), [("what", 2)]);
+        assert!(repeats.are_first(200, "k", 3, || "what"));
+        assert!(!repeats.are_first(201, "k", 4, || "what"));
+        assert_eq!(repeats.closed(210), [("what", 6)]);
         assert!(repeats.is_first(110, "k", || "what"));
     }
 

@@ -157,7 +157,8 @@ fn open(header: Header, open: &Open<'_>, out: &mut Vec<u8>) {
         typed_len: len(typed),
         path_end: end as u8,
         traits: open.traits,
-        reserved: [0; 2],
+        reserved: [0; 6],
+        count: open.count,
     };
     append(&raw, &[&walked, typed], out);
 }

@@ -22,7 +22,7 @@ pub(super) fn report(task: Task, call: Call) {
     let began = if began == 0 { now() } else { began };
     let owner = Owner::of(task, is_own(), began, INBOUND);
     owner::renote(cookie, &owner);
-    if owner.own == 0 && tcp::passes(ConnectionOp::Accepted) && has_room(Kind::Connection) {
+    if owner.own == 0 && tcp::passes(ConnectionOp::Accepted) && has_room(Kind::Connection, || owner.cgroup) {
         tcp::send(sk, cookie, ConnectionOp::Accepted, &owner);
     }
 }

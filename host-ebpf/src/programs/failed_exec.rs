@@ -4,8 +4,8 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
-use super::header::header;
-use super::output::{count, send};
+use super::header::{cgroup_id, header};
+use super::output::{count, has_room, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sys_exit::action;
@@ -13,6 +13,9 @@ use super::syscall::Call;
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
+    if !has_room(Kind::Exec, || cgroup_id(task)) {
+        return;
+    }
     // SAFETY: a scratch from its map.
     let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action) });
     if sent.is_none() {

@@ -18,7 +18,7 @@ fn vespid_fork(ctx: BtfTracePointContext) -> i32 {
     if child_pid != child.field::<u32>(offset!(task_pid)) {
         return 0;
     }
-    send_fixed(Kind::Fork, |raw: *mut ForkRaw| {
+    send_fixed(Kind::Fork, cgroup_id(parent), |raw: *mut ForkRaw| {
         let header = header(Kind::Fork, size_of::<ForkRaw>() as u32, parent);
         let (child_start_ns, child_cgroup) = (start_ns(child), cgroup_id(child));
         // SAFETY: room in the ring.

@@ -26,6 +26,10 @@ static WANTED: Array<u32> = Array::with_max_entries(1, 0);
 #[unsafe(no_mangle)]
 static RING_BYTES: Global<u64> = Global::new(0);
 
+/// 1 if control groups get no more than their share of a ring that fills.
+#[unsafe(no_mangle)]
+static FAIR: Global<u32> = Global::new(1);
+
 /// The offset of a kernel field.
 macro_rules! offset {
     ($field:ident) => {
@@ -63,6 +67,11 @@ pub(super) fn wanted(kind: Kind) -> bool {
 #[inline(always)]
 pub(super) fn self_tgid() -> u32 {
     SELF_TGID.load()
+}
+
+#[inline(always)]
+pub(super) fn is_fair() -> bool {
+    FAIR.load() != 0
 }
 
 #[inline(always)]

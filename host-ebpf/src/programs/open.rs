@@ -6,7 +6,8 @@ use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd, open_traits};
 
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
-use super::header::header;
+use super::header::{cgroup_id, header};
+use super::merge::{self, Way};
 use super::output::{count, has_room, send};
 use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
@@ -79,12 +80,17 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
     } else {
         0
     };
+    let window = if call.result >= 0 { merge::window() } else { 0 };
     // SAFETY: a scratch from its map.
     let sent = of_call().and_then(|scratch| unsafe {
-        if !is_wanted(scratch, task, call, &request, file, accesses)? || !has_room(Kind::Open) {
+        if !is_wanted(scratch, task, call, &request, file, accesses)? {
             return Some(());
         }
-        describe(scratch, task, call, &request, file)
+        // What is merged takes no room.
+        if window == 0 && !has_room(Kind::Open, || cgroup_id(task)) {
+            return Some(());
+        }
+        describe(scratch, task, call, &request, file, window)
     });
     if sent.is_none() {
         count(Kind::Open, Outcome::Unreadable);
@@ -145,12 +151,14 @@ unsafe fn describe(
     call: Call,
     request: &Request,
     file: u64,
+    window: u64,
 ) -> Option<()> {
+    let mut inode = 0;
     let mut mode = (request.mode & 0o7777) as u32;
     let mut traits = 0;
     // The file itself; for a failed open the directory that a relative text is relative to.
     let path = if call.result >= 0 {
-        let inode = kernel_u64(file, offset!(file_inode));
+        inode = kernel_u64(file, offset!(file_inode));
         mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
         if has!(file_mode) && kernel_u32(file, offset!(file_mode)) & FMODE_CREATED != 0 {
             traits |= open_traits::CREATED;
@@ -172,19 +180,37 @@ unsafe fn describe(
         } else {
             append_path(scratch, call_path_step, task, path)
         };
-
-        let typed_len = append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
-        let len = at.read_volatile();
-        (&raw mut (*raw).header).write(header(Kind::Open, len as u32, task));
+        (&raw mut (*raw).header).write(header(Kind::Open, 0, task));
         (*raw).result = call.result as i32;
         (*raw).flags = request.flags as u32;
         (*raw).mode = mode;
         (*raw).mnt_ns = mount_namespace(task);
         (*raw).path_len = path_len;
-        (*raw).typed_len = typed_len;
         (*raw).path_end = path_end as u8;
         (*raw).traits = traits;
-        (*raw).reserved = [0; 2];
+        (*raw).reserved = [0; 6];
+        (*raw).count = 1;
+        let mut is_first = false;
+        if window != 0 {
+            let count = match merge::way(scratch, task, inode, window) {
+                Way::Merged => return Some(()),
+                Way::Record(count) => count,
+                Way::First => {
+                    is_first = true;
+                    1
+                }
+            };
+            if !has_room(Kind::Open, || cgroup_id(task)) {
+                merge::give_back(count - 1);
+                return Some(());
+            }
+            (*raw).count = count;
+        }
+        (*raw).typed_len = append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
+        (*raw).header.len = at.read_volatile() as u32;
+        if is_first {
+            merge::keep(scratch, window);
+        }
         send(Kind::Open, scratch)
     }
 }

@@ -1,18 +1,20 @@
 //! The one way out: the ring buffer, and the books on what went into it and what did not.
 //!
-//! The last eighth of the ring is kept for the kinds that carry the process tree, so that a flood of opens cannot cost
-//! an exec. The daemon is woken once enough is pending to be worth it; otherwise it comes by itself every few
-//! milliseconds.
+//! As the ring fills, kinds are given up one after the other, and of each kind first what the noisy produce
+//! ([`share`]); the last eighth is kept for the process tree. The daemon is woken once enough is pending to be worth it;
+//! otherwise it comes by itself every few milliseconds.
 use core::arch::asm;
 use core::slice;
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
-use vespid_ebpf::{Kind, Outcome, counter};
+use vespid_ebpf::share::{allowance, ceiling, shared_from, turn};
+use vespid_ebpf::{Header, Kind, Outcome, counter};
 
-use super::globals::ring_bytes;
+use super::globals::{is_fair, ring_bytes};
 use super::scratch::Scratch;
+use super::share::{charge, give_up, used};
 
 /// Pending bytes from which on the daemon is woken.
 const WAKE_BYTES: u64 = 64 * 1024;
@@ -33,15 +35,25 @@ pub(super) fn count(kind: Kind, outcome: Outcome) {
     }
 }
 
-/// Whether a record of a kind that may be missed can still be written; if not, it is booked as given up.
+/// Whether a record that may be missed can still be written for a control group; if not, it is booked as given up.
 #[inline(always)]
-pub(super) fn has_room(kind: Kind) -> bool {
-    let free = ring_bytes() - RECORDS.query(u64::from(BPF_RB_AVAIL_DATA)).min(ring_bytes());
-    if free < ring_bytes() / 8 {
-        count(kind, Outcome::Shed);
-        return false;
-    }
-    true
+pub(super) fn has_room(kind: Kind, cgroup: impl FnOnce() -> u64) -> bool {
+    let pending = pending();
+    pending < shared_from(ring_bytes()) || has_share(kind, pending, cgroup())
+}
+
+/// The same of a ring that is shared out.
+#[inline(never)]
+fn has_share(kind: Kind, pending: u64, cgroup: u64) -> bool {
+    let outcome = if pending >= ceiling(ring_bytes(), kind) {
+        Outcome::Shed
+    } else if is_fair() && cgroup != 0 && used(cgroup, this_turn()) >= allowance(ring_bytes(), pending, kind) {
+        Outcome::Limited
+    } else {
+        return true;
+    };
+    give_up(kind, outcome, cgroup);
+    false
 }
 
 /// Writes the record that a scratch holds up to its cursor. `None` if that is beyond the scratch, which would be a
@@ -51,7 +63,9 @@ pub(super) fn has_room(kind: Kind) -> bool {
 /// `scratch` must point into its map.
 #[inline(always)]
 pub(super) unsafe fn send<const SIZE: usize>(kind: Kind, scratch: *mut Scratch<SIZE>) -> Option<()> {
-    let flags = wakeup();
+    let pending = pending();
+    // SAFETY: the caller's promise; every record begins with a header.
+    let cgroup = unsafe { (&raw const (*(&raw const (*scratch).record).cast::<Header>()).cgroup).read_volatile() };
     // SAFETY: the caller's promise; the length is checked.
     let bytes = unsafe {
         let len = (&raw const (*scratch).walk.at).read_volatile();
@@ -60,30 +74,54 @@ pub(super) unsafe fn send<const SIZE: usize>(kind: Kind, scratch: *mut Scratch<S
         }
         slice::from_raw_parts((&raw const (*scratch).record).cast::<u8>(), len as usize)
     };
-    match RECORDS.output::<[u8]>(bytes, flags) {
-        Ok(()) => count(kind, Outcome::Written),
-        Err(_) => count(kind, Outcome::RingFull),
+    match RECORDS.output::<[u8]>(bytes, wakeup(pending)) {
+        Ok(()) => written(kind, pending, cgroup, bytes.len()),
+        Err(_) => give_up(kind, Outcome::RingFull, cgroup),
     }
     Some(())
 }
 
 /// Writes a record of fixed length, which `fill` builds where it will lie: the stack is too small for it.
 #[inline(always)]
-pub(super) fn send_fixed<T: 'static>(kind: Kind, fill: impl FnOnce(*mut T)) {
+pub(super) fn send_fixed<T: 'static>(kind: Kind, cgroup: u64, fill: impl FnOnce(*mut T)) {
     match RECORDS.reserve::<T>(0) {
         Some(mut slot) => {
             fill(slot.as_mut_ptr());
-            slot.submit(wakeup());
-            count(kind, Outcome::Written);
+            let pending = pending();
+            slot.submit(wakeup(pending));
+            written(kind, pending, cgroup, size_of::<T>());
         }
-        None => count(kind, Outcome::RingFull),
+        None => give_up(kind, Outcome::RingFull, cgroup),
     }
 }
 
-/// Whether to wake the daemon with this record.
+/// Books a record that was written with so much in the ring before it.
 #[inline(always)]
-fn wakeup() -> u64 {
-    let pending = RECORDS.query(u64::from(BPF_RB_AVAIL_DATA));
+fn written(kind: Kind, pending: u64, cgroup: u64, bytes: usize) {
+    count(kind, Outcome::Written);
+    if pending >= shared_from(ring_bytes()) && is_fair() && cgroup != 0 {
+        charge(cgroup, this_turn(), bytes as u64);
+    }
+}
+
+/// Bytes that wait in the ring.
+#[inline(always)]
+fn pending() -> u64 {
+    RECORDS.query(u64::from(BPF_RB_AVAIL_DATA))
+}
+
+/// The number of the part of a ring that is being written.
+#[inline(always)]
+fn this_turn() -> u64 {
+    RECORDS
+        .query(u64::from(BPF_RB_PROD_POS))
+        .checked_div(turn(ring_bytes()))
+        .unwrap_or(0)
+}
+
+/// Whether to wake the daemon with a record that is written behind so much.
+#[inline(always)]
+fn wakeup(pending: u64) -> u64 {
     let flag = if pending >= WAKE_BYTES.min(ring_bytes() / 2) {
         BPF_RB_FORCE_WAKEUP
     } else {

@@ -14,7 +14,7 @@ use vespid_ebpf::{Kind, MAX_TYPED, Outcome, PathEnd, PrivilegedRaw};
 use self::calls::{CALLS, concerns};
 use self::request::{Detail, Request, Target, request};
 use super::globals::{offset, wanted};
-use super::header::{header, is_own};
+use super::header::{cgroup_id, header, is_own};
 use super::output::{count, has_room, send};
 use super::pids;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
@@ -42,7 +42,7 @@ fn report(task: Task, call: Call, action: u8) {
         return;
     };
     let passes = sieve::passes(Kind::Privileged, call.result < 0, 1 << request.op as u32);
-    if !passes || !has_room(Kind::Privileged) {
+    if !passes || !has_room(Kind::Privileged, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.

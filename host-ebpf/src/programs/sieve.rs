@@ -94,6 +94,15 @@ pub(super) fn named(accesses: u32, failed: bool) -> u32 {
     })
 }
 
+/// For how many nanoseconds identical opens are merged; 0 if not at all.
+#[inline(always)]
+pub(super) fn merge_ns() -> u64 {
+    // SAFETY: a live map value.
+    in_force().map_or(0, |(sieve, _)| unsafe {
+        (&raw const (*sieve).merge_ns).read_volatile()
+    })
+}
+
 /// Whether what an open named has one of the names in its place; `accesses` are those of [`named`].
 ///
 /// Of an open that failed, the text lies at the end of the record, which must be all that there is in it; `path` is the
@@ -200,7 +209,7 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             }
             // Whatever it is, it is not for us to judge.
             Next::Unreadable => return 1,
-            Next::Name { parent, len, name } => (parent, len, name),
+            Next::Name { parent, len, name, .. } => (parent, len, name),
         };
         let accesses = (*search).accesses;
         let anywhere = (*search).lengths[Place::Anywhere as usize];

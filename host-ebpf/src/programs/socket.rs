@@ -17,7 +17,7 @@ use vespid_ebpf::{Kind, Outcome, SocketOp, SocketRaw};
 use self::ends::{End, UNIX};
 use super::descriptor;
 use super::globals::{has, offset, wanted};
-use super::header::{header, is_own};
+use super::header::{cgroup_id, header, is_own};
 use super::output::{count, has_room, send};
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
@@ -234,7 +234,7 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
     let passes = sieve::passes(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
-    if !passes || !has_room(Kind::Socket) {
+    if !passes || !has_room(Kind::Socket, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.

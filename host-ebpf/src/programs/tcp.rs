@@ -58,7 +58,7 @@ fn vespid_tcp(ctx: BtfTracePointContext) -> i32 {
         _ => ConnectionOp::Closed,
     };
     let owner = owner.unwrap_or_else(|| Owner::nobody(0, UNKNOWN));
-    if owner.own == 0 && passes(op) && has_room(Kind::Connection) {
+    if owner.own == 0 && passes(op) && has_room(Kind::Connection, || owner.cgroup) {
         send(sk, cookie, op, &owner);
     }
     if new == CLOSE {
@@ -83,7 +83,7 @@ pub(super) fn passes(op: ConnectionOp) -> bool {
 /// Writes a record on a connection.
 #[inline(never)]
 pub(super) fn send(sk: u64, cookie: u64, op: ConnectionOp, owner: &Owner) {
-    send_fixed(Kind::Connection, |raw: *mut ConnectionRaw| {
+    send_fixed(Kind::Connection, owner.cgroup, |raw: *mut ConnectionRaw| {
         // SAFETY: room in the ring, all of which is written here.
         unsafe {
             (&raw mut (*raw).header).write(Header {

@@ -34,6 +34,8 @@ pub(super) struct Walk {
     root_vfsmount: u64,
     /// A [`PathEnd`].
     end: u64,
+    /// Of all names of a path, from the hashes that the kernel has of them, each salted with its folder.
+    pub(super) names: u64,
     /// What the sieve looks for, when it walks.
     pub(super) search: Search,
 }
@@ -47,7 +49,12 @@ pub(super) enum Next {
     /// The entry cannot be read.
     Unreadable,
     /// An entry; without a parent of its own it is the last one.
-    Name { parent: u64, len: u64, name: u64 },
+    Name {
+        parent: u64,
+        len: u64,
+        hash: u64,
+        name: u64,
+    },
 }
 
 /// Signature of a `bpf_loop` callback.
@@ -74,6 +81,7 @@ pub(super) unsafe fn append_path<const SIZE: usize>(
             return (0, PathEnd::Absent);
         }
         (*walk).from = (*walk).at;
+        (*walk).names = 0;
         (*walk).end = PathEnd::Truncated as u64;
         bpf_loop(MAX_DEPTH as u32, step as *mut c_void, core::ptr::null_mut(), 0);
         let end = PathEnd::from_number((*walk).end as u8).unwrap_or(PathEnd::Absent);
@@ -141,9 +149,18 @@ pub(super) unsafe fn next(walk: *mut Walk, is_first: bool) -> Next {
         Next::Name {
             parent,
             len: (hash_len >> 32) & 0xff,
+            hash: hash_len,
             name,
         }
     }
+}
+
+/// Mixes one more value into a hash.
+#[inline(always)]
+fn mixed(hash: u64, value: u64) -> u64 {
+    // 2^64 divided by the golden ratio, as in include/linux/hash.h.
+    let hash = (hash ^ value).wrapping_mul(0x61c8_8646_80b5_83eb);
+    hash ^ hash >> 29
 }
 
 /// One step of [`append_path`]: over a mount point, or one name.
@@ -155,12 +172,18 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
     // SAFETY: the caller's promise; what is written is checked by `place`.
     unsafe {
         let walk = &raw mut (*scratch).walk;
-        let (parent, len, name) = match next(walk, (*walk).at == (*walk).from) {
+        let (parent, len, hash, name) = match next(walk, (*walk).at == (*walk).from) {
             Next::Crossed => return GO_ON,
             Next::Ended(end) => return ended(walk, end),
             Next::Unreadable => return ended(walk, PathEnd::Absent),
-            Next::Name { parent, len, name } => (parent, len, name),
+            Next::Name {
+                parent,
+                len,
+                hash,
+                name,
+            } => (parent, len, hash, name),
         };
+        (*walk).names = mixed((*walk).names, hash);
         let Some((at, out)) = place(scratch, MAX_NAME) else {
             return ended(walk, PathEnd::Truncated);
         };

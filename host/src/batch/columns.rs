@@ -91,7 +91,7 @@ tables! {
         seq, time, process, op, direction, addresses * 32, local_port, remote_port, cookie, sent, received, duration,
         srtt, retransmits, errno, netns,
     }
-    Opens by seq { seq, time, process, path, typed, flags, mode, result, path_kind, traits }
+    Opens by seq { seq, time, process, path, typed, flags, mode, result, path_kind, traits, count }
     Changes by seq {
         seq, time, process, op, path, typed, target, target_typed, detail, flags, mode, value, result, path_kind,
         target_kind,

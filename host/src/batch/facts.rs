@@ -70,6 +70,7 @@ pub(super) fn open(table: &mut events::Opens, row: Row, open: &Open<'_>, texts: 
     table.result.push(i64::from(open.result));
     table.path_kind.push(open.path_kind);
     table.traits.push(open.traits);
+    table.count.push(open.count);
 }
 
 pub(super) fn change(table: &mut events::Changes, row: Row, change: &Change<'_>, texts: &mut Dimensions) {

@@ -133,6 +133,7 @@ fn check(batch: &Batch, kinds: Kinds) {
             opens.result.len(),
             opens.path_kind.len(),
             opens.traits.len(),
+            opens.count.len(),
         ];
         facts(kinds.contains(Kinds::OPENS), &opens.seq, &opens.process, &lens);
         are_strings(&[&opens.path, &opens.typed]);

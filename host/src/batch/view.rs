@@ -249,6 +249,7 @@ fn open(batch: &Batch, at: usize) -> Option<Fact<'_>> {
         result: i32::try_from(*table.result.get(at)?).ok()?,
         path_kind: *table.path_kind.get(at)?,
         traits: *table.traits.get(at)?,
+        count: *table.count.get(at)?,
     });
     Some(Fact {
         seq: *table.seq.get(at)?,

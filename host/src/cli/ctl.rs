@@ -13,6 +13,7 @@ use crate::control::{CallError, Change, Client, Code, Mode, Reloaded, SOCKET};
 use crate::screen::text::harmless;
 use crate::screen::{Rates, plugins_table};
 
+mod ledger;
 mod probes;
 mod shadow;
 
@@ -38,6 +39,9 @@ enum CtlCommand {
     /// List what the daemon has in the kernel: probes, programs, links and maps, with runs and mean run time over one
     /// second. With --json, in totals.
     Probes,
+    /// Say where every event went: what reached each stage, what left it, what was dropped and why; and whose events there
+    /// was no room for.
+    Ledger,
     /// Look at the plugin directory now, and say what came of it.
     Reload,
     /// Act on one plugin.
@@ -81,6 +85,14 @@ fn run(
         CtlCommand::Plugins if json => as_json(&client.plugins().map_err(failure)?, out),
         CtlCommand::Plugins => print(&plugins_table(&two_views(client, interval).map_err(failure)?), out),
         CtlCommand::Probes => probes::main(client, json, interval, out),
+        CtlCommand::Ledger => {
+            let ledger = client.ledger().map_err(failure)?;
+            if json {
+                as_json(&ledger, out)
+            } else {
+                print(&ledger::text(&ledger), out)
+            }
+        }
         CtlCommand::Reload => {
             let reloaded = client.reload().map_err(failure)?;
             if json {

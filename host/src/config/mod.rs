@@ -38,7 +38,9 @@ pub struct Config {
 #[expect(missing_docs, reason = "documented where users read it, in default.toml")]
 pub struct Kernel {
     pub ring_bytes: u32,
+    pub fair: bool,
     pub filter: bool,
+    pub merge: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
+use super::ledger::Ledger;
 use super::probes::Probes;
 use super::protocol::{Answer, Change, Envelope, MAX_ANSWER_BYTES, Outcome, Refused, Reloaded, Request, VERSION};
 use super::server::CHANGE_TIME;
@@ -150,6 +151,14 @@ impl Client {
     /// [`CallError`].
     pub fn probes(&self) -> Result<Probes, CallError> {
         self.ask(&Request::Probes)
+    }
+
+    /// Where every event went.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn ledger(&self) -> Result<Ledger, CallError> {
+        self.ask(&Request::Ledger)
     }
 
     fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, CallError> {

@@ -4,6 +4,7 @@
 //! its mode says so, and the kernel's word about the peer is checked on top. Whatever a client does, the next one waits
 //! for it no longer than a couple of seconds.
 mod client;
+pub mod ledger;
 pub mod probes;
 pub mod protocol;
 mod server;
@@ -18,6 +19,7 @@ pub use server::{Server, ServerError};
 pub use socket::SocketError;
 
 use crate::shadow;
+use ledger::Ledger;
 use probes::Probes;
 use view::View;
 
@@ -59,4 +61,7 @@ pub trait Control: Send + Sync + 'static {
 
     /// The probes, and what the daemon has in the kernel.
     fn probes(&self) -> Probes;
+
+    /// Where every event went.
+    fn ledger(&self) -> Ledger;
 }

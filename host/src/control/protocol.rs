@@ -41,6 +41,8 @@ pub enum Request {
     View,
     /// The probes, and what the daemon has in the kernel.
     Probes,
+    /// Where every event went.
+    Ledger,
 }
 
 impl Request {

@@ -207,6 +207,7 @@ fn answer(control: &dyn Control, request: &Request) -> Vec<u8> {
         Request::Plugins => line_of(Outcome::Ok(control.plugins())),
         Request::View => line_of(Outcome::Ok(control.view())),
         Request::Probes => line_of(Outcome::Ok(control.probes())),
+        Request::Ledger => line_of(Outcome::Ok(control.ledger())),
         Request::Reload => line_of(control.reload().into()),
         Request::Resume { plugin } => line_of(control.resume(plugin).into()),
         Request::Shadow { plugin } => line_of(control.shadow(plugin).into()),

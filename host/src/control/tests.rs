@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::protocol::{Answer, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Outcome};
 use super::*;
+use crate::control::ledger::Ledger;
 use crate::control::probes::Probes;
 use crate::control::view::PluginLine;
 
@@ -36,6 +37,10 @@ impl Fake {
 impl Control for Fake {
     fn probes(&self) -> Probes {
         Probes::default()
+    }
+
+    fn ledger(&self) -> Ledger {
+        Ledger::default()
     }
 
     fn plugins(&self) -> Value {

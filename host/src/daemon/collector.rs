@@ -7,6 +7,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vespid_ebpf::{Kind, Outcome};
 
+use super::losses::{ByContainer, Losses};
 use super::plugins;
 use super::roster::Running;
 
@@ -29,6 +30,8 @@ const REORDERING: u64 = 10_000_000;
 const SECOND: u64 = 1_000_000_000;
 /// How often the kernel side's counters are read while events flow.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
+/// How often is looked for opens that were merged and that nothing followed.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// Most records taken between two looks at everything else.
 const SWEEP: usize = 65_536;
 
@@ -43,6 +46,8 @@ pub struct Progress {
     pub enrich: Stage,
     /// The kernel side's own counters.
     pub counters: Counters,
+    /// Whose events the kernel side gave up for want of room.
+    pub by_container: Arc<ByContainer>,
     /// Events by batch.
     pub batch_rows: Histogram,
     /// The process table.
@@ -60,6 +65,7 @@ impl Default for Progress {
             decode: Stage::default(),
             enrich: Stage::default(),
             counters: Counters::default(),
+            by_container: Arc::default(),
             batch_rows: Histogram::new(BATCH_ROWS),
             processes: Processes::default(),
             containers: 0,
@@ -140,6 +146,15 @@ impl plugins::Seating for Seating {
 /// The collector's end of a [`Seating`].
 pub struct Changes(Receiver<(Change, Sender<Done>)>);
 
+/// What the kernel does before there is an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Early {
+    /// It leaves out what nobody wants; if not, that is thrown away here.
+    pub filters: bool,
+    /// It merges what is alike, where all plugins allow it.
+    pub merges: bool,
+}
+
 /// Everything that the loop owns.
 pub struct Collector {
     kernel: Kernel,
@@ -152,11 +167,14 @@ pub struct Collector {
     flight: Option<Tape>,
     /// What is collected even though no plugin wants it.
     always: Subscription,
-    /// Whether the kernel is to leave out what nobody wants.
-    filters: bool,
+    /// What the kernel may do before there is an event.
+    early: Early,
     seated: Vec<Arc<Running>>,
+    losses: Losses,
     /// When the kernel side's counters were read.
     counted: Instant,
+    /// When merged opens were looked for.
+    swept: Instant,
     /// The last second that the plugins were told of.
     told: u64,
 }
@@ -176,16 +194,21 @@ impl Collector {
             changes,
             flight: None,
             always: Subscription::none(),
-            filters: true,
+            early: Early {
+                filters: true,
+                merges: true,
+            },
             seated: Vec::new(),
+            losses: Losses::default(),
             counted: Instant::now(),
+            swept: Instant::now(),
             told: 0,
         }
     }
 
-    /// Whether the kernel is to leave out what nobody wants; if not, it is thrown away here.
-    pub fn filter(&mut self, filters: bool) {
-        self.filters = filters;
+    /// What the kernel is to do before there is an event.
+    pub fn early(&mut self, early: Early) {
+        self.early = early;
     }
 
     /// Has everything recorded as well, and `always` collected for it.
@@ -199,7 +222,7 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        want(&mut self.kernel, self.filters, &mut self.progress, [&self.always]);
+        want(&mut self.kernel, self.early, &mut self.progress, [&self.always]);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
@@ -241,7 +264,7 @@ impl Collector {
                 progress,
                 seated,
                 always,
-                filters,
+                early,
                 ..
             } = self;
             match change {
@@ -249,7 +272,7 @@ impl Collector {
                     let (seat, subscription) = (running.seat, running.worker.subscription());
                     want(
                         kernel,
-                        *filters,
+                        *early,
                         progress,
                         pipeline.wanted().chain([&*always, &subscription]),
                     );
@@ -259,7 +282,7 @@ impl Collector {
                 Change::Want(seat, subscription) => {
                     want(
                         kernel,
-                        *filters,
+                        *early,
                         progress,
                         pipeline.wanted().chain([&*always, &subscription]),
                     );
@@ -270,7 +293,7 @@ impl Collector {
                     seated.retain(|running| running.seat != seat);
                 }
             }
-            want(kernel, *filters, progress, pipeline.wanted().chain([&*always]));
+            want(kernel, *early, progress, pipeline.wanted().chain([&*always]));
             drop(done);
         }
     }
@@ -302,7 +325,7 @@ impl Collector {
             ..
         } = self;
         let mut malformed = 0;
-        let taken = kernel.drain(SWEEP, |record| {
+        let mut take = |record: &[u8]| {
             let kind = crate::decode::kind_of(record);
             progress.kernel.pass(kind, 1);
             match decode(record, clock, scratch) {
@@ -321,7 +344,15 @@ impl Collector {
                     malformed += 1;
                 }
             }
-        });
+        };
+        let mut taken = kernel.drain(SWEEP, &mut take);
+        if self.swept.elapsed() >= SWEEP_EVERY || is_last {
+            self.swept = Instant::now();
+            taken += kernel.take_merged(&mut take).unwrap_or_else(|error| {
+                tracing::error!("what was merged cannot be told: {error}");
+                0
+            });
+        }
         // Some twenty system calls, and a loss is soon enough known so.
         let lost = if self.counted.elapsed() >= COUNT_EVERY || is_last {
             self.book_losses()
@@ -344,22 +375,32 @@ impl Collector {
         self.counted = Instant::now();
         let counters = self.kernel.counters();
         let mut lost = 0;
+        let mut for_room = [0; Kind::ALL.len()];
         for kind in Kind::ALL {
             let before = lost;
             for (outcome, reason) in [
                 (Outcome::RingFull, "ring_full"),
                 (Outcome::Shed, "shed"),
+                (Outcome::Limited, "limited"),
                 (Outcome::Unreadable, "unreadable"),
             ] {
                 let new = counters.get(kind, outcome) - self.progress.counters.get(kind, outcome);
                 self.progress.kernel.drop(kind, reason, new);
                 lost += new;
+                if outcome != Outcome::Unreadable {
+                    for_room[kind.index()] += new;
+                }
             }
             if let Some(flight) = &mut self.flight {
                 flight.lose("kernel", Some(kind), lost - before);
             }
         }
         self.progress.counters = counters;
+        if for_room.iter().any(|count| *count > 0) {
+            let by_cgroup = self.kernel.given_up();
+            self.losses.book(for_room, &by_cgroup, self.pipeline.table());
+            self.progress.by_container = Arc::new(self.losses.read());
+        }
         lost
     }
 
@@ -384,16 +425,20 @@ fn tables<'a>(wanted: impl Iterator<Item = &'a Subscription>) -> Kinds {
 /// Has just those probes run that these subscriptions need, and leave out what none of them wants.
 fn want<'a>(
     kernel: &mut Kernel,
-    filters: bool,
+    early: Early,
     progress: &mut Progress,
     wanted: impl IntoIterator<Item = &'a Subscription>,
 ) {
     let wanted: Vec<_> = wanted.into_iter().collect();
-    let sift = if filters {
-        Sift::of(wanted.iter().copied())
-    } else {
-        Sift::default()
-    };
+    let mut sift = Sift::of(wanted.iter().copied());
+    if !early.filters {
+        let merge_ns = sift.sieve.merge_ns;
+        sift = Sift::default();
+        sift.sieve.merge_ns = merge_ns;
+    }
+    if !early.merges {
+        sift.sieve.merge_ns = 0;
+    }
     if let Err(error) = kernel.sift(&sift) {
         tracing::error!("the kernel cannot be told which rows are wanted: {error}");
     }

@@ -7,6 +7,7 @@ use super::keeper::Orders;
 use super::roster::{Running, mode};
 use super::status::Status;
 use super::view::Live;
+use crate::control::ledger::Ledger;
 use crate::control::probes::{Probe, Probes};
 use crate::control::{Change, Control, Refused, RefusedFile, Reloaded, view::View};
 use crate::http::Source;
@@ -92,6 +93,10 @@ impl Control for Desk {
             probes: self.status.progress().probes.iter().map(Probe::from).collect(),
             kernel: self.objects.read(),
         }
+    }
+
+    fn ledger(&self) -> Ledger {
+        self.status.ledger()
     }
 
     fn plugins(&self) -> Value {

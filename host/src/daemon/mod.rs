@@ -6,6 +6,7 @@ mod control;
 mod flight;
 pub mod keeper;
 pub mod look_back;
+pub mod losses;
 pub mod node;
 pub mod plugins;
 pub mod privileges;
@@ -43,7 +44,7 @@ use crate::plugin::{Cache, CacheLimits, Child, Compiler, Engine};
 use crate::recording::Reel;
 use crate::state::States;
 use crate::verdict::{self, Target};
-use collector::{Collector, Published, Seating};
+use collector::{Collector, Early, Published, Seating};
 use flight::Flight;
 use keeper::{Keeper, Keeping, Seen};
 use look_back::LookBacks;
@@ -119,6 +120,7 @@ impl Daemon {
         let kernel = Kernel::start(&Settings {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
+            fair: config.kernel.fair,
         })?;
         let objects = kernel.objects().clone();
         let clock = Clock::now();
@@ -141,7 +143,10 @@ impl Daemon {
         let published = Published::default();
         let pipeline = Pipeline::new(&config.batch, &origin, table);
         let mut collector = Collector::new(kernel, pipeline, clock, published.clone(), changes);
-        collector.filter(config.kernel.filter);
+        collector.early(Early {
+            filters: config.kernel.filter,
+            merges: config.kernel.merge,
+        });
         let reel = flight::install(&config.flight_recorder, &origin, &mut collector);
         let stop = Arc::new(AtomicBool::new(false));
         let collector = spawn(collector, stop.clone())?;

@@ -10,8 +10,10 @@ use super::collector::{Progress, Published};
 use super::flight::FlightBooks;
 use super::keeper::Seen;
 use super::look_back::{self, Outcome as Ended};
+use super::losses::ByKind;
 use super::roster::{Roster, Running, mode};
 use crate::clock;
+use crate::control::ledger::{Calls, Ledger};
 use crate::enrich::runtimes::Lookups;
 use crate::http::Source;
 use crate::metrics::{Books, Build, Kept, LookBacks, Scrape, StageName, Usage};
@@ -114,6 +116,44 @@ impl Status {
         }
     }
 
+    /// Where every event went.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let progress = self.progress();
+        let mut ledger = Ledger::default();
+        for (stage, books) in [
+            (StageName::Kernel, &progress.kernel),
+            (StageName::Decode, &progress.decode),
+            (StageName::Enrich, &progress.enrich),
+        ] {
+            ledger.add(stage.as_str(), None, books);
+        }
+        if let Some(flight) = &self.flight {
+            ledger.add(StageName::FlightRecorder.as_str(), None, &flight.stage());
+        }
+        for running in self.roster.active().iter() {
+            let books = running.worker.stats().stage;
+            ledger.add(StageName::Plugin.as_str(), Some(&running.name), &books);
+        }
+        ledger.calls = Kind::ALL
+            .map(|kind| Calls {
+                kind: kind.name().to_owned(),
+                filtered: progress.counters.get(kind, Outcome::Filtered),
+                merged: progress.counters.get(kind, Outcome::Merged),
+            })
+            .to_vec();
+        let by_kind = |counts: &ByKind| {
+            let kinds = Kind::ALL.into_iter().zip(*counts).filter(|(_, count)| *count > 0);
+            kinds.map(|(kind, count)| (kind.name().to_owned(), count)).collect()
+        };
+        ledger.containers = progress
+            .by_container
+            .iter()
+            .map(|(container, counts)| (container.to_string(), by_kind(counts)))
+            .collect();
+        ledger
+    }
+
     /// From now on /readyz says so.
     pub fn set_ready(&self) {
         self.is_ready.store(true, Ordering::Relaxed);
@@ -165,6 +205,12 @@ impl Source for Status {
             }),
             look_backs: look_backs(&self.look_backs.lock().unwrap_or_else(PoisonError::into_inner)),
             filtered: Kind::ALL.map(|kind| progress.counters.get(kind, Outcome::Filtered)),
+            merged: Kind::ALL.map(|kind| progress.counters.get(kind, Outcome::Merged)),
+            lost_by_container: progress
+                .by_container
+                .iter()
+                .map(|(container, counts)| (container.to_string(), *counts))
+                .collect(),
             books: [
                 Books {
                     stage: StageName::Kernel,

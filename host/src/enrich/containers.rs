@@ -50,6 +50,14 @@ pub struct Container {
     processes: u32,
 }
 
+impl Container {
+    /// The first twelve characters of its id, as runtimes print it.
+    #[must_use]
+    pub fn short_id(&self) -> &[u8] {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+}
+
 /// Containers by id.
 #[derive(Debug, Default)]
 pub struct ContainerTable {

@@ -3,6 +3,7 @@
 //! Everything here follows from the events and from what [`Source`] adds; what it adds is handed out again
 //! ([`ProcessTable::take_found`]) so that a recording replays to the same answers without `/proc`.
 mod accounts;
+mod cgroups;
 mod container;
 mod containers;
 mod eviction;
@@ -23,6 +24,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+pub use cgroups::Tenant;
 pub use container::{Name, Runtime, recognise};
 pub use containers::{Container, ContainerId, ContainerTable};
 pub use node::Node;

@@ -12,6 +12,8 @@ const MAX_FILTERS: usize = 256;
 const MAX_VALUES: usize = 4096;
 /// Longest text of one.
 const MAX_TEXT: usize = 4096;
+/// Longest time for which opens are merged: what a row stands for is known that much later.
+const MAX_MERGE_MS: u32 = 10_000;
 
 /// The interface's kinds of access, and the kernel side's bits for them.
 pub(super) const ACCESSES: [(Accesses, u32); 4] = [
@@ -81,6 +83,7 @@ fn filter(given: &describe::Filter, subscribed: Kinds) -> Result<Filter, String>
         ("`local-ports`", given.local_ports.is_empty(), with_ends),
         ("`remote-ports`", given.remote_ports.is_empty(), with_ends),
         ("`remote-networks`", given.remote_networks.is_empty(), with_ends),
+        ("`merge-ms`", given.merge_ms == 0, Kinds::OPENS),
     ];
     for (condition, is_absent, fitting) in conditions {
         let unfit = given.tables.without(fitting);
@@ -102,6 +105,9 @@ fn filter(given: &describe::Filter, subscribed: Kinds) -> Result<Filter, String>
     if let Some((what, count)) = counts.into_iter().find(|(_, count)| *count > MAX_VALUES) {
         return Err(format!("has {count} {what}, and may have {MAX_VALUES}"));
     }
+    if given.merge_ms > MAX_MERGE_MS {
+        return Err(format!("merges for {} ms, and may for {MAX_MERGE_MS}", given.merge_ms));
+    }
     Ok(Filter {
         tables: given.tables,
         outcomes: given.outcomes,
@@ -121,6 +127,7 @@ fn filter(given: &describe::Filter, subscribed: Kinds) -> Result<Filter, String>
             .iter()
             .map(|text| network(text))
             .collect::<Result<_, _>>()?,
+        merge_ms: given.merge_ms,
     })
 }
 

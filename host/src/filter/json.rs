@@ -24,6 +24,7 @@ struct Text {
     local_ports: Vec<(u16, u16)>,
     remote_ports: Vec<(u16, u16)>,
     remote_networks: Vec<String>,
+    merge_ms: u32,
 }
 
 /// Words, and the flags that they stand for.
@@ -111,6 +112,7 @@ impl From<Text> for Filter {
             local_ports: ports(text.local_ports),
             remote_ports: ports(text.remote_ports),
             remote_networks: text.remote_networks,
+            merge_ms: text.merge_ms,
         }
     }
 }

@@ -78,6 +78,19 @@ impl Subscription {
         }
     }
 
+    /// For how long its opens may be merged, 0 for not at all; `None` if it has none.
+    pub(crate) fn merge_ms(&self) -> Option<u32> {
+        if self.whole_tables().contains(Kinds::OPENS) {
+            return Some(0);
+        }
+        let about = self
+            .filters
+            .0
+            .iter()
+            .filter(|filter| filter.tables.contains(Kinds::OPENS));
+        about.map(|filter| filter.merge_ms).min()
+    }
+
     /// The tables of which every row is wanted.
     #[must_use]
     pub fn whole_tables(&self) -> Kinds {
@@ -104,6 +117,8 @@ struct Filter {
     local_ports: Vec<(u16, u16)>,
     remote_ports: Vec<(u16, u16)>,
     remote_networks: Vec<Network>,
+    /// No condition: for how long identical opens may be merged into one row.
+    merge_ms: u32,
 }
 
 impl Filters {

@@ -51,8 +51,10 @@ impl Sift {
             },
             names: Names::new(),
         };
+        let mut merge_ms = None;
         for subscription in subscriptions {
             let whole = subscription.whole_tables();
+            merge_ms = merge_ms.into_iter().chain(subscription.merge_ms()).min();
             for kind in Kind::ALL {
                 if whole.contains(Kinds::of(kind)) {
                     sift.sieve.classes[kind.index()] = [u32::MAX; 2];
@@ -63,6 +65,7 @@ impl Sift {
             }
             subscription.filters.0.iter().for_each(|filter| sift.add(filter));
         }
+        sift.sieve.merge_ns = u64::from(merge_ms.unwrap_or(0)) * 1_000_000;
         if sift.names.len() > MAX_NAMES {
             sift.sieve.named = [0; 2];
         }

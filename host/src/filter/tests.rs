@@ -23,6 +23,7 @@ fn nothing(tables: Kinds) -> Given {
         local_ports: Vec::new(),
         remote_ports: Vec::new(),
         remote_networks: Vec::new(),
+        merge_ms: 0,
     }
 }
 
@@ -312,6 +313,22 @@ fn what_makes_no_sense_is_refused_by_number() {
         all,
         "has the operation 32, which there is not",
     );
+    refused(
+        Given {
+            merge_ms: 10,
+            ..nothing(Kinds::OPENS | Kinds::EXECS)
+        },
+        all,
+        "has `merge-ms`, which execs cannot be held against",
+    );
+    refused(
+        Given {
+            merge_ms: 10_001,
+            ..nothing(Kinds::OPENS)
+        },
+        all,
+        "merges for 10001 ms, and may for 10000",
+    );
     let many = vec![nothing(Kinds::EXECS); 257];
     let error = Subscription::new(&many, all).expect_err("too many");
     assert_eq!(error.to_string(), "257 filters, and may have 256");
@@ -454,6 +471,7 @@ prop_compose! {
         paths in vec(a_pattern(), 0..4),
         accesses in subsequence(check::ACCESSES.to_vec(), 0..3),
         ops in vec(1..8_u8, 0..3),
+        merge_ms in select(vec![0, 20, 1000]),
     ) -> Given {
         let tables = tables.into_iter().fold(Kinds::empty(), |all, (_, table, _)| all | table);
         let fits = |table| tables.without(table) == Kinds::empty();
@@ -468,6 +486,7 @@ prop_compose! {
                 .filter(|_| fits(Kinds::OPENS))
                 .fold(Accesses::empty(), |all, (access, _)| all | access),
             ops: if fits(with_op) { ops } else { Vec::new() },
+            merge_ms: if fits(Kinds::OPENS) { merge_ms } else { 0 },
             ..nothing(tables)
         }
     }
@@ -556,6 +575,38 @@ proptest! {
             let is_wanted = plugins.iter().any(|plugin| plugin.filters.want(event, None));
             prop_assert_eq!(together.filters.want(event, None), is_wanted, "{:?}", event);
             prop_assert!(!is_wanted || passes(&sift, event), "{:?} by {:?}", event, sift);
+        }
+    }
+
+    /// Opens that the kernel may merge are one and the same to every plugin that allows it, and are merged only if all do.
+    #[test]
+    fn what_is_merged_is_alike_to_every_plugin(
+        plugins in vec(vec(a_filter(), 0..4), 1..4),
+        path in a_path(),
+        typed in vec(a_path(), 2),
+        flags in select(vec![0, 1, 2, 0o101, 0o1101, 0o1000_0000]),
+    ) {
+        let given = plugins;
+        let plugins: Vec<_> = given.iter().map(|given| subscription(given)).collect();
+        let one = |typed: &str, result| event(Body::Open(Open {
+            path: path.as_bytes().to_vec().into(),
+            typed: typed.as_bytes().to_vec().into(),
+            flags,
+            result,
+            ..Open::default()
+        }));
+        let (first, second) = (one(&typed[0], 3), one(&typed[1], 4));
+        for plugin in &plugins {
+            prop_assert_eq!(plugin.filters.want(&first, None), plugin.filters.want(&second, None));
+        }
+        let shortest = |given: &Vec<Given>| {
+            let about = given.iter().filter(|filter| filter.tables.contains(Kinds::OPENS));
+            about.map(|filter| filter.merge_ms).min().unwrap_or(0)
+        };
+        let expected = given.iter().map(shortest).min().unwrap_or(0);
+        let together = plugins.iter().skip(1).fold(plugins[0].clone(), |all, next| all.or(next));
+        for sift in [Sift::of(&plugins), Sift::of([&together])] {
+            prop_assert_eq!(sift.sieve.merge_ns, u64::from(expected) * 1_000_000);
         }
     }
 }

@@ -25,11 +25,12 @@ impl Counters {
         self.cells[kind.index()][outcome as usize]
     }
 
-    /// How many records of a kind were produced, whatever became of them. What was filtered never was one.
+    /// How many records of a kind were produced, whatever became of them. What was filtered or merged into another never
+    /// was one.
     #[must_use]
     pub fn produced(&self, kind: Kind) -> u64 {
         let all: u64 = self.cells[kind.index()].iter().sum();
-        all - self.get(kind, Outcome::Filtered)
+        all - self.get(kind, Outcome::Filtered) - self.get(kind, Outcome::Merged)
     }
 
     /// How many records of any kind were written to the ring.

@@ -100,6 +100,7 @@ pub(super) fn load(settings: &Settings, layout: &Layout) -> Result<(Ebpf, u32), 
         .override_global("SELF_TGID", &std::process::id(), true)
         .override_global("DELIVERABLE", &deliverable, true)
         .override_global("RING_BYTES", &u64::from(settings.ring_bytes), true)
+        .override_global("FAIR", &u32::from(settings.fair), true)
         .map_max_entries("RECORDS", settings.ring_bytes)
         .map_max_entries("EXEC_SCRATCH", u32::try_from(cpus).unwrap_or(u32::MAX))
         .load(OBJECT)

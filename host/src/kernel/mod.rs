@@ -6,9 +6,11 @@ mod attach;
 mod btf;
 mod counters;
 mod load;
+mod merged;
 mod objects;
 mod programs;
 mod ring;
+mod shares;
 mod sieve;
 mod survey;
 mod types;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub kinds: u32,
     /// Size of the ring in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Whether control groups get no more than their share of a ring that fills: see [`vespid_ebpf::share`].
+    pub fair: bool,
 }
 
 impl Default for Settings {
@@ -43,6 +47,7 @@ impl Default for Settings {
         Settings {
             kinds: Kind::ALL.iter().fold(0, |mask, kind| mask | kind.bit()),
             ring_bytes: DEFAULT_RING_BYTES,
+            fair: true,
         }
     }
 }
@@ -54,6 +59,8 @@ pub struct Kernel {
     books: counters::Books,
     programs: programs::Programs,
     sieves: sieve::Sieves,
+    shares: shares::Shares,
+    remainders: merged::Remainders,
     objects: Objects,
     started_in: Duration,
     btf_read_in: Duration,
@@ -75,12 +82,16 @@ impl Kernel {
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
         let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;
         let sieves = sieve::Sieves::open(&mut object)?;
+        let shares = shares::Shares::open(&mut object)?;
+        let remainders = merged::Remainders::open(&mut object)?;
         let programs = programs::Programs::start(object, loaded, deliverable, settings.kinds)?;
         Ok(Kernel {
             ring,
             books,
             programs,
             sieves,
+            shares,
+            remainders,
             objects,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
@@ -111,7 +122,9 @@ impl Kernel {
     /// # Errors
     /// If the programs cannot be told. They go on as before then.
     pub fn sift(&mut self, sift: &Sift) -> io::Result<()> {
-        self.sieves.put(sift)
+        self.sieves.put(sift)?;
+        self.remainders.expect(sift.sieve.merge_ns > 0);
+        Ok(())
     }
 
     /// Waits until enough is pending to be worth it, but no longer than `timeout`: little stays in the ring without a
@@ -128,6 +141,17 @@ impl Kernel {
         self.ring.drain(limit, f)
     }
 
+    /// Gives to `f` a record for each file of which opens were merged and none has followed since, and says how many there
+    /// were. To be called some times a second; after [`Kernel::detach`] it gives all that is left. Where nothing is merged
+    /// it costs nothing.
+    ///
+    /// # Errors
+    /// If the programs' books cannot be reached.
+    pub fn take_merged(&mut self, f: impl FnMut(&[u8])) -> io::Result<usize> {
+        let all = self.programs.are_detached();
+        self.remainders.take(all, f)
+    }
+
     /// Detaches all probes. What is in the ring can still be drained, and the counters do not move any more.
     pub fn detach(&mut self) {
         self.books.close();
@@ -137,6 +161,13 @@ impl Kernel {
     /// What the programs wrote and what they had to give up, since the start.
     pub fn counters(&self) -> Counters {
         self.books.read()
+    }
+
+    /// By control group (its id in the v2 hierarchy), how many records of each kind were given up for want of room, as far
+    /// as that is still known: those that gave up nothing for long are forgotten when there are too many. To be read after
+    /// [`Kernel::counters`], so that nothing is counted there that is not here.
+    pub fn given_up(&self) -> Vec<(u64, [u64; Kind::ALL.len()])> {
+        self.shares.given_up()
     }
 
     /// Each probe, running or not.

@@ -63,6 +63,10 @@ impl Programs {
         }
     }
 
+    pub(super) fn are_detached(&self) -> bool {
+        self.object.is_none()
+    }
+
     pub(super) fn probes(&self) -> &[Probe] {
         &self.probes
     }

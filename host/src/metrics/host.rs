@@ -8,7 +8,8 @@
 //!   != sum by (stage, plugin, kind) ({__name__=~"vespid_events_(out|dropped)_total"})
 //! ```
 //!
-//! What is lost, where and why: `sum by (stage, plugin, reason) (rate(vespid_events_dropped_total[5m])) > 0`. What a plugin
+//! What is lost, where and why: `sum by (stage, plugin, reason) (rate(vespid_events_dropped_total[5m])) > 0`; whose it was:
+//! `sum by (container) (rate(vespid_container_events_dropped_total[5m]))`. What a plugin
 //! costs is in the families of `bill.rs`: `rate(vespid_plugin_cpu_seconds_total[5m])`, and by event
 //! `rate(vespid_plugin_call_seconds_sum[5m]) / on (plugin) sum by (plugin) (rate(vespid_events_out_total{stage="plugin"}[5m]))`.
 use std::fmt;
@@ -132,10 +133,9 @@ fn events(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
         )
     });
     let help = "Calls that the kernel left out, as no plugin's filters describe them. They were never events.";
-    let filtered = Kind::ALL
-        .into_iter()
-        .map(|kind| (vec![("kind", kind.name())], scrape.filtered[kind.index()]));
-    page.counters(("vespid_calls_filtered", None, help), filtered)?;
+    page.counters(("vespid_calls_filtered", None, help), of_calls(&scrape.filtered))?;
+    let help = "Calls that are no rows of their own, as another row stands for them as well. No event is lost by it.";
+    page.counters(("vespid_calls_merged", None, help), of_calls(&scrape.merged))?;
     let all: Vec<(Pairs<'_>, &ledger::Stage)> = shared.chain(plugins).collect();
     let help = "Events that reached a stage and left it, one way or the other.";
     page.counters(
@@ -160,7 +160,21 @@ fn events(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
             "Events that ended at a stage, by reason.",
         ),
         dropped,
-    )
+    )?;
+    let help = "Events that the kernel side dropped for want of room (ring_full, shed, limited), by whose they were.";
+    let by_container = scrape.lost_by_container.iter().flat_map(|(container, counts)| {
+        let of_kinds = Kind::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0);
+        of_kinds.map(|(kind, count)| {
+            let labels = vec![("container", container.as_str()), ("kind", kind.name())];
+            (labels, *count)
+        })
+    });
+    page.counters(("vespid_container_events_dropped", None, help), by_container)
+}
+
+fn of_calls(counts: &[u64; Kind::ALL.len()]) -> impl Iterator<Item = (Pairs<'static>, u64)> {
+    let kinds = Kind::ALL.into_iter();
+    kinds.map(|kind| (vec![("kind", kind.name())], counts[kind.index()]))
 }
 
 fn with<'a>(labels: &Pairs<'a>, label: (&'a str, &'a str)) -> Pairs<'a> {

@@ -22,6 +22,10 @@ pub struct Scrape {
     pub books: Vec<Books>,
     /// Calls that the kernel left out, by kind.
     pub filtered: [u64; Kind::ALL.len()],
+    /// Calls that another row stands for, by kind.
+    pub merged: [u64; Kind::ALL.len()],
+    /// Events that the kernel side gave up for want of room, by container.
+    pub lost_by_container: Vec<(String, [u64; Kind::ALL.len()])>,
     /// Fact rows by batch.
     pub batch_rows: Histogram,
     /// The process table.
@@ -73,6 +77,8 @@ impl Default for Scrape {
             books: Vec::new(),
             filtered: [0; Kind::ALL.len()],
             kept: None,
+            merged: [0; Kind::ALL.len()],
+            lost_by_container: Vec::new(),
             look_backs: LookBacks::default(),
             batch_rows: Histogram::new(BATCH_ROWS),
             processes: Processes::default(),

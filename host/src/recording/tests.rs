@@ -111,6 +111,7 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
             result: -13,
             path_kind: 1,
             traits: 2,
+            count: 3,
         })),
         event(Body::Change(Change {
             op: ChangeOp::Rename,
@@ -224,6 +225,7 @@ fn a_line_is_short_and_can_be_read_by_people() {
         result: 3,
         path_kind: 0,
         traits: 0,
+        count: 1,
     };
     let subject = Subject {
         pid: 7,

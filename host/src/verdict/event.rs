@@ -7,6 +7,7 @@ use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp, open_traits};
 
 use super::columns::{Process, at, process, reference, text};
 use crate::bytes::Bytes;
+use crate::event::is_one;
 use crate::interface::vespid::plugin::events::{Batch, Changes, Connections, Execs, Exits, Opens, Privileged, Sockets};
 use crate::interface::vespid::plugin::reports::Row;
 
@@ -53,6 +54,8 @@ pub(super) enum Event<'a> {
         path_kind: Cow<'static, str>,
         created: bool,
         upper: bool,
+        #[serde(skip_serializing_if = "is_one")]
+        count: u32,
     },
     Change {
         seq: u64,
@@ -179,6 +182,7 @@ fn open<'a>(batch: &'a Batch, table: &Opens, seq: u64, row: u32) -> Event<'a> {
         path_kind: path_kind(at(&table.path_kind, row)),
         created: traits & open_traits::CREATED != 0,
         upper: traits & open_traits::UPPER != 0,
+        count: at(&table.count, row),
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, select};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 use super::record::Record;
 use super::sink::{Books, Reason};
@@ -43,7 +45,8 @@ pub struct Unwritable {
 
 pub(super) struct Writer {
     target: Target,
-    file: File,
+    /// None if it is a pipe that nobody has opened for reading yet.
+    file: Option<File>,
     /// The file ends within a line.
     torn: bool,
     /// Verdicts dropped since writing began to fail; 0 while it works.
@@ -53,16 +56,22 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(target: Target, books: Arc<Books>) -> Result<Writer, Unwritable> {
-        match open(&target) {
-            Ok((file, torn)) => Ok(Writer {
-                target,
-                file,
-                torn,
-                failing: 0,
-                books,
-            }),
-            Err(source) => Err(Unwritable { target, source }),
-        }
+        let (file, torn) = match open(&target) {
+            Ok((file, torn)) => (Some(file), torn),
+            // The reader may come later, and may be started by whoever waits for this daemon.
+            Err(error) if is_unread(&error) => {
+                tracing::warn!(%target, "nobody reads the pipe that verdicts are written to; until then they are dropped");
+                (None, false)
+            }
+            Err(source) => return Err(Unwritable { target, source }),
+        };
+        Ok(Writer {
+            target,
+            file,
+            torn,
+            failing: 0,
+            books,
+        })
     }
 
     pub(super) fn run(mut self, verdicts: &Receiver<Record>, stop: &Receiver<Instant>) {
@@ -108,17 +117,25 @@ impl Writer {
     /// Writes one line without a buffer of its own, so that what is booked as written is with the kernel.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         if let Target::File(path) = &self.target
-            && !is_at(&self.file, path)
+            && !self.file.as_ref().is_some_and(|file| is_at(file, path))
         {
-            (self.file, self.torn) = open(&self.target)?;
+            self.file = None;
         }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let (file, torn) = open(&self.target)?;
+                self.torn = torn;
+                none.insert(file)
+            }
+        };
         if self.torn {
-            self.file.write_all(b"\n")?;
+            file.write_all(b"\n")?;
             self.torn = false;
         }
         let mut rest = line;
         while !rest.is_empty() {
-            match self.file.write(rest) {
+            match file.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -130,13 +147,18 @@ impl Writer {
     }
 }
 
-/// Opens the destination, and says whether it ends within a line.
+/// Opens the destination, and says whether it ends within a line. A pipe without a reader is an error, and never waited
+/// for ([`is_unread`]).
 fn open(target: &Target) -> io::Result<(File, bool)> {
     let path = match target {
         Target::Stdout => return Ok((File::from(io::stdout().as_fd().try_clone_to_owned()?), false)),
         Target::File(path) => path,
     };
-    let file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o640);
+    let file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    // What is written may be waited for: that is what this thread is for.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     let found = file.metadata()?;
     let torn = found.is_file() && found.len() > 0 && last_byte(path)? != b'\n';
     Ok((file, torn))
@@ -158,8 +180,14 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Whether it is a pipe that nobody has open for reading.
+fn is_unread(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::NXIO.raw_os_error())
+}
+
 fn reason(error: &io::Error) -> Reason {
     match error.kind() {
+        _ if is_unread(error) => Reason::BrokenPipe,
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Reason::DiskFull,
         ErrorKind::BrokenPipe => Reason::BrokenPipe,
         _ => Reason::WriteFailed,

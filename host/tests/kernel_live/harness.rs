@@ -70,7 +70,11 @@ impl Live {
     }
 
     pub(crate) fn finish(&mut self, mut child: Child) -> u32 {
-        child.wait().expect("its end");
+        // As the daemon does: what happens meanwhile is taken, and does not fill the ring.
+        while child.try_wait().expect("a child").is_none() {
+            self.collect();
+            self.kernel.wait(Duration::from_millis(10)).expect("a ring");
+        }
         self.until(|events| {
             events
                 .iter()

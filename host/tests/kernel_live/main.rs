@@ -12,9 +12,11 @@
 mod actor;
 mod changes;
 mod connections;
+mod fair;
 mod files;
 mod filters;
 mod harness;
+mod merged;
 mod overflow;
 mod privileged;
 mod processes;

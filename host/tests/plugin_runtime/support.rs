@@ -95,6 +95,7 @@ pub(crate) fn opens(first: u64, rows: usize) -> Batch {
         result: vec![3; rows],
         path_kind: vec![0; rows],
         traits: vec![0; rows],
+        count: vec![1; rows],
     });
     batch
 }

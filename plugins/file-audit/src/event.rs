@@ -13,6 +13,8 @@ pub(crate) struct Event<'a, F> {
     pub(crate) path: &'a [u8],
     pub(crate) access: Access,
     pub(crate) errno: u32,
+    /// How many there were of it.
+    pub(crate) count: u64,
     /// If it is more than an access: what was done.
     pub(crate) change: Option<Change<'a>>,
 }

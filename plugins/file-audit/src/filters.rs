@@ -1,9 +1,14 @@
 //! Which events the rules can be about: all others are left out before they are described.
+use std::time::Duration;
+
 use vespid_plugin::{Filter, Pattern};
 
 use crate::access::Access;
 use crate::change;
 use crate::config::{Processes, Results, RuleConfig};
+
+/// One access of many is enough to say so; the others are counted.
+const MERGED: Duration = Duration::from_secs(1);
 
 /// The filters of some rules. Who may, and a rule's exceptions, are left to the plugin: exceptions are counted.
 pub(crate) fn filters<'a>(rules: impl IntoIterator<Item = &'a RuleConfig>) -> Vec<Filter> {
@@ -15,7 +20,7 @@ pub(crate) fn filters<'a>(rules: impl IntoIterator<Item = &'a RuleConfig>) -> Ve
     ];
     for rule in rules {
         if rule.access.has(Access::READ | Access::WRITE | Access::DESTROY) {
-            let mut opens = Filter::opens();
+            let mut opens = Filter::opens().merged_within(MERGED);
             for (access, with) in [
                 (Access::READ, Filter::reads as fn(Filter) -> Filter),
                 (Access::WRITE, Filter::writes),

@@ -179,6 +179,7 @@ impl FileAudit {
                 path: open.path(),
                 access: Access::of(open),
                 errno: open.errno(),
+                count: u64::from(open.count()),
                 change: None,
             };
             self.judge(&event, out);
@@ -200,6 +201,7 @@ impl FileAudit {
                     path,
                     access,
                     errno: change.errno(),
+                    count: 1,
                     change: Some(change),
                 };
                 self.judge(&event, out);
@@ -228,6 +230,7 @@ impl FileAudit {
                     path,
                     access: Access::EXECUTE,
                     errno,
+                    count: 1,
                     change: None,
                 },
                 out,
@@ -263,7 +266,7 @@ impl FileAudit {
             return;
         }
         if rule.except.matches(exe) || self.except.matches(exe) {
-            self.excepted.with([rule.key.as_bytes()]).inc();
+            self.excepted.with([rule.key.as_bytes()]).add(event.count);
             return;
         }
         let container = container.map_or(&b"host"[..], Container::short_id);
@@ -275,7 +278,7 @@ impl FileAudit {
         let letters = access.letters();
         self.accesses
             .with([rule.key.as_bytes(), letters.as_bytes(), result.as_bytes(), container])
-            .inc();
+            .add(event.count);
 
         let message = event.message(access);
         let process = event.process.map_or(ProcessId { pid: 0, start: 0 }, Process::id);
@@ -284,9 +287,10 @@ impl FileAudit {
             access,
             message: cut(message.clone(), MAX_NOTE),
         };
-        if self.repeats.is_first(
+        if self.repeats.are_first(
             event.time,
             (number, process, remembered(event.path), event.errno != 0),
+            event.count,
             said,
         ) {
             out.verdict(access.verdict(), rule.severity)

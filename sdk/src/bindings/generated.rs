@@ -376,6 +376,9 @@ pub mod vespid {
                 /// Bits: 1 the call created the file, 2 the file lies in the upper layer of an overlay (in a container: it is
                 /// not the image's, or was changed since).
                 pub traits: _rt::Vec<u8>,
+                /// How many opens the row stands for: 1, or more where `merge-ms` allows it. They have all other columns in common,
+                /// save `typed` and the descriptor in `result`, which are those of one of them; none is later than `time`.
+                pub count: _rt::Vec<u32>,
             }
             impl ::core::fmt::Debug for Opens {
                 fn fmt(
@@ -393,6 +396,7 @@ pub mod vespid {
                         .field("result", &self.result)
                         .field("path-kind", &self.path_kind)
                         .field("traits", &self.traits)
+                        .field("count", &self.count)
                         .finish()
                 }
             }
@@ -574,7 +578,7 @@ pub mod vespid {
             #[repr(C)]
             #[derive(Clone, Copy, Default)]
             pub struct Lost {
-                /// The kernel's ring had no room.
+                /// The kernel's ring had no room, or what there was is kept for others.
                 pub kernel: u64,
                 /// A record could not be understood.
                 pub decode: u64,
@@ -764,6 +768,10 @@ pub mod vespid {
                 pub remote_ports: _rt::Vec<PortRange>,
                 /// `connections`, `sockets`: the remote address is in one of these networks, such as `10.0.0.0/8` or `fd00::/8`.
                 pub remote_networks: _rt::Vec<_rt::String>,
+                /// `opens`, and no condition: opens of one file by one process that differ in nothing may come as one row with their
+                /// `count`, for so many milliseconds; at most 10,000. 0: each comes as a row. It is done if all filters that are
+                /// about `opens` allow it, those of other plugins too, for the shortest of their times.
+                pub merge_ms: u32,
             }
             impl ::core::fmt::Debug for Filter {
                 fn fmt(
@@ -783,6 +791,7 @@ pub mod vespid {
                         .field("local-ports", &self.local_ports)
                         .field("remote-ports", &self.remote_ports)
                         .field("remote-networks", &self.remote_networks)
+                        .field("merge-ms", &self.merge_ms)
                         .finish()
                 }
             }
@@ -1452,7 +1461,7 @@ pub mod exports {
                         let vec23 = result0;
                         let len23 = vec23.len();
                         let layout23 = _rt::alloc::Layout::from_size_align(
-                                vec23.len() * (16 * ::core::mem::size_of::<*const u8>()),
+                                vec23.len() * (17 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
@@ -1464,7 +1473,7 @@ pub mod exports {
                         }
                         for (i, e) in vec23.into_iter().enumerate() {
                             let base = result23
-                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (17 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::vespid::plugin::describe::Filter {
                                     tables: tables2,
@@ -1479,6 +1488,7 @@ pub mod exports {
                                     local_ports: local_ports2,
                                     remote_ports: remote_ports2,
                                     remote_networks: remote_networks2,
+                                    merge_ms: merge_ms2,
                                 } = e;
                                 let flags3 = tables2;
                                 *base.add(0).cast::<u8>() = ((flags3.bits() >> 0) as i32)
@@ -1708,6 +1718,9 @@ pub mod exports {
                                 *base
                                     .add(14 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result22;
+                                *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>() = _rt::as_i32(merge_ms2);
                             }
                         }
                         *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len23;
@@ -1727,7 +1740,7 @@ pub mod exports {
                         let len39 = l1;
                         for i in 0..len39 {
                             let base = base39
-                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (17 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l2 = *base
                                     .add(::core::mem::size_of::<*const u8>())
@@ -1891,7 +1904,7 @@ pub mod exports {
                         }
                         _rt::cabi_dealloc(
                             base39,
-                            len39 * (16 * ::core::mem::size_of::<*const u8>()),
+                            len39 * (17 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
                     }
@@ -1903,7 +1916,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result330 = {
+                        let result333 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2156,19 +2169,19 @@ pub mod exports {
                                     .add(40 + 121 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l216 = i32::from(
+                            let l219 = i32::from(
                                 *arg0
-                                    .add(40 + 142 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 144 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l262 = i32::from(
+                            let l265 = i32::from(
                                 *arg0
-                                    .add(40 + 173 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 175 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l290 = i32::from(
+                            let l293 = i32::from(
                                 *arg0
-                                    .add(40 + 192 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 194 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -2771,6 +2784,13 @@ pub mod exports {
                                                 .add(40 + 141 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len215 = l214;
+                                            let l216 = *arg0
+                                                .add(40 + 142 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l217 = *arg0
+                                                .add(40 + 143 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len218 = l217;
                                             super::super::super::super::vespid::plugin::events::Opens {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
@@ -2822,23 +2842,21 @@ pub mod exports {
                                                 >>::from(
                                                     _rt::Vec::from_raw_parts(l213.cast(), len215, len215),
                                                 ),
+                                                count: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l216.cast(), len218, len218),
+                                                ),
                                             }
                                         };
                                         Some(e)
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                changes: match l216 {
+                                changes: match l219 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l217 = *arg0
-                                                .add(40 + 143 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l218 = *arg0
-                                                .add(40 + 144 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len219 = l218;
                                             let l220 = *arg0
                                                 .add(40 + 145 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2937,81 +2955,88 @@ pub mod exports {
                                                 .add(40 + 172 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len261 = l260;
+                                            let l262 = *arg0
+                                                .add(40 + 173 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l263 = *arg0
+                                                .add(40 + 174 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len264 = l263;
                                             super::super::super::super::vespid::plugin::events::Changes {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l217.cast(), len219, len219),
+                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
+                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
+                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
+                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
+                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
+                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
+                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
                                                 ),
                                                 target_typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
+                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
+                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
+                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
+                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
                                                 ),
                                                 value: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
+                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
+                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
+                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
                                                 ),
                                                 target_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
+                                                    _rt::Vec::from_raw_parts(l262.cast(), len264, len264),
                                                 ),
                                             }
                                         };
@@ -3019,17 +3044,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                privileged: match l262 {
+                                privileged: match l265 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l263 = *arg0
-                                                .add(40 + 174 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l264 = *arg0
-                                                .add(40 + 175 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len265 = l264;
                                             let l266 = *arg0
                                                 .add(40 + 176 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3086,51 +3104,58 @@ pub mod exports {
                                                 .add(40 + 191 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len289 = l288;
+                                            let l290 = *arg0
+                                                .add(40 + 192 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l291 = *arg0
+                                                .add(40 + 193 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len292 = l291;
                                             super::super::super::super::vespid::plugin::events::Privileged {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l263.cast(), len265, len265),
+                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
+                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
+                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
+                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
+                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
                                                 ),
                                                 argument: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
+                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
+                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
+                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
+                                                    _rt::Vec::from_raw_parts(l290.cast(), len292, len292),
                                                 ),
                                             }
                                         };
@@ -3138,17 +3163,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                sockets: match l290 {
+                                sockets: match l293 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l291 = *arg0
-                                                .add(40 + 193 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l292 = *arg0
-                                                .add(40 + 194 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len293 = l292;
                                             let l294 = *arg0
                                                 .add(40 + 195 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3233,71 +3251,78 @@ pub mod exports {
                                                 .add(40 + 218 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len329 = l328;
+                                            let l330 = *arg0
+                                                .add(40 + 219 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l331 = *arg0
+                                                .add(40 + 220 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len332 = l331;
                                             super::super::super::super::vespid::plugin::events::Sockets {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l291.cast(), len293, len293),
+                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
+                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
+                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
+                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
                                                 ),
                                                 family: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
+                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
                                                 ),
                                                 protocol: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
+                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
                                                 ),
                                                 addresses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
+                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
                                                 ),
                                                 local_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
+                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
                                                 ),
                                                 remote_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
+                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
                                                 ),
                                                 name: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
+                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
+                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
+                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
                                                 ),
                                                 netns: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
+                                                    _rt::Vec::from_raw_parts(l330.cast(), len332, len332),
                                                 ),
                                             }
                                         };
@@ -3309,118 +3334,118 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            48 + 218 * ::core::mem::size_of::<*const u8>(),
+                            48 + 220 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr331 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result330 {
+                        let ptr334 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result333 {
                             Ok(e) => {
-                                *ptr331.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr334.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts332,
-                                    series: series332,
-                                    ids: ids332,
-                                    values: values332,
+                                    verdicts: verdicts335,
+                                    series: series335,
+                                    ids: ids335,
+                                    values: values335,
                                 } = e;
-                                let vec344 = verdicts332;
-                                let len344 = vec344.len();
-                                let layout344 = _rt::alloc::Layout::from_size_align(
-                                        vec344.len()
+                                let vec347 = verdicts335;
+                                let len347 = vec347.len();
+                                let layout347 = _rt::alloc::Layout::from_size_align(
+                                        vec347.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result344, _cleanup344) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout344,
+                                let (result347, _cleanup347) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout347,
                                 );
-                                if let Some(cleanup) = _cleanup344 {
+                                if let Some(cleanup) = _cleanup347 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec344.into_iter().enumerate() {
-                                    let base = result344
+                                for (i, e) in vec347.into_iter().enumerate() {
+                                    let base = result347
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule333,
-                                            severity: severity333,
-                                            message: message333,
-                                            key: key333,
-                                            tags: tags333,
-                                            subject: subject333,
-                                            fields: fields333,
+                                            rule: rule336,
+                                            severity: severity336,
+                                            message: message336,
+                                            key: key336,
+                                            tags: tags336,
+                                            subject: subject336,
+                                            fields: fields336,
                                         } = e;
-                                        let vec334 = (rule333.into_bytes()).into_boxed_slice();
-                                        let ptr334 = vec334.as_ptr().cast::<u8>();
-                                        let len334 = vec334.len();
-                                        ::core::mem::forget(vec334);
+                                        let vec337 = (rule336.into_bytes()).into_boxed_slice();
+                                        let ptr337 = vec337.as_ptr().cast::<u8>();
+                                        let len337 = vec337.len();
+                                        ::core::mem::forget(vec337);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len334;
-                                        *base.add(0).cast::<*mut u8>() = ptr334.cast_mut();
+                                            .cast::<usize>() = len337;
+                                        *base.add(0).cast::<*mut u8>() = ptr337.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity333.clone() as i32) as u8;
-                                        let vec335 = (message333.into_bytes()).into_boxed_slice();
-                                        let ptr335 = vec335.as_ptr().cast::<u8>();
-                                        let len335 = vec335.len();
-                                        ::core::mem::forget(vec335);
+                                            .cast::<u8>() = (severity336.clone() as i32) as u8;
+                                        let vec338 = (message336.into_bytes()).into_boxed_slice();
+                                        let ptr338 = vec338.as_ptr().cast::<u8>();
+                                        let len338 = vec338.len();
+                                        ::core::mem::forget(vec338);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len335;
+                                            .cast::<usize>() = len338;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr335.cast_mut();
-                                        let vec336 = (key333.into_bytes()).into_boxed_slice();
-                                        let ptr336 = vec336.as_ptr().cast::<u8>();
-                                        let len336 = vec336.len();
-                                        ::core::mem::forget(vec336);
+                                            .cast::<*mut u8>() = ptr338.cast_mut();
+                                        let vec339 = (key336.into_bytes()).into_boxed_slice();
+                                        let ptr339 = vec339.as_ptr().cast::<u8>();
+                                        let len339 = vec339.len();
+                                        ::core::mem::forget(vec339);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len336;
+                                            .cast::<usize>() = len339;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr336.cast_mut();
-                                        let vec338 = tags333;
-                                        let len338 = vec338.len();
-                                        let layout338 = _rt::alloc::Layout::from_size_align(
-                                                vec338.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr339.cast_mut();
+                                        let vec341 = tags336;
+                                        let len341 = vec341.len();
+                                        let layout341 = _rt::alloc::Layout::from_size_align(
+                                                vec341.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result338, _cleanup338) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout338,
+                                        let (result341, _cleanup341) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout341,
                                         );
-                                        if let Some(cleanup) = _cleanup338 {
+                                        if let Some(cleanup) = _cleanup341 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec338.into_iter().enumerate() {
-                                            let base = result338
+                                        for (i, e) in vec341.into_iter().enumerate() {
+                                            let base = result341
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec337 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr337 = vec337.as_ptr().cast::<u8>();
-                                                let len337 = vec337.len();
-                                                ::core::mem::forget(vec337);
+                                                let vec340 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr340 = vec340.as_ptr().cast::<u8>();
+                                                let len340 = vec340.len();
+                                                ::core::mem::forget(vec340);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len337;
-                                                *base.add(0).cast::<*mut u8>() = ptr337.cast_mut();
+                                                    .cast::<usize>() = len340;
+                                                *base.add(0).cast::<*mut u8>() = ptr340.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len338;
+                                            .cast::<usize>() = len341;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result338;
-                                        match subject333 {
+                                            .cast::<*mut u8>() = result341;
+                                        match subject336 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V339;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V342;
                                                 match e {
-                                                    V339::Exec(e) => {
+                                                    V342::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3428,7 +3453,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V339::Exit(e) => {
+                                                    V342::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3436,7 +3461,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V339::Connection(e) => {
+                                                    V342::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -3444,7 +3469,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V339::Open(e) => {
+                                                    V342::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -3452,7 +3477,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V339::Change(e) => {
+                                                    V342::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -3460,7 +3485,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V339::Privileged(e) => {
+                                                    V342::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -3468,7 +3493,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V339::Socket(e) => {
+                                                    V342::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
@@ -3484,159 +3509,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec343 = fields333;
-                                        let len343 = vec343.len();
-                                        let layout343 = _rt::alloc::Layout::from_size_align(
-                                                vec343.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec346 = fields336;
+                                        let len346 = vec346.len();
+                                        let layout346 = _rt::alloc::Layout::from_size_align(
+                                                vec346.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result343, _cleanup343) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout343,
+                                        let (result346, _cleanup346) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout346,
                                         );
-                                        if let Some(cleanup) = _cleanup343 {
+                                        if let Some(cleanup) = _cleanup346 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec343.into_iter().enumerate() {
-                                            let base = result343
+                                        for (i, e) in vec346.into_iter().enumerate() {
+                                            let base = result346
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t340_0, t340_1) = e;
-                                                let vec341 = (t340_0.into_bytes()).into_boxed_slice();
-                                                let ptr341 = vec341.as_ptr().cast::<u8>();
-                                                let len341 = vec341.len();
-                                                ::core::mem::forget(vec341);
+                                                let (t343_0, t343_1) = e;
+                                                let vec344 = (t343_0.into_bytes()).into_boxed_slice();
+                                                let ptr344 = vec344.as_ptr().cast::<u8>();
+                                                let len344 = vec344.len();
+                                                ::core::mem::forget(vec344);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len341;
-                                                *base.add(0).cast::<*mut u8>() = ptr341.cast_mut();
-                                                let vec342 = (t340_1.into_bytes()).into_boxed_slice();
-                                                let ptr342 = vec342.as_ptr().cast::<u8>();
-                                                let len342 = vec342.len();
-                                                ::core::mem::forget(vec342);
+                                                    .cast::<usize>() = len344;
+                                                *base.add(0).cast::<*mut u8>() = ptr344.cast_mut();
+                                                let vec345 = (t343_1.into_bytes()).into_boxed_slice();
+                                                let ptr345 = vec345.as_ptr().cast::<u8>();
+                                                let len345 = vec345.len();
+                                                ::core::mem::forget(vec345);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len342;
+                                                    .cast::<usize>() = len345;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr342.cast_mut();
+                                                    .cast::<*mut u8>() = ptr345.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len343;
+                                            .cast::<usize>() = len346;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result343;
+                                            .cast::<*mut u8>() = result346;
                                     }
                                 }
-                                *ptr331
+                                *ptr334
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len344;
-                                *ptr331
+                                    .cast::<usize>() = len347;
+                                *ptr334
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result344;
-                                let vec348 = series332;
-                                let len348 = vec348.len();
-                                let layout348 = _rt::alloc::Layout::from_size_align(
-                                        vec348.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result347;
+                                let vec351 = series335;
+                                let len351 = vec351.len();
+                                let layout351 = _rt::alloc::Layout::from_size_align(
+                                        vec351.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result348, _cleanup348) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout348,
+                                let (result351, _cleanup351) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout351,
                                 );
-                                if let Some(cleanup) = _cleanup348 {
+                                if let Some(cleanup) = _cleanup351 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec348.into_iter().enumerate() {
-                                    let base = result348
+                                for (i, e) in vec351.into_iter().enumerate() {
+                                    let base = result351
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric345,
-                                            labels: labels345,
+                                            metric: metric348,
+                                            labels: labels348,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric345);
-                                        let vec347 = labels345;
-                                        let len347 = vec347.len();
-                                        let layout347 = _rt::alloc::Layout::from_size_align(
-                                                vec347.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric348);
+                                        let vec350 = labels348;
+                                        let len350 = vec350.len();
+                                        let layout350 = _rt::alloc::Layout::from_size_align(
+                                                vec350.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result347, _cleanup347) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout347,
+                                        let (result350, _cleanup350) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout350,
                                         );
-                                        if let Some(cleanup) = _cleanup347 {
+                                        if let Some(cleanup) = _cleanup350 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec347.into_iter().enumerate() {
-                                            let base = result347
+                                        for (i, e) in vec350.into_iter().enumerate() {
+                                            let base = result350
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec346 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr346 = vec346.as_ptr().cast::<u8>();
-                                                let len346 = vec346.len();
-                                                ::core::mem::forget(vec346);
+                                                let vec349 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr349 = vec349.as_ptr().cast::<u8>();
+                                                let len349 = vec349.len();
+                                                ::core::mem::forget(vec349);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len346;
-                                                *base.add(0).cast::<*mut u8>() = ptr346.cast_mut();
+                                                    .cast::<usize>() = len349;
+                                                *base.add(0).cast::<*mut u8>() = ptr349.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len347;
+                                            .cast::<usize>() = len350;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result347;
+                                            .cast::<*mut u8>() = result350;
                                     }
                                 }
-                                *ptr331
+                                *ptr334
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len348;
-                                *ptr331
+                                    .cast::<usize>() = len351;
+                                *ptr334
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result348;
-                                let vec349 = <_ as Into<_rt::Vec<_>>>::into(ids332)
+                                    .cast::<*mut u8>() = result351;
+                                let vec352 = <_ as Into<_rt::Vec<_>>>::into(ids335)
                                     .into_boxed_slice();
-                                let ptr349 = vec349.as_ptr().cast::<u8>();
-                                let len349 = vec349.len();
-                                ::core::mem::forget(vec349);
-                                *ptr331
+                                let ptr352 = vec352.as_ptr().cast::<u8>();
+                                let len352 = vec352.len();
+                                ::core::mem::forget(vec352);
+                                *ptr334
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len349;
-                                *ptr331
+                                    .cast::<usize>() = len352;
+                                *ptr334
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr349.cast_mut();
-                                let vec350 = <_ as Into<_rt::Vec<_>>>::into(values332)
+                                    .cast::<*mut u8>() = ptr352.cast_mut();
+                                let vec353 = <_ as Into<_rt::Vec<_>>>::into(values335)
                                     .into_boxed_slice();
-                                let ptr350 = vec350.as_ptr().cast::<u8>();
-                                let len350 = vec350.len();
-                                ::core::mem::forget(vec350);
-                                *ptr331
+                                let ptr353 = vec353.as_ptr().cast::<u8>();
+                                let len353 = vec353.len();
+                                ::core::mem::forget(vec353);
+                                *ptr334
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len350;
-                                *ptr331
+                                    .cast::<usize>() = len353;
+                                *ptr334
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr350.cast_mut();
+                                    .cast::<*mut u8>() = ptr353.cast_mut();
                             }
                             Err(e) => {
-                                *ptr331.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec351 = (e.into_bytes()).into_boxed_slice();
-                                let ptr351 = vec351.as_ptr().cast::<u8>();
-                                let len351 = vec351.len();
-                                ::core::mem::forget(vec351);
-                                *ptr331
+                                *ptr334.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec354 = (e.into_bytes()).into_boxed_slice();
+                                let ptr354 = vec354.as_ptr().cast::<u8>();
+                                let len354 = vec354.len();
+                                ::core::mem::forget(vec354);
+                                *ptr334
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len351;
-                                *ptr331
+                                    .cast::<usize>() = len354;
+                                *ptr334
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr351.cast_mut();
+                                    .cast::<*mut u8>() = ptr354.cast_mut();
                             }
                         };
-                        ptr331
+                        ptr334
                     }
                 }
                 #[doc(hidden)]
@@ -4593,9 +4618,9 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2833] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2850] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x94\x15\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa5\x15\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4610,51 +4635,51 @@ code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\
 time\x04\x07process\0\x02op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\
 \x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04s\
 rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01p\
-x\x01r\x0a\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04\
-mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01\
-r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06targ\
-et\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\
-\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\
-\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06det\
-ail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\
-\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-\
-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07so\
-ckets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\
-\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\
-\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06\
-header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exi\
-ts\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\
-\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\
-\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07socke\
-ts\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\
-\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\
-\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\
-\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04\
-last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\
-\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecut\
-ables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-p\
-orts\x0f\x0fremote-networks\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05\
-gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04hel\
-ps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01\
-p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metri\
-cs\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\
-\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06\
-notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exe\
-c\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0a\
-privileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02\
-ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07\
-subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labe\
-ls\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdi\
-cts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1b\
-vespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08mani\
-fest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\
-\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\
-\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\
-\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08desc\
-ribe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\
-\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\
-\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p\
-}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
+x\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04\
+mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\
+\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\
+\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06\
+result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\
+\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06targ\
+et\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\
+\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\
+\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\
+\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\
+\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06hea\
+der\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01\
+r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\
+\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07s\
+ockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\
+\x01n\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07\
+sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
+\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
+omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
+\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05\
+first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01p\
+s\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\
+\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0c\
+remote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01\
+m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\
+\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06\
+metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubsc\
+ription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\
+\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
+m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
+\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
+hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01\
+k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04\
+tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06met\
+ricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\
+\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\
+\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\
+\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\
+\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\
+\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\
+\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08\
+describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01\
+p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\
+\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01\
+p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
 \x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
 spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
 \x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
@@ -4670,8 +4695,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2554] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdd\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2571] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xee\x12\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4686,46 +4711,46 @@ code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\
 time\x04\x07process\0\x02op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\
 \x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04s\
 rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01p\
-x\x01r\x0a\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04\
-mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01\
-r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06targ\
-et\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\
-\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\
-\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06det\
-ail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\
-\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-\
-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07so\
-ckets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\
-\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\
-\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06\
-header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exi\
-ts\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\
-\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\
-\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07socke\
-ts\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\
-\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\
-\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\
-\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04\
-last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\
-\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecut\
-ables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-p\
-orts\x0f\x0fremote-networks\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05\
-gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04hel\
-ps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01\
-p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metri\
-cs\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\
-\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06\
-notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exe\
-c\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0a\
-privileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02\
-ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07\
-subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labe\
-ls\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdi\
-cts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1b\
-vespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of-its-e\
-xports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-\
-bindgen-rust\x060.60.0";
+x\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04\
+mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\
+\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\
+\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06\
+result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\
+\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06targ\
+et\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\
+\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\
+\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\
+\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\
+\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06hea\
+der\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01\
+r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\
+\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07s\
+ockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\
+\x01n\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07\
+sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
+\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
+omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
+\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05\
+first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01p\
+s\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\
+\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0c\
+remote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01\
+m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\
+\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06\
+metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubsc\
+ription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\
+\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
+m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
+\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
+hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01\
+k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04\
+tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06met\
+ricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\
+\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\
+\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-al\
+l-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-r\
+emoved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254\
+.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

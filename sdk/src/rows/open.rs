@@ -170,6 +170,14 @@ impl<'a> Open<'a> {
         cell(&self.table.traits, self.row) & UPPER != 0
     }
 
+    /// How many opens the row stands for: 1, unless the plugin's filters allow more
+    /// ([`Filter::merged_within`](crate::Filter::merged_within)).
+    #[must_use]
+    #[inline]
+    pub fn count(self) -> u32 {
+        cell(&self.table.count, self.row)
+    }
+
     /// Whether the call failed.
     #[must_use]
     #[inline]

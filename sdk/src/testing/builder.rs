@@ -168,7 +168,7 @@ pub struct ConnectionRow {
 /// let cat = batch.process("/bin/cat").id();
 /// batch.open(cat, "/etc/shadow").typed("../etc/shadow").fails(errno::EACCES);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns of `opens`, documented in wit/vespid.wit")]
 pub struct OpenRow {
     pub seq: u64,
@@ -181,6 +181,7 @@ pub struct OpenRow {
     pub result: i64,
     pub path_kind: u8,
     pub traits: u8,
+    pub count: u32,
 }
 
 impl Default for BatchBuilder {
@@ -326,12 +327,14 @@ impl BatchBuilder {
             process: Some(process),
             typed: path.clone(),
             path,
-            ..OpenRow::default()
+            flags: 0,
+            mode: 0o100_644,
+            result: 3,
+            path_kind: 0,
+            traits: 0,
+            count: 1,
         };
-        let row = pushed(&mut self.opens, row);
-        row.mode = 0o100_644;
-        row.result = 3;
-        row
+        pushed(&mut self.opens, row)
     }
 
     /// A process opens a connection from `10.0.0.1:40000`, with success. The cookie is the sequence number.
@@ -431,6 +434,12 @@ impl OpenRow {
     /// Sets the `O_*` flags.
     pub fn flags(&mut self, flags: u32) -> &mut Self {
         self.flags = flags;
+        self
+    }
+
+    /// Has it stand for so many opens.
+    pub fn count(&mut self, count: u32) -> &mut Self {
+        self.count = count;
         self
     }
 

@@ -109,7 +109,7 @@ record!(of_connections: Connections {
     seq time process op direction addresses local_port remote_port cookie sent received duration srtt retransmits errno
     netns
 });
-record!(of_opens: Opens { seq time process path typed flags mode result path_kind traits });
+record!(of_opens: Opens { seq time process path typed flags mode result path_kind traits count });
 record!(of_changes: Changes {
     seq time process op path typed target target_typed detail flags mode value result path_kind target_kind
 });
@@ -169,7 +169,7 @@ mod tests {
             "containers":{"id":[],"runtime":[],"name":[],"image":[],"pod_uid":[],"pod":[],"namespace":[]},
             "execs":null,"exits":null,"connections":null,
             "opens":{"seq":[1],"time":[5],"process":[4294967295],"path":[1],"typed":[1],"flags":[0],"mode":[0],"result":[-2],
-                "path_kind":[1],"traits":[0]}}}"#;
+                "path_kind":[1],"traits":[0],"count":[1]}}}"#;
         let Some(Call::Batch(batch)) = call(line) else {
             panic!("a batch");
         };

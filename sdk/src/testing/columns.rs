@@ -184,6 +184,7 @@ impl BatchBuilder {
             table.result.push(open.result);
             table.path_kind.push(open.path_kind);
             table.traits.push(open.traits);
+            table.count.push(open.count);
         }
         table
     }

@@ -41,6 +41,7 @@ fn filter(filter: &Filter) -> Value {
         "local_ports": ports(&filter.local_ports),
         "remote_ports": ports(&filter.remote_ports),
         "remote_networks": filter.remote_networks,
+        "merge_ms": filter.merge_ms,
     })
 }
 

@@ -1,17 +1,21 @@
 //! What an operator reads, with a daemon that is not one behind the socket.
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vespid_ebpf::Kind;
 
 use super::super::{Cli, Command};
 use super::*;
+use crate::control::ledger::{Calls, Ledger};
 use crate::control::probes::{Probe, Probes};
 use crate::control::view::PluginLine;
 use crate::control::{Control, Refused, RefusedFile, Server};
 use crate::kernel::{Inventory, MapFacts, Program, State};
+use crate::ledger::Stage;
 use crate::shadow::{Counts, Sample, SideSummary, Summary};
 
 struct Fake;
@@ -67,6 +71,23 @@ impl Control for Fake {
                 }],
             },
         }
+    }
+
+    fn ledger(&self) -> Ledger {
+        let mut stage = Stage::default();
+        stage.pass(Kind::Exec, 5);
+        stage.pass(Kind::Open, 100);
+        stage.drop(Kind::Open, "limited", 40);
+        let mut ledger = Ledger::default();
+        ledger.add("kernel", None, &stage);
+        ledger.calls.push(Calls {
+            kind: "open".to_owned(),
+            filtered: 7,
+            merged: 9,
+        });
+        let kinds = |count| BTreeMap::from([("open".to_owned(), count)]);
+        ledger.containers = BTreeMap::from([("3f2a9c0d1e4b".to_owned(), kinds(39)), ("other".to_owned(), kinds(1))]);
+        ledger
     }
 
     fn plugins(&self) -> Value {
@@ -202,6 +223,25 @@ fn plugins_are_a_table_for_people_and_json_for_scripts() {
         let value: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value["running"][0]["plugin"]["name"], "file-audit");
     }
+}
+
+#[test]
+fn the_ledger_says_where_events_went_and_whose_did_not_arrive() {
+    let (text, failed) = ctl(&["ledger"]);
+    assert!(failed.is_none());
+    for line in [
+        ["kernel", "exec", "5", "5", "0"].as_slice(),
+        &["kernel", "open", "140", "100", "40", "limited", "40"],
+        &["open", "7", "9"],
+        &["3f2a9c0d1e4b", "open", "39"],
+        &["other", "open", "1"],
+    ] {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert!(text.lines().any(|found| words(found) == line), "{line:?} in\n{text}");
+    }
+    let (text, _) = ctl(&["ledger", "--json"]);
+    let value: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(value["lines"][1]["dropped"]["limited"], 40);
 }
 
 #[test]

@@ -53,7 +53,7 @@ const PROCESS: [(&str, Column); 22] = [
 ];
 const EXECS: [(&str, Column); 2] = [("filename", Text), ("errno", U32)];
 const EXITS: [(&str, Column); 3] = [("code", U32), ("signal", U32), ("lifetime", U64)];
-const OPENS: [(&str, Column); 7] = [
+const OPENS: [(&str, Column); 8] = [
     ("path", Text),
     ("typed", Text),
     ("flags", U32),
@@ -61,6 +61,7 @@ const OPENS: [(&str, Column); 7] = [
     ("result", I32),
     ("path_kind", U32),
     ("traits", U32),
+    ("count", U32),
 ];
 const CHANGES: [(&str, Column); 12] = [
     ("op", Text),
@@ -265,7 +266,7 @@ fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
         Body::Open(open) => {
             row.bytes(open.path.as_slice()).bytes(open.typed.as_slice());
             row.u32(open.flags).u32(open.mode).i32(open.result);
-            row.u32(open.path_kind.into()).u32(open.traits.into());
+            row.u32(open.path_kind.into()).u32(open.traits.into()).u32(open.count);
         }
         Body::Connection(connection) => {
             let direction = ["outbound", "inbound"];

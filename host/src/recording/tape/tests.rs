@@ -31,6 +31,7 @@ fn event(number: u32) -> Event<'static> {
             result: 3,
             path_kind: 1,
             traits: 0,
+            count: 1,
         })
     };
     let subject = Subject {

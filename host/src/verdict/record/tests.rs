@@ -393,6 +393,7 @@ fn a_failed_open_shows_what_was_typed() {
         result: vec![-13],
         path_kind: vec![1],
         traits: vec![0],
+        count: vec![1],
     });
     let value = json(verdict(Some(Row::Open(0))), Cause::Batch(&batch));
     let event = &value["event"];

@@ -156,6 +156,28 @@ fn a_pipe_that_nobody_reads_holds_up_neither_the_plugins_nor_the_end() {
 }
 
 #[test]
+fn a_pipe_that_nobody_has_opened_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
+    let (sink, delivery) = file(&path);
+    sink.deliver(record(1));
+    settled(&sink, 1);
+    let mut reader = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .expect("a reader");
+    sink.deliver(record(2));
+    let verdicts = delivery.finish(PATIENCE);
+    assert_eq!((verdicts.written, verdicts.dropped["broken_pipe"]), (1, 1));
+    let mut line = [0; 12];
+    reader.read_exact(&mut line).expect("the second");
+    assert_eq!(line, *b"{\"number\":2}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_counted_as_a_broken_pipe() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("pipe");

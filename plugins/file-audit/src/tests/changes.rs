@@ -118,3 +118,28 @@ fn repetitions_are_told_by_a_rule_of_their_own() {
         );
     }
 }
+
+#[test]
+fn a_row_that_stands_for_many_opens_counts_as_many() {
+    let mut plugin = start(&rule('r'));
+    assert!(
+        plugin
+            .filters()
+            .iter()
+            .filter(|filter| !filter.never)
+            .all(|filter| filter.merge_ms == 1000)
+    );
+    let mut batch = BatchBuilder::new();
+    let process = batch.process("/bin/do").id();
+    batch.open(process, "/srv/x");
+    batch.open(process, "/srv/x").count(40);
+    assert_eq!(plugin.batch(&batch).rules(), ["file-read"]);
+    let closed = plugin.tick(61 * SECOND);
+    assert_eq!(closed.rules(), ["file-read-repeated"]);
+    assert!(
+        closed.verdicts[0]
+            .fields
+            .iter()
+            .any(|(name, value)| name == "count" && value == "40")
+    );
+}
