@@ -129,7 +129,7 @@ impl Status {
             ledger.add(stage.as_str(), None, books);
         }
         if let Some(flight) = &self.flight {
-            ledger.add(StageName::FlightRecorder.as_str(), None, &flight.stage());
+            ledger.add(StageName::FlightRecorder.as_str(), None, &flight.tape.stage());
         }
         for running in self.roster.active().iter() {
             let books = running.worker.stats().stage;
