@@ -127,7 +127,7 @@ impl ProcessTable {
 
     /// Takes in an event and says whose it is. The answer holds until the next call.
     pub fn observe(&mut self, event: &Event<'_>) -> Attribution {
-        if !std::mem::take(&mut self.is_advanced) {
+        if !std::mem::take(&mut self.is_advanced) || event.time > self.now {
             self.pass(event.time);
         }
         let attribution = self.attribute(event);

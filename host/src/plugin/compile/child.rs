@@ -77,7 +77,7 @@ impl Child {
             program: self.program.clone(),
             error,
         })?;
-        talk.to_the_end(self)?;
+        talk.converse(self)?;
         let said = in_one_line(&talk.said);
         let code = std::mem::take(&mut talk.code);
         let status = talk.end().map_err(CompileError::Pipe)?;
@@ -213,7 +213,7 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     /// Goes on until the process has ended and its output was read.
-    fn to_the_end(&mut self, child: &Child) -> Result<(), CompileError> {
+    fn converse(&mut self, child: &Child) -> Result<(), CompileError> {
         let mut pulse = Pulse::of(self.process.pid());
         loop {
             let has_ended = self.wait().map_err(CompileError::Pipe)?;

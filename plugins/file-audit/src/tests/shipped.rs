@@ -161,7 +161,8 @@ fn said(plugin: &mut Harness<FileAudit>, key: &str, accesses: &[Access]) -> Vec<
             .find(|(name, _)| name == "access")
             .expect("letters");
         let (severity, tags) = (verdict.severity, verdict.tags.join(" "));
-        said[number] += &format!("{severity:?} {} {tags}", letters.1);
+        let line = format!("{severity:?} {} {tags}", letters.1);
+        said[number].push_str(&line);
     }
     said
 }
