@@ -10,3 +10,5 @@ mod many;
 mod named;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tools.rs"]
+mod tools;

@@ -9,8 +9,8 @@ use vespid::enrich::{Nothing, Options, ProcessTable};
 use vespid::event::Body;
 use vespid::recording::{Line, Reader};
 
-use crate::containerd::{busybox, tools};
 use crate::support::{is_live, vespid};
+use crate::tools::{busybox, runc};
 
 /// How many, unless `VESPID_TEST_CONTAINERS` says otherwise.
 const CONTAINERS: usize = 100;

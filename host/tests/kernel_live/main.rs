@@ -20,4 +20,7 @@ mod privileged;
 mod processes;
 mod sockets;
 mod storm;
+#[path = "../support/tools.rs"]
+mod tools;
 mod wanted;
+mod yardstick;
