@@ -12,6 +12,7 @@
 mod actor;
 mod changes;
 mod connections;
+mod equivalence;
 mod files;
 mod filters;
 mod harness;

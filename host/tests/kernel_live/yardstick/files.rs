@@ -47,6 +47,7 @@ fn a_server_that_reads_a_secret_long_after_its_start() {
         .expect("a server");
     let Some(mut stage) = Stage::new() else {
         server.kill().expect("a child");
+        server.wait().expect("its end");
         return;
     };
     while started.elapsed() < Duration::from_secs(6) {

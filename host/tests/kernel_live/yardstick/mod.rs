@@ -6,7 +6,7 @@ mod files;
 mod network;
 mod power;
 mod programs;
-mod stage;
+pub(crate) mod stage;
 
 use serde_json::Value;
 

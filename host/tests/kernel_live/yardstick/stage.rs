@@ -107,6 +107,11 @@ impl Stage {
         }
     }
 
+    /// Every row so far.
+    pub(crate) fn rows(&self) -> &[Value] {
+        &self.rows.0
+    }
+
     /// Takes in what there is, and what comes within a moment.
     pub(crate) fn collect(&mut self) {
         let mut scratch = Scratch::default();
