@@ -236,6 +236,7 @@ fn connections_are_those_that_tcplife_sees() {
     let mut ports = Vec::new();
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let mut server = actor("serve", address, Path::new("/")).spawn().expect("a server");
+        stage.watch(server.id());
         let mut lines = BufReader::new(server.stdout.take().expect("its output"))
             .lines()
             .map_while(Result::ok);

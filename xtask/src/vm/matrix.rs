@@ -22,7 +22,7 @@ struct Column<'a> {
 }
 
 /// Writes the page.
-pub(super) fn write(vespid: &Path, machines: &[(&str, Told)], file: &Path) -> anyhow::Result<()> {
+pub(super) fn write(vespid: &Path, machines: &[(&str, Told)], is_part: bool, file: &Path) -> anyhow::Result<()> {
     // It fails where the daemon could not run, and says why all the same.
     let here = Command::new(vespid)
         .args(["doctor", "--json", "--log", "error"])
@@ -37,7 +37,11 @@ pub(super) fn write(vespid: &Path, machines: &[(&str, Told)], file: &Path) -> an
         columns.push(Column {
             release: told.release.clone().unwrap_or_else(|| (*series).to_owned()),
             doctor: &told.doctor,
-            tests: format!("{} passed{failed}", told.passed),
+            tests: format!(
+                "{} passed{failed}{}",
+                told.passed,
+                if is_part { ", of a selection" } else { "" }
+            ),
         });
     }
     if let Some(kernel) = here.checks.iter().find(|check| check.name == "kernel") {

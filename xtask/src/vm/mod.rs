@@ -84,7 +84,13 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<ExitCode> {
         all.push((series, told));
     }
     if is_matrix {
-        matrix::write(&programs.vespid, &all, &workspace::root().join("docs/kernels.md"))?;
+        let is_part = !filters.is_empty();
+        matrix::write(
+            &programs.vespid,
+            &all,
+            is_part,
+            &workspace::root().join("docs/kernels.md"),
+        )?;
     }
     Ok(verdict(&all))
 }

@@ -60,7 +60,7 @@ fn a_server_that_reads_a_secret_long_after_its_start() {
     });
     assert_eq!(text(&row, "/process/exe"), nginx.to_str().expect("text"));
     let age = number(&row, "/columns/time") - number(&row, "/columns/start");
-    assert!((5 * SECOND..60 * SECOND).contains(&age), "{age}");
+    assert!(age > 5 * SECOND, "{age}");
 }
 
 #[test]
