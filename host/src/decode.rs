@@ -254,7 +254,7 @@ fn exec<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>) -> Result<E
         namespaces: raw.namespaces,
         flags: image_flags(raw.flags),
         comm: Bytes::from(until_nul(comm)),
-        tty: Bytes::from(until_nul(tty)),
+        tty: terminal(until_nul(tty)),
         exe: Bytes::from(&joined[..exe_to]),
         args: Bytes::from(args),
         args_total: raw.args_total,
@@ -266,6 +266,14 @@ fn exec<'a>(record: &'a [u8], clock: Clock, joined: &'a mut Vec<u8>) -> Result<E
         errno: 0,
         image,
     })
+}
+
+/// The kernel calls `/dev/pts/0` `pts0`; everybody else, /proc and `ps` among them, `pts/0`.
+fn terminal(name: &[u8]) -> Bytes<'_> {
+    match name.strip_prefix(b"pts") {
+        Some(number @ [b'0'..=b'9', ..]) => Bytes::from([b"pts/", number].concat()),
+        _ => Bytes::from(name),
+    }
 }
 
 const COMM_AT: usize = std::mem::offset_of!(ExecRaw, comm);

@@ -41,8 +41,8 @@ Commands:
                        development build
   vm [OPTION] [FILTER...]
                        boot Debian's kernels 6.1 and 6.12 (--kernel SERIES: one of them) in virtual machines and run the
-                       live tests there, or those whose names contain FILTER; --matrix writes docs/kernels.md. Needs
-                       qemu and a static busybox, and some ten minutes a kernel
+                       live tests there, or those whose names contain FILTER, or with --short a few of each kind; --matrix
+                       writes docs/kernels.md. Some ten minutes a kernel; brings qemu where there is none
   deny                 check licences, sources and duplicates of all dependencies with cargo-deny
   clean-toolchain      remove what `setup` installed (packages added through rustup stay)
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+/// Of a line as much is shown.
+const PLAIN_WIDTH: usize = 160;
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 const TAIL_LINES: usize = 25;
 
@@ -148,7 +150,8 @@ impl Task<'_> {
                         Some(bar) => bar.set_message(line.clone()),
                         None if said.elapsed() >= PLAIN_EVERY => {
                             said = Instant::now();
-                            eprintln!("  {}: {:>3} s, {line}", self.name, self.start.elapsed().as_secs());
+                            let start: String = line.chars().take(PLAIN_WIDTH).collect();
+                            eprintln!("  {}: {:>3} s, {start}", self.name, self.start.elapsed().as_secs());
                         }
                         None => {}
                     }

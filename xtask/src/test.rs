@@ -50,5 +50,8 @@ fn test(packages: &[&str], tools: &TestTools) -> Command {
             cargo.env(key, tool);
         }
     }
+    if let Some(snoops) = tools.opensnoop.as_ref().and_then(|opensnoop| opensnoop.parent()) {
+        cargo.env("VESPID_SNOOPS", snoops);
+    }
     cargo
 }

@@ -41,7 +41,7 @@ fn exec_record(tail: [&[u8]; 5]) -> Vec<u8> {
         Kind::Exec,
         |raw| {
             raw.comm[..2].copy_from_slice(b"sh");
-            raw.tty[..5].copy_from_slice(b"pts/0");
+            raw.tty[..4].copy_from_slice(b"pts0");
             raw.parent_start_ns = 50;
             raw.ppid = 41;
             [raw.filename_len, raw.args_len, raw.exe_len, raw.cwd_len, raw.cgroup_len] = tail.map(len);

@@ -54,6 +54,27 @@ pub(super) fn read() -> Result<Layout, StartError> {
     })
 }
 
+/// Ids of what an empty program can be attached to, to see whether that is granted.
+#[derive(Debug, Default)]
+pub(super) struct Hooks {
+    pub(super) tracepoint: Option<u32>,
+    pub(super) function: Option<u32>,
+    pub(super) lsm: Option<u32>,
+    pub(super) iterator: Option<u32>,
+}
+
+/// Looks for them in the running kernel's types.
+pub(super) fn hooks() -> Option<Hooks> {
+    let bytes = fs::read(VMLINUX).ok()?;
+    let types = Types::parse(&bytes).ok()?;
+    Some(Hooks {
+        tracepoint: types.typedef("btf_trace_sched_process_exit"),
+        function: types.function("security_file_open"),
+        lsm: types.function("bpf_lsm_file_open"),
+        iterator: types.function("bpf_iter_task"),
+    })
+}
+
 fn find(types: &Types<'_>) -> (Offsets, Vec<Missing>) {
     let mut missing = Vec::new();
     let mut words = vec![ABSENT; FIELDS.len()];
@@ -64,6 +85,12 @@ fn find(types: &Types<'_>) -> (Offsets, Vec<Missing>) {
                 what: format!("this kernel has no {}", field.paths.join(" or ")),
                 needed_by: field.needed_by,
             }),
+        }
+    }
+    for (older, newer) in EITHER {
+        if types.offset(older).is_some() || types.offset(newer).is_some() {
+            let is_of_them = |what: &str| what.ends_with(older) || what.ends_with(newer);
+            missing.retain(|missing| !is_of_them(&missing.what));
         }
     }
     for (before, after, distance) in ADJACENT {
@@ -109,6 +136,9 @@ fn is_v1(table: &str, controller: &str) -> bool {
         words.next() == Some(controller) && words.next().is_some_and(|hierarchy| hierarchy != "0")
     })
 }
+
+/// Members of which the programs need one: a later kernel keeps the same elsewhere.
+const EITHER: [(&str, &str); 1] = [("proc_ns_operations.type", "ns_common.ns_type")];
 
 /// Members that the programs read in one go, and the distance that this takes for granted.
 const ADJACENT: [(&str, &str, u32); 5] = [

@@ -26,7 +26,7 @@ pub use attach::{Probe, State};
 pub use counters::Counters;
 pub use load::StartError;
 pub use objects::{Inventory, MapFacts, Objects, Program};
-pub use survey::{CgroupLayout, Check, Survey, survey};
+pub use survey::{CgroupLayout, Check, Level, Survey, Topic, survey};
 
 /// Ring size that is enough for about 50,000 records.
 pub const DEFAULT_RING_BYTES: u32 = 8 * 1024 * 1024;

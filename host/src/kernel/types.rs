@@ -176,6 +176,26 @@ impl<'a> Types<'a> {
         (function.kind == FUNC_PROTO).then_some(function.len)
     }
 
+    /// Id of a function.
+    pub(super) fn function(&self, name: &str) -> Option<u32> {
+        self.id_of(FUNC, name)
+    }
+
+    /// Id of a typedef.
+    pub(super) fn typedef(&self, name: &str) -> Option<u32> {
+        self.typedefs.get(name.as_bytes()).copied()
+    }
+
+    /// Id of the first type of a kind with this name. Looks through them all.
+    fn id_of(&self, kind: u32, wanted: &str) -> Option<u32> {
+        let is_it = |start: &usize| {
+            let found = self.at(*start).filter(|found| found.kind == kind);
+            found.and_then(|found| name(self.strings, found.name)) == Some(wanted.as_bytes())
+        };
+        let index = self.starts.iter().position(is_it)?;
+        u32::try_from(index + 1).ok()
+    }
+
     /// Offset in bits and type of a member, those of anonymous members included. `budget` bounds the search.
     fn member(&self, within: Type, wanted: &[u8], nesting: u32, budget: &mut u32) -> Option<(u32, u32)> {
         for index in 0..within.len {

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::tools::{busybox, is_missing, tools};
+
 /// The image of both containers and sandboxes: a shell.
 pub(crate) const IMAGE: &str = "registry.example/box:1";
 
@@ -23,11 +25,7 @@ impl Containerd {
         let (program, path) = tools();
         let is_there = Command::new(&program).arg("--version").env("PATH", &path).output();
         if !is_there.is_ok_and(|output| output.status.success()) {
-            assert!(
-                std::env::var_os("VESPID_REQUIRE_TOOLS").is_none(),
-                "containerd is required here"
-            );
-            eprintln!("SKIPPED: containerd is not installed");
+            is_missing("containerd");
             return None;
         }
         // Containers' sockets have short paths.
@@ -111,26 +109,6 @@ impl Drop for Containerd {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// containerd, and where it finds its shim, and that finds runc: beside it where it was unpacked, or where they are
-/// installed.
-pub(crate) fn tools() -> (PathBuf, String) {
-    let program = std::env::var_os("VESPID_CONTAINERD").map_or_else(|| "containerd".into(), PathBuf::from);
-    let usr = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
-    let root = usr.parent().unwrap_or(Path::new("/"));
-    let own = [usr.join("bin"), usr.join("sbin"), root.join("bin")];
-    let system = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&system)));
-    let path = path.expect("a search path").into_string().expect("UTF-8");
-    (program, path)
-}
-
-/// busybox, which needs no library.
-pub(crate) fn busybox(path: &str) -> PathBuf {
-    let folders = std::env::split_paths(path);
-    let file = folders.map(|folder| folder.join("busybox")).find(|file| file.exists());
-    file.expect("busybox")
 }
 
 /// An image in Docker's format, of busybox alone.

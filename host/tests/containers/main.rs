@@ -10,4 +10,6 @@ mod many;
 mod named;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tools.rs"]
+mod tools;
 mod users;

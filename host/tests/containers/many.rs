@@ -1,23 +1,26 @@
-//! Many short containers of runc at once: each execution is in the container that it was in.
+//! Many short containers of runc at once: each execution is in the container that it was in, and memory stays what it is.
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vespid::enrich::{Nothing, Options, ProcessTable};
 use vespid::event::Body;
 use vespid::recording::{Line, Reader};
 
-use crate::containerd::{busybox, tools};
-use crate::support::{is_live, vespid};
+use crate::support::{Daemon, is_live, vespid};
+use crate::tools::{busybox, runc};
 
 /// How many, unless `VESPID_TEST_CONTAINERS` says otherwise.
 const CONTAINERS: usize = 100;
+/// How much more memory may be in use at the end than after a third of the way.
+const GROWTH_KIB: u64 = 16 * 1024;
 
 /// A bundle for each container, in a folder named by its number; all share one root. In each runs a shell with the
 /// number for a name, which runs a program.
-pub(crate) fn bundles(folder: &Path, path: &str, count: usize) -> bool {
+pub(crate) fn bundles(folder: &Path, path: &str, count: usize) {
     let rootfs = folder.join("rootfs");
     for name in ["bin", "proc", "dev", "sys"] {
         fs::create_dir_all(rootfs.join(name)).expect("a folder");
@@ -26,15 +29,9 @@ pub(crate) fn bundles(folder: &Path, path: &str, count: usize) -> bool {
     for tool in ["sh", "true"] {
         std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(tool)).expect("a link");
     }
-    let made = Command::new("runc")
-        .env("PATH", path)
-        .arg("spec")
-        .current_dir(folder)
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: runc is not installed");
-        return false;
-    }
+    let mut runc = Command::new("runc");
+    let made = runc.env("PATH", path).arg("spec").current_dir(folder).status();
+    assert!(made.expect("runc runs").success());
     let text = fs::read(folder.join("config.json")).expect("a file");
     let mut spec: Value = serde_json::from_slice(&text).expect("JSON");
     spec["process"]["terminal"] = false.into();
@@ -45,7 +42,36 @@ pub(crate) fn bundles(folder: &Path, path: &str, count: usize) -> bool {
         fs::create_dir(&bundle).expect("a folder");
         fs::write(bundle.join("config.json"), spec.to_string()).expect("a file");
     }
-    true
+}
+
+/// Resident memory of a process in KiB; none once it has ended.
+fn resident(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Runs it to its end, and notes the memory of some processes now and then; what each had at most in the middle third of
+/// the time, and in the last.
+fn watched(command: &mut Command, with: &[u32]) -> Vec<(u64, u64)> {
+    let mut child = command.spawn().expect("vespid runs");
+    let pids: Vec<u32> = std::iter::once(child.id()).chain(with.iter().copied()).collect();
+    let mut noted: Vec<Vec<u64>> = vec![Vec::new(); pids.len()];
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        for (pid, noted) in pids.iter().zip(&mut noted) {
+            noted.extend(resident(*pid));
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    };
+    assert!(status.success());
+    let most = |part: &[u64]| part.iter().copied().max().unwrap_or_default();
+    let thirds = noted.iter().map(|noted| noted.split_at(noted.len() * 2 / 3));
+    thirds
+        .map(|(before, last)| (most(&before[before.len() / 2..]), most(last)))
+        .collect()
 }
 
 #[test]
@@ -54,10 +80,9 @@ fn every_execution_in_many_short_containers_is_in_its_own() {
         return;
     }
     let count = std::env::var("VESPID_TEST_CONTAINERS").map_or(CONTAINERS, |count| count.parse().expect("a number"));
-    let (folder, path) = (tempfile::tempdir().expect("a folder"), tools().1);
-    if !bundles(folder.path(), &path, count) {
-        return;
-    }
+    let Some(path) = runc() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    bundles(folder.path(), &path, count);
     let prefix = format!("vespid-{}-", std::process::id());
     let run = format!(
         "seq 0 {last} | xargs -P 4 -I {{}} runc run --bundle {folder}/{{}} {prefix}{{}}",
@@ -65,14 +90,25 @@ fn every_execution_in_many_short_containers_is_in_its_own() {
         folder = folder.path().display(),
     );
     let file = folder.path().join("containers.jsonl.zst");
-    let recorded = vespid()
+    // Beside it the daemon with the shipped plugins, which sees the same.
+    let daemon = Daemon::start(&[]);
+    let begun = Instant::now();
+    let mut record = vespid();
+    record
         .args(["record", "--output"])
         .arg(&file)
-        .args(["--", "sh", "-c", &run])
-        .env("PATH", path)
-        .stdin(Stdio::null())
-        .status();
-    assert!(recorded.expect("vespid runs").success());
+        .args(["--", "sh", "-c", &run]);
+    let memory = watched(record.env("PATH", path).stdin(Stdio::null()), &[daemon.pid()]);
+    eprintln!(
+        "{count} containers in {:.1} s; resident KiB in the second and the last third: {memory:?} (recorder, daemon)",
+        begun.elapsed().as_secs_f64()
+    );
+    for (before, last) in memory {
+        assert!(last < before + GROWTH_KIB, "{before} KiB, then {last} KiB");
+    }
+    let lost = daemon.metrics().sum("vespid_events_dropped_total", &[]);
+    assert!(lost < 1.0, "{lost} events were dropped");
+    drop(daemon);
 
     let mut table = ProcessTable::new(Options::default(), Box::new(Nothing));
     let mut reader = Reader::open(&file).expect("a recording");

@@ -16,7 +16,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Live {
     pub(crate) kernel: Kernel,
-    clock: Clock,
+    pub(crate) clock: Clock,
     /// Every event so far of the processes that are watched, as a recording would hold it.
     pub(crate) events: Vec<Value>,
     watched: HashSet<u32>,

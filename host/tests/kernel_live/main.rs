@@ -12,6 +12,7 @@
 mod actor;
 mod changes;
 mod connections;
+mod equivalence;
 mod fair;
 mod files;
 mod filters;
@@ -22,4 +23,7 @@ mod privileged;
 mod processes;
 mod sockets;
 mod storm;
+#[path = "../support/tools.rs"]
+mod tools;
 mod wanted;
+mod yardstick;

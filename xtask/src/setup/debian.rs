@@ -76,6 +76,14 @@ pub(crate) fn download(task: &Task<'_>, wanted: &[&str], home: &Home, to: &Path)
     fetch(task, &lists, &names, home, to)
 }
 
+/// Downloads packages with what they need and this system lacks, and unpacks all of it below `to`.
+pub(crate) fn download_with_libraries(task: &Task<'_>, wanted: &[&str], home: &Home, to: &Path) -> anyhow::Result<()> {
+    let lists = Lists::find(task, wanted, home)?;
+    let mut names: BTreeSet<String> = wanted.iter().map(|&name| name.to_owned()).collect();
+    names.extend(lists.not_installed(&names)?);
+    fetch(task, &lists, &names, home, to)
+}
+
 /// Downloads the newest package whose name fits `pattern`, alone, and unpacks it below `to`; its name. The lists of packages
 /// are those that know `known`.
 pub(crate) fn download_newest(

@@ -100,6 +100,16 @@ impl Home {
         self.0.join("containerd")
     }
 
+    /// qemu with the libraries that the system lacks, unpacked.
+    pub(crate) fn qemu(&self) -> PathBuf {
+        self.0.join("qemu")
+    }
+
+    /// libbpf's tools, unpacked.
+    pub(crate) fn snoops(&self) -> PathBuf {
+        self.0.join("libbpf-tools")
+    }
+
     /// clang, unpacked. `vespid plugin build` looks for it here.
     pub(crate) fn clang(&self) -> PathBuf {
         self.0.join("clang")

@@ -9,6 +9,7 @@ mod plan;
 mod rustup;
 mod test_tools;
 mod version;
+mod vm_tools;
 mod wasm_std;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ pub(crate) use env_file::Toolchain;
 pub(crate) use home::{Home, publish};
 pub(crate) use test_tools::{TestTools, install as install_test_tools};
 pub(crate) use version::{CARGO_DENY, WASM_TARGET};
+pub(crate) use vm_tools::{VmTools, install as install_vm_tools};
 
 use machine::Machine;
 use plan::{Step, plan};

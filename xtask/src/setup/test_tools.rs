@@ -1,5 +1,5 @@
 //! The independent judges of our metrics and tables: Prometheus' promtool, the OpenMetrics parser of Python's
-//! prometheus-client, DuckDB and Polars; a container runtime; and what builds plugins in other languages.
+//! prometheus-client, DuckDB and Polars; a container runtime; other tracers; and what builds plugins in other languages.
 //!
 //! Only tests need them, and tests without them are skipped aloud: so a failure here is a warning, unless
 //! `VESPID_REQUIRE_TOOLS` is set.
@@ -27,6 +27,8 @@ pub(crate) struct TestTools {
     pub(crate) python: Option<PathBuf>,
     /// `containerd`; what it runs containers with is below the same folder.
     pub(crate) containerd: Option<PathBuf>,
+    /// `opensnoop`; `execsnoop` and `tcplife` lie beside it.
+    pub(crate) opensnoop: Option<PathBuf>,
     /// A clang that compiles for WebAssembly.
     clang: Option<PathBuf>,
     /// Makes components of Python.
@@ -45,6 +47,7 @@ impl TestTools {
             promtool: find(home.prometheus().join("usr/bin/promtool"), Some("promtool")),
             python: find(home.python().join("bin/python"), None),
             containerd: find(home.containerd().join("usr/bin/containerd"), Some("containerd")),
+            opensnoop: find(home.snoops().join("usr/sbin/opensnoop"), None),
             clang: find(home.clang().join("bin/clang"), Some("clang")),
             componentize_py: find(
                 home.componentize_py().join("bin/componentize-py"),
@@ -58,7 +61,7 @@ impl TestTools {
     }
 
     /// What each is, where it is, and where it would come from.
-    pub(crate) fn rows(&self) -> [(&'static str, Option<&PathBuf>, &'static str); 6] {
+    pub(crate) fn rows(&self) -> [(&'static str, Option<&PathBuf>, &'static str); 7] {
         [
             ("promtool", self.promtool.as_ref(), "Debian's package prometheus"),
             ("prometheus-client, duckdb, polars", self.python.as_ref(), "PyPI"),
@@ -66,6 +69,11 @@ impl TestTools {
                 "containerd, runc, busybox",
                 self.containerd.as_ref(),
                 "Debian's packages",
+            ),
+            (
+                "opensnoop, execsnoop, tcplife",
+                self.opensnoop.as_ref(),
+                "Debian's package libbpf-tools",
             ),
             ("clang, for plugins in C", self.clang.as_ref(), "Debian's packages"),
             ("componentize-py", self.componentize_py.as_ref(), "PyPI"),
@@ -81,7 +89,15 @@ type Install = fn(&Home, &Progress) -> anyhow::Result<()>;
 /// # Errors
 /// One cannot be installed, and `VESPID_REQUIRE_TOOLS` is set.
 pub(crate) fn install() -> anyhow::Result<TestTools> {
-    const INSTALL: [Install; 6] = [promtool, python, containerd, clang, componentize_py, componentize_js];
+    const INSTALL: [Install; 7] = [
+        promtool,
+        python,
+        containerd,
+        snoops,
+        clang,
+        componentize_py,
+        componentize_js,
+    ];
     let home = Home::find()?;
     let found = TestTools::find(&home);
     let missing = |(row, install): ((&'static str, Option<&PathBuf>, _), Install)| match row {
@@ -116,12 +132,22 @@ fn promtool(home: &Home, progress: &Progress) -> anyhow::Result<()> {
 }
 
 /// Unpacked as well, for the same reason.
-fn containerd(home: &Home, progress: &Progress) -> anyhow::Result<()> {
+pub(super) fn containerd(home: &Home, progress: &Progress) -> anyhow::Result<()> {
     let task = progress.task("containerd");
     let temporary = home.fresh_dir("containerd")?;
     debian::download(&task, &["containerd", "runc", "busybox-static"], home, &temporary)?;
     publish(&temporary, &home.containerd())?;
     task.done("unpacked from Debian's packages containerd, runc and busybox-static");
+    Ok(())
+}
+
+/// They need libelf besides, which iproute2 brings to every Debian.
+fn snoops(home: &Home, progress: &Progress) -> anyhow::Result<()> {
+    let task = progress.task("libbpf-tools");
+    let temporary = home.fresh_dir("libbpf-tools")?;
+    debian::download(&task, &["libbpf-tools"], home, &temporary)?;
+    publish(&temporary, &home.snoops())?;
+    task.done("unpacked from Debian's package libbpf-tools");
     Ok(())
 }
 

@@ -13,17 +13,26 @@ const LIMIT: Duration = Duration::from_secs(1500);
 #[derive(Debug, Default)]
 pub(super) struct Told {
     pub(super) release: Option<String>,
-    pub(super) doctor: Vec<Check>,
+    pub(super) doctor: Doctor,
     pub(super) passed: usize,
     pub(super) failed: Vec<String>,
     /// Whether it came to its end by itself.
     pub(super) has_ended: bool,
 }
 
-/// A line of `vespid doctor`.
+/// What `vespid doctor` said.
+#[derive(Debug, Default)]
+pub(super) struct Doctor {
+    pub(super) checks: Vec<Check>,
+    /// Options of the kernel's configuration.
+    pub(super) config: Vec<(String, String)>,
+}
+
+/// A check of `vespid doctor`.
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) name: String,
+    pub(super) topic: String,
     pub(super) usable: bool,
     pub(super) found: String,
     pub(super) lost: String,
@@ -65,40 +74,54 @@ pub(super) fn boot(qemu: &Path, kernel: &Path, image: &Path, log: &Path, progres
 
 impl Told {
     fn of(serial: &[u8]) -> Told {
-        let mut told = Told::default();
+        let (mut told, mut running) = (Told::default(), None);
         let lines = serial.split(|&byte| byte == b'\n');
         for line in lines.filter_map(|line| str::from_utf8(line.trim_ascii_end()).ok()) {
             // The firmware clears the screen on the first line.
             if let Some((_, release)) = line.split_once("@release ") {
                 told.release = Some(release.to_owned());
             } else if let Some(found) = line.strip_prefix("@doctor ") {
-                told.doctor = checks(found);
+                told.doctor = doctor(found);
             } else if line == "@end" {
                 told.has_ended = true;
-            } else if let Some(rest) = line.strip_prefix("test ") {
-                if rest.ends_with("... ok") {
-                    told.passed += 1;
-                } else if let Some(name) = rest.strip_suffix(" ... FAILED") {
-                    told.failed.push(name.to_owned());
-                }
+            } else if let Some((name, rest)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+                running = Some(name.to_owned());
+                told.note(&mut running, rest);
+            } else {
+                // What a test's children wrote came between its name and this.
+                told.note(&mut running, line);
             }
         }
         told
     }
+
+    /// Takes in how the test that is running ended, if this says so.
+    fn note(&mut self, running: &mut Option<String>, said: &str) {
+        match said {
+            "ok" => self.passed += usize::from(running.take().is_some()),
+            "FAILED" => self.failed.extend(running.take()),
+            _ => {}
+        }
+    }
 }
 
-/// The checks that `vespid doctor --json` has made; none if it is not that.
-pub(super) fn checks(found: &str) -> Vec<Check> {
-    let found: serde_json::Value = serde_json::from_str(found).unwrap_or_default();
-    let checks = found["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+/// What `vespid doctor --json` has said; nothing if it is not that.
+pub(super) fn doctor(said: &str) -> Doctor {
+    let said: serde_json::Value = serde_json::from_str(said).unwrap_or_default();
+    let checks = said["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let check = |check: &serde_json::Value| Check {
         name: text(&check["name"]),
+        topic: text(&check["topic"]),
         usable: check["usable"] == true,
         found: text(&check["found"]),
         lost: text(&check["lost"]),
     };
-    checks.iter().map(check).collect()
+    let config = said["config"].as_object().into_iter().flatten();
+    Doctor {
+        checks: checks.iter().map(check).collect(),
+        config: config.map(|(option, value)| (option.clone(), text(value))).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -117,10 +140,12 @@ mod tests {
             (&["files::b".to_owned()][..], false)
         );
         assert_eq!(
-            (told.doctor[0].name.as_str(), told.doctor[0].usable),
+            (told.doctor.checks[0].name.as_str(), told.doctor.checks[0].usable),
             ("vespid_fork", true)
         );
         assert!(Told::of(b"@end\n").has_ended);
-        assert!(checks("not JSON").is_empty());
+        let told = Told::of(b"test a ... sh: not found\r\nFAILED\r\ntest b ... noise\r\nok\r\nok\r\n");
+        assert_eq!((told.passed, &told.failed[..]), (1, &["a".to_owned()][..]));
+        assert!(doctor("not JSON").checks.is_empty());
     }
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
+use super::kernel::Kernel;
 use super::{Programs, output};
 
 /// What the machine does: mounts, asks the doctor, runs tests, ends.
@@ -18,20 +19,23 @@ export PATH=/bin VESPID=/bin/vespid VESPID_REQUIRE_BPF=1
 cd /tmp
 echo "@release $(uname -r)"
 vespid doctor --json --log error | tr -d '\n' | sed 's/^/@doctor /'; echo
-for filter in FILTERS; do kernel_live "$filter" --test-threads=1 2>&1; done
+kernel_live FILTERS --test-threads=1 2>&1
 echo "@end"
 poweroff -f
 "#;
 
 /// Writes the initramfs for programs and the tests that are to run.
-pub(super) fn make(programs: &Programs, filters: &[String], folder: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn make(programs: &Programs, kernel: &Kernel, filters: &[String], folder: &Path) -> anyhow::Result<PathBuf> {
     let root = folder.join("root");
     if root.exists() {
         fs::remove_dir_all(&root)?;
     }
-    for name in ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "lib64"] {
+    for name in ["bin", "boot", "dev", "etc", "proc", "sys", "tmp", "root", "lib64"] {
         fs::create_dir_all(root.join(name))?;
     }
+    // For the doctor.
+    let config = kernel.config.file_name().context("the configuration has a name")?;
+    fs::copy(&kernel.config, root.join("boot").join(config))?;
     fs::copy(&programs.busybox, root.join("bin/busybox"))?;
     let applets = output(Command::new(&programs.busybox).arg("--list"))?;
     for applet in String::from_utf8(applets)?
@@ -49,13 +53,8 @@ pub(super) fn make(programs: &Programs, filters: &[String], folder: &Path) -> an
         }
     }
     let quoted: Vec<String> = filters.iter().map(|filter| format!("'{filter}'")).collect();
-    let filters = if quoted.is_empty() {
-        "''".into()
-    } else {
-        quoted.join(" ")
-    };
     let init = root.join("init");
-    fs::write(&init, INIT.replace("FILTERS", &filters))?;
+    fs::write(&init, INIT.replace("FILTERS", &quoted.join(" ")))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     pack(&programs.busybox, &root, &folder.join("initramfs"))
 }

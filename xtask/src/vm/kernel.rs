@@ -7,10 +7,17 @@ use anyhow::Context as _;
 use crate::progress::Progress;
 use crate::setup::{Home, debian, publish};
 
+/// A kernel of the distribution's.
+pub(super) struct Kernel {
+    pub(super) image: PathBuf,
+    /// What it was built with.
+    pub(super) config: PathBuf,
+}
+
 /// The newest kernel of a series that the distribution has, or the one that was downloaded before.
-pub(super) fn fetch(series: &str, home: &Home, progress: &Progress) -> anyhow::Result<PathBuf> {
+pub(super) fn fetch(series: &str, home: &Home, progress: &Progress) -> anyhow::Result<Kernel> {
     let place = home.kernel(series);
-    if let Some(kernel) = image(&place) {
+    if let Some(kernel) = unpacked(&place) {
         return Ok(kernel);
     }
     let task = progress.task("kernel");
@@ -19,14 +26,19 @@ pub(super) fn fetch(series: &str, home: &Home, progress: &Progress) -> anyhow::R
     let name = debian::download_newest(&task, "linux-image-cloud-amd64", &pattern, home, &temporary)?;
     publish(&temporary, &place)?;
     task.done(&format!("{name} unpacked"));
-    image(&place).with_context(|| format!("the package {name} has no kernel"))
+    unpacked(&place).with_context(|| format!("the package {name} has no kernel"))
 }
 
-fn image(unpacked: &Path) -> Option<PathBuf> {
-    let files = fs::read_dir(unpacked.join("boot")).ok()?.flatten();
-    let mut images = files.map(|entry| entry.path()).filter(|path| {
-        path.file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"vmlinuz-"))
-    });
-    images.next()
+fn unpacked(place: &Path) -> Option<Kernel> {
+    let files: Vec<_> = fs::read_dir(place.join("boot")).ok()?.flatten().collect();
+    let find = |prefix: &str| {
+        let mut named = files
+            .iter()
+            .filter(|file| file.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()));
+        named.next().map(|file| file.path())
+    };
+    Some(Kernel {
+        image: find("vmlinuz-")?,
+        config: find("config-")?,
+    })
 }

@@ -50,13 +50,6 @@ pub(crate) fn act(act: &str) {
         "names" => names(results),
         "keys" => keys(results),
         "raw-sockets" => raw_sockets(results),
-        "raw-socket" => {
-            call!(results, SYS_socket, libc::AF_PACKET, libc::SOCK_RAW, 0);
-        }
-        "module" => {
-            let file = File::open("module.ko").expect("a file");
-            call!(results, SYS_finit_module, file.as_raw_fd(), c("").as_ptr(), 0);
-        }
         "stdio" => stdio(results),
         "int80" => int80(results),
         "nothing" => nothing(),
@@ -146,7 +139,7 @@ fn memory(results: &mut Results) {
         1,
         remote,
         1,
-        0
+        0_u64
     );
     call!(results, SYS_process_vm_writev, i32::MAX, local, 1, remote, 1, 0_u64);
     assert_eq!(to, from);

@@ -1,6 +1,5 @@
 //! Privileged calls, really made.
 pub(crate) mod acts;
-mod containers;
 mod tools;
 
 use std::fs;

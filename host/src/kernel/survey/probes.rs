@@ -1,0 +1,63 @@
+//! The probes, each attached for a moment.
+use super::{Check, Topic};
+use crate::kernel::attach::{Probe, State};
+use crate::kernel::load::reason;
+use crate::kernel::{Kernel, Settings};
+
+/// Each probe, whether processes can be followed, and what there is to say of it.
+pub(super) fn all() -> (Vec<Probe>, bool, Vec<Check>) {
+    match Kernel::start(&Settings::default()) {
+        Ok(kernel) => {
+            let probes = kernel.probes().to_vec();
+            let checks = probes.iter().map(check).collect();
+            (probes, true, checks)
+        }
+        Err(error) => {
+            let remedy = "see the checks above; without these probes only recordings can be replayed";
+            let check = Check::bad(Topic::Probes, "process tree", reason(&error), "everything", remedy);
+            (Vec::new(), false, vec![check])
+        }
+    }
+}
+
+fn check(probe: &Probe) -> Check {
+    let check = match &probe.state {
+        State::Attached | State::NotNeeded => {
+            Check::good(Topic::Probes, probe.name, format!("{} attached", probe.hook))
+        }
+        State::Unavailable(why) => Check::bad(
+            Topic::Probes,
+            probe.name,
+            format!("cannot run because {why}"),
+            probe.loses,
+            "a newer kernel may have it",
+        ),
+    };
+    Check {
+        cost: cost(&probe.hook),
+        ..check
+    }
+}
+
+/// What a hook costs, by how often it is passed: `docs/performance.md` has the figures.
+fn cost(hook: &str) -> &'static str {
+    let place = hook.rsplit('/').next().unwrap_or(hook);
+    match place {
+        "sys_exit" | "sys_enter" => "high: some 100 ns for every system call while it is attached",
+        place if place.starts_with("sched_process_") => "low: a few microseconds for each process",
+        place if place.starts_with("inet_sock_") || place.starts_with("tcp_") => "low: some 500 ns for each connection",
+        _ => "medium: for each call of what it hooks into",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_passed_by_every_system_call_is_dear() {
+        assert!(cost("tp_btf/sys_exit").starts_with("high"));
+        assert!(cost("tp_btf/sched_process_exec").starts_with("low"));
+        assert!(cost("fentry/security_file_open").starts_with("medium"));
+    }
+}
