@@ -21,7 +21,7 @@ pub use records::{
 };
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.
-pub const ABI_VERSION: u8 = 2;
+pub const ABI_VERSION: u8 = 3;
 
 /// Longest argument vector that is carried, in bytes, terminating NULs included.
 pub const MAX_ARGS: usize = 12 * 1024;
@@ -36,7 +36,7 @@ pub const MAX_OWNERS: usize = 65_536;
 /// Flows of datagrams that are remembered at a time: of one that was forgotten, the next datagram is a first one again.
 pub const MAX_FLOWS: usize = 65_536;
 /// Size of what is remembered of an owner.
-pub const OWNER_BYTES: usize = 48;
+pub const OWNER_BYTES: usize = 56;
 
 /// What a record is about.
 #[repr(u8)]

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Kind;
 
 /// Layout version of [`Offsets`].
-pub const OFFSETS_VERSION: u32 = 2;
+pub const OFFSETS_VERSION: u32 = 3;
 
 /// Value of a field that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -151,6 +151,9 @@ offsets! {
         unix_addr = "unix_sock.addr";
         unix_address_len = "unix_address.len";
         unix_address_name = "unix_address.name";
+        skc_state = "sock_common.skc_state";
+        tcp_snd_una = "tcp_sock.snd_una";
+        tcp_rcv_nxt = "tcp_sock.rcv_nxt";
         tcp_bytes_acked = "tcp_sock.bytes_acked";
         tcp_bytes_sent = "tcp_sock.bytes_sent";
         tcp_bytes_retrans = "tcp_sock.bytes_retrans";

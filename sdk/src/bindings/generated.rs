@@ -316,6 +316,11 @@ pub mod vespid {
                 pub errno: _rt::Vec<u32>,
                 /// Inode number of the network namespace.
                 pub netns: _rt::Vec<u32>,
+                /// Sequence number of this end's SYN; 0 if not known. With `remote-isn` it names a connection at both of its
+                /// ends, whatever addresses and ports are translated in between.
+                pub local_isn: _rt::Vec<u32>,
+                /// Sequence number of the peer's SYN; 0 if there was none, or if not known.
+                pub remote_isn: _rt::Vec<u32>,
             }
             impl ::core::fmt::Debug for Connections {
                 fn fmt(
@@ -339,6 +344,8 @@ pub mod vespid {
                         .field("retransmits", &self.retransmits)
                         .field("errno", &self.errno)
                         .field("netns", &self.netns)
+                        .field("local-isn", &self.local_isn)
+                        .field("remote-isn", &self.remote_isn)
                         .finish()
                 }
             }
@@ -1896,7 +1903,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result324 = {
+                        let result330 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2130,24 +2137,24 @@ pub mod exports {
                                     .add(40 + 84 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l179 = i32::from(
+                            let l185 = i32::from(
                                 *arg0
-                                    .add(40 + 117 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 121 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l210 = i32::from(
+                            let l216 = i32::from(
                                 *arg0
-                                    .add(40 + 138 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 142 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l256 = i32::from(
+                            let l262 = i32::from(
                                 *arg0
-                                    .add(40 + 169 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 173 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l284 = i32::from(
+                            let l290 = i32::from(
                                 *arg0
-                                    .add(40 + 188 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 192 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -2579,6 +2586,20 @@ pub mod exports {
                                                 .add(40 + 116 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len178 = l177;
+                                            let l179 = *arg0
+                                                .add(40 + 117 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l180 = *arg0
+                                                .add(40 + 118 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len181 = l180;
+                                            let l182 = *arg0
+                                                .add(40 + 119 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l183 = *arg0
+                                                .add(40 + 120 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len184 = l183;
                                             super::super::super::super::vespid::plugin::events::Connections {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
@@ -2660,30 +2681,26 @@ pub mod exports {
                                                 >>::from(
                                                     _rt::Vec::from_raw_parts(l176.cast(), len178, len178),
                                                 ),
+                                                local_isn: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l179.cast(), len181, len181),
+                                                ),
+                                                remote_isn: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l182.cast(), len184, len184),
+                                                ),
                                             }
                                         };
                                         Some(e)
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                opens: match l179 {
+                                opens: match l185 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l180 = *arg0
-                                                .add(40 + 118 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l181 = *arg0
-                                                .add(40 + 119 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len182 = l181;
-                                            let l183 = *arg0
-                                                .add(40 + 120 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l184 = *arg0
-                                                .add(40 + 121 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len185 = l184;
                                             let l186 = *arg0
                                                 .add(40 + 122 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2740,56 +2757,70 @@ pub mod exports {
                                                 .add(40 + 137 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len209 = l208;
+                                            let l210 = *arg0
+                                                .add(40 + 138 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l211 = *arg0
+                                                .add(40 + 139 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len212 = l211;
+                                            let l213 = *arg0
+                                                .add(40 + 140 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l214 = *arg0
+                                                .add(40 + 141 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len215 = l214;
                                             super::super::super::super::vespid::plugin::events::Opens {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l180.cast(), len182, len182),
+                                                    _rt::Vec::from_raw_parts(l186.cast(), len188, len188),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l183.cast(), len185, len185),
+                                                    _rt::Vec::from_raw_parts(l189.cast(), len191, len191),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l186.cast(), len188, len188),
+                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l189.cast(), len191, len191),
+                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
+                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
+                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
+                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
+                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
+                                                    _rt::Vec::from_raw_parts(l210.cast(), len212, len212),
                                                 ),
                                                 traits: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
+                                                    _rt::Vec::from_raw_parts(l213.cast(), len215, len215),
                                                 ),
                                             }
                                         };
@@ -2797,24 +2828,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                changes: match l210 {
+                                changes: match l216 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l211 = *arg0
-                                                .add(40 + 139 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l212 = *arg0
-                                                .add(40 + 140 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len213 = l212;
-                                            let l214 = *arg0
-                                                .add(40 + 141 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l215 = *arg0
-                                                .add(40 + 142 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len216 = l215;
                                             let l217 = *arg0
                                                 .add(40 + 143 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2906,81 +2923,95 @@ pub mod exports {
                                                 .add(40 + 168 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len255 = l254;
+                                            let l256 = *arg0
+                                                .add(40 + 169 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l257 = *arg0
+                                                .add(40 + 170 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len258 = l257;
+                                            let l259 = *arg0
+                                                .add(40 + 171 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l260 = *arg0
+                                                .add(40 + 172 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len261 = l260;
                                             super::super::super::super::vespid::plugin::events::Changes {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l211.cast(), len213, len213),
+                                                    _rt::Vec::from_raw_parts(l217.cast(), len219, len219),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l214.cast(), len216, len216),
+                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l217.cast(), len219, len219),
+                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
+                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
+                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
+                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
+                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
                                                 ),
                                                 target_typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
+                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
+                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
+                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
+                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
                                                 ),
                                                 value: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
+                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
+                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
+                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
                                                 ),
                                                 target_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
+                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
                                                 ),
                                             }
                                         };
@@ -2988,24 +3019,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                privileged: match l256 {
+                                privileged: match l262 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l257 = *arg0
-                                                .add(40 + 170 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l258 = *arg0
-                                                .add(40 + 171 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len259 = l258;
-                                            let l260 = *arg0
-                                                .add(40 + 172 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l261 = *arg0
-                                                .add(40 + 173 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len262 = l261;
                                             let l263 = *arg0
                                                 .add(40 + 174 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3055,51 +3072,65 @@ pub mod exports {
                                                 .add(40 + 187 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len283 = l282;
+                                            let l284 = *arg0
+                                                .add(40 + 188 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l285 = *arg0
+                                                .add(40 + 189 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len286 = l285;
+                                            let l287 = *arg0
+                                                .add(40 + 190 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l288 = *arg0
+                                                .add(40 + 191 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len289 = l288;
                                             super::super::super::super::vespid::plugin::events::Privileged {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l257.cast(), len259, len259),
+                                                    _rt::Vec::from_raw_parts(l263.cast(), len265, len265),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l260.cast(), len262, len262),
+                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l263.cast(), len265, len265),
+                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
+                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
+                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
                                                 ),
                                                 argument: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
+                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
+                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
+                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
+                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
                                                 ),
                                             }
                                         };
@@ -3107,24 +3138,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                sockets: match l284 {
+                                sockets: match l290 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l285 = *arg0
-                                                .add(40 + 189 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l286 = *arg0
-                                                .add(40 + 190 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len287 = l286;
-                                            let l288 = *arg0
-                                                .add(40 + 191 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l289 = *arg0
-                                                .add(40 + 192 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len290 = l289;
                                             let l291 = *arg0
                                                 .add(40 + 193 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3202,71 +3219,85 @@ pub mod exports {
                                                 .add(40 + 214 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len323 = l322;
+                                            let l324 = *arg0
+                                                .add(40 + 215 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l325 = *arg0
+                                                .add(40 + 216 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len326 = l325;
+                                            let l327 = *arg0
+                                                .add(40 + 217 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l328 = *arg0
+                                                .add(40 + 218 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len329 = l328;
                                             super::super::super::super::vespid::plugin::events::Sockets {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l285.cast(), len287, len287),
+                                                    _rt::Vec::from_raw_parts(l291.cast(), len293, len293),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l288.cast(), len290, len290),
+                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l291.cast(), len293, len293),
+                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
+                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
                                                 ),
                                                 family: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
+                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
                                                 ),
                                                 protocol: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
+                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
                                                 ),
                                                 addresses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
+                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
                                                 ),
                                                 local_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
+                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
                                                 ),
                                                 remote_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
+                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
                                                 ),
                                                 name: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
+                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
+                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
+                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
                                                 ),
                                                 netns: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
+                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
                                                 ),
                                             }
                                         };
@@ -3278,118 +3309,118 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            48 + 214 * ::core::mem::size_of::<*const u8>(),
+                            48 + 218 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr325 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result324 {
+                        let ptr331 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result330 {
                             Ok(e) => {
-                                *ptr325.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr331.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts326,
-                                    series: series326,
-                                    ids: ids326,
-                                    values: values326,
+                                    verdicts: verdicts332,
+                                    series: series332,
+                                    ids: ids332,
+                                    values: values332,
                                 } = e;
-                                let vec338 = verdicts326;
-                                let len338 = vec338.len();
-                                let layout338 = _rt::alloc::Layout::from_size_align(
-                                        vec338.len()
+                                let vec344 = verdicts332;
+                                let len344 = vec344.len();
+                                let layout344 = _rt::alloc::Layout::from_size_align(
+                                        vec344.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result338, _cleanup338) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout338,
+                                let (result344, _cleanup344) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout344,
                                 );
-                                if let Some(cleanup) = _cleanup338 {
+                                if let Some(cleanup) = _cleanup344 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec338.into_iter().enumerate() {
-                                    let base = result338
+                                for (i, e) in vec344.into_iter().enumerate() {
+                                    let base = result344
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule327,
-                                            severity: severity327,
-                                            message: message327,
-                                            key: key327,
-                                            tags: tags327,
-                                            subject: subject327,
-                                            fields: fields327,
+                                            rule: rule333,
+                                            severity: severity333,
+                                            message: message333,
+                                            key: key333,
+                                            tags: tags333,
+                                            subject: subject333,
+                                            fields: fields333,
                                         } = e;
-                                        let vec328 = (rule327.into_bytes()).into_boxed_slice();
-                                        let ptr328 = vec328.as_ptr().cast::<u8>();
-                                        let len328 = vec328.len();
-                                        ::core::mem::forget(vec328);
+                                        let vec334 = (rule333.into_bytes()).into_boxed_slice();
+                                        let ptr334 = vec334.as_ptr().cast::<u8>();
+                                        let len334 = vec334.len();
+                                        ::core::mem::forget(vec334);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len328;
-                                        *base.add(0).cast::<*mut u8>() = ptr328.cast_mut();
+                                            .cast::<usize>() = len334;
+                                        *base.add(0).cast::<*mut u8>() = ptr334.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity327.clone() as i32) as u8;
-                                        let vec329 = (message327.into_bytes()).into_boxed_slice();
-                                        let ptr329 = vec329.as_ptr().cast::<u8>();
-                                        let len329 = vec329.len();
-                                        ::core::mem::forget(vec329);
+                                            .cast::<u8>() = (severity333.clone() as i32) as u8;
+                                        let vec335 = (message333.into_bytes()).into_boxed_slice();
+                                        let ptr335 = vec335.as_ptr().cast::<u8>();
+                                        let len335 = vec335.len();
+                                        ::core::mem::forget(vec335);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len329;
+                                            .cast::<usize>() = len335;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr329.cast_mut();
-                                        let vec330 = (key327.into_bytes()).into_boxed_slice();
-                                        let ptr330 = vec330.as_ptr().cast::<u8>();
-                                        let len330 = vec330.len();
-                                        ::core::mem::forget(vec330);
+                                            .cast::<*mut u8>() = ptr335.cast_mut();
+                                        let vec336 = (key333.into_bytes()).into_boxed_slice();
+                                        let ptr336 = vec336.as_ptr().cast::<u8>();
+                                        let len336 = vec336.len();
+                                        ::core::mem::forget(vec336);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len330;
+                                            .cast::<usize>() = len336;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr330.cast_mut();
-                                        let vec332 = tags327;
-                                        let len332 = vec332.len();
-                                        let layout332 = _rt::alloc::Layout::from_size_align(
-                                                vec332.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr336.cast_mut();
+                                        let vec338 = tags333;
+                                        let len338 = vec338.len();
+                                        let layout338 = _rt::alloc::Layout::from_size_align(
+                                                vec338.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result332, _cleanup332) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout332,
+                                        let (result338, _cleanup338) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout338,
                                         );
-                                        if let Some(cleanup) = _cleanup332 {
+                                        if let Some(cleanup) = _cleanup338 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec332.into_iter().enumerate() {
-                                            let base = result332
+                                        for (i, e) in vec338.into_iter().enumerate() {
+                                            let base = result338
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec331 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr331 = vec331.as_ptr().cast::<u8>();
-                                                let len331 = vec331.len();
-                                                ::core::mem::forget(vec331);
+                                                let vec337 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr337 = vec337.as_ptr().cast::<u8>();
+                                                let len337 = vec337.len();
+                                                ::core::mem::forget(vec337);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len331;
-                                                *base.add(0).cast::<*mut u8>() = ptr331.cast_mut();
+                                                    .cast::<usize>() = len337;
+                                                *base.add(0).cast::<*mut u8>() = ptr337.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len332;
+                                            .cast::<usize>() = len338;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result332;
-                                        match subject327 {
+                                            .cast::<*mut u8>() = result338;
+                                        match subject333 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V333;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V339;
                                                 match e {
-                                                    V333::Exec(e) => {
+                                                    V339::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3397,7 +3428,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Exit(e) => {
+                                                    V339::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3405,7 +3436,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Connection(e) => {
+                                                    V339::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -3413,7 +3444,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Open(e) => {
+                                                    V339::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -3421,7 +3452,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Change(e) => {
+                                                    V339::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -3429,7 +3460,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Privileged(e) => {
+                                                    V339::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -3437,7 +3468,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Socket(e) => {
+                                                    V339::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
@@ -3453,159 +3484,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec337 = fields327;
-                                        let len337 = vec337.len();
-                                        let layout337 = _rt::alloc::Layout::from_size_align(
-                                                vec337.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec343 = fields333;
+                                        let len343 = vec343.len();
+                                        let layout343 = _rt::alloc::Layout::from_size_align(
+                                                vec343.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result337, _cleanup337) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout337,
+                                        let (result343, _cleanup343) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout343,
                                         );
-                                        if let Some(cleanup) = _cleanup337 {
+                                        if let Some(cleanup) = _cleanup343 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec337.into_iter().enumerate() {
-                                            let base = result337
+                                        for (i, e) in vec343.into_iter().enumerate() {
+                                            let base = result343
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t334_0, t334_1) = e;
-                                                let vec335 = (t334_0.into_bytes()).into_boxed_slice();
-                                                let ptr335 = vec335.as_ptr().cast::<u8>();
-                                                let len335 = vec335.len();
-                                                ::core::mem::forget(vec335);
+                                                let (t340_0, t340_1) = e;
+                                                let vec341 = (t340_0.into_bytes()).into_boxed_slice();
+                                                let ptr341 = vec341.as_ptr().cast::<u8>();
+                                                let len341 = vec341.len();
+                                                ::core::mem::forget(vec341);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len335;
-                                                *base.add(0).cast::<*mut u8>() = ptr335.cast_mut();
-                                                let vec336 = (t334_1.into_bytes()).into_boxed_slice();
-                                                let ptr336 = vec336.as_ptr().cast::<u8>();
-                                                let len336 = vec336.len();
-                                                ::core::mem::forget(vec336);
+                                                    .cast::<usize>() = len341;
+                                                *base.add(0).cast::<*mut u8>() = ptr341.cast_mut();
+                                                let vec342 = (t340_1.into_bytes()).into_boxed_slice();
+                                                let ptr342 = vec342.as_ptr().cast::<u8>();
+                                                let len342 = vec342.len();
+                                                ::core::mem::forget(vec342);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len336;
+                                                    .cast::<usize>() = len342;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr336.cast_mut();
+                                                    .cast::<*mut u8>() = ptr342.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len337;
+                                            .cast::<usize>() = len343;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result337;
+                                            .cast::<*mut u8>() = result343;
                                     }
                                 }
-                                *ptr325
+                                *ptr331
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len338;
-                                *ptr325
+                                    .cast::<usize>() = len344;
+                                *ptr331
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result338;
-                                let vec342 = series326;
-                                let len342 = vec342.len();
-                                let layout342 = _rt::alloc::Layout::from_size_align(
-                                        vec342.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result344;
+                                let vec348 = series332;
+                                let len348 = vec348.len();
+                                let layout348 = _rt::alloc::Layout::from_size_align(
+                                        vec348.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result342, _cleanup342) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout342,
+                                let (result348, _cleanup348) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout348,
                                 );
-                                if let Some(cleanup) = _cleanup342 {
+                                if let Some(cleanup) = _cleanup348 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec342.into_iter().enumerate() {
-                                    let base = result342
+                                for (i, e) in vec348.into_iter().enumerate() {
+                                    let base = result348
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric339,
-                                            labels: labels339,
+                                            metric: metric345,
+                                            labels: labels345,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric339);
-                                        let vec341 = labels339;
-                                        let len341 = vec341.len();
-                                        let layout341 = _rt::alloc::Layout::from_size_align(
-                                                vec341.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric345);
+                                        let vec347 = labels345;
+                                        let len347 = vec347.len();
+                                        let layout347 = _rt::alloc::Layout::from_size_align(
+                                                vec347.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result341, _cleanup341) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout341,
+                                        let (result347, _cleanup347) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout347,
                                         );
-                                        if let Some(cleanup) = _cleanup341 {
+                                        if let Some(cleanup) = _cleanup347 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec341.into_iter().enumerate() {
-                                            let base = result341
+                                        for (i, e) in vec347.into_iter().enumerate() {
+                                            let base = result347
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec340 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr340 = vec340.as_ptr().cast::<u8>();
-                                                let len340 = vec340.len();
-                                                ::core::mem::forget(vec340);
+                                                let vec346 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr346 = vec346.as_ptr().cast::<u8>();
+                                                let len346 = vec346.len();
+                                                ::core::mem::forget(vec346);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len340;
-                                                *base.add(0).cast::<*mut u8>() = ptr340.cast_mut();
+                                                    .cast::<usize>() = len346;
+                                                *base.add(0).cast::<*mut u8>() = ptr346.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len341;
+                                            .cast::<usize>() = len347;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result341;
+                                            .cast::<*mut u8>() = result347;
                                     }
                                 }
-                                *ptr325
+                                *ptr331
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len342;
-                                *ptr325
+                                    .cast::<usize>() = len348;
+                                *ptr331
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result342;
-                                let vec343 = <_ as Into<_rt::Vec<_>>>::into(ids326)
+                                    .cast::<*mut u8>() = result348;
+                                let vec349 = <_ as Into<_rt::Vec<_>>>::into(ids332)
                                     .into_boxed_slice();
-                                let ptr343 = vec343.as_ptr().cast::<u8>();
-                                let len343 = vec343.len();
-                                ::core::mem::forget(vec343);
-                                *ptr325
+                                let ptr349 = vec349.as_ptr().cast::<u8>();
+                                let len349 = vec349.len();
+                                ::core::mem::forget(vec349);
+                                *ptr331
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len343;
-                                *ptr325
+                                    .cast::<usize>() = len349;
+                                *ptr331
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr343.cast_mut();
-                                let vec344 = <_ as Into<_rt::Vec<_>>>::into(values326)
+                                    .cast::<*mut u8>() = ptr349.cast_mut();
+                                let vec350 = <_ as Into<_rt::Vec<_>>>::into(values332)
                                     .into_boxed_slice();
-                                let ptr344 = vec344.as_ptr().cast::<u8>();
-                                let len344 = vec344.len();
-                                ::core::mem::forget(vec344);
-                                *ptr325
+                                let ptr350 = vec350.as_ptr().cast::<u8>();
+                                let len350 = vec350.len();
+                                ::core::mem::forget(vec350);
+                                *ptr331
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len344;
-                                *ptr325
+                                    .cast::<usize>() = len350;
+                                *ptr331
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr344.cast_mut();
+                                    .cast::<*mut u8>() = ptr350.cast_mut();
                             }
                             Err(e) => {
-                                *ptr325.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec345 = (e.into_bytes()).into_boxed_slice();
-                                let ptr345 = vec345.as_ptr().cast::<u8>();
-                                let len345 = vec345.len();
-                                ::core::mem::forget(vec345);
-                                *ptr325
+                                *ptr331.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec351 = (e.into_bytes()).into_boxed_slice();
+                                let ptr351 = vec351.as_ptr().cast::<u8>();
+                                let len351 = vec351.len();
+                                ::core::mem::forget(vec351);
+                                *ptr331
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len345;
-                                *ptr325
+                                    .cast::<usize>() = len351;
+                                *ptr331
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr345.cast_mut();
+                                    .cast::<*mut u8>() = ptr351.cast_mut();
                             }
                         };
-                        ptr325
+                        ptr331
                     }
                 }
                 #[doc(hidden)]
@@ -4562,9 +4593,9 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2820] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2843] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87\x15\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9e\x15\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4575,58 +4606,58 @@ tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\
 pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\
 \x04time\x04\x07process\0\x08previous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\
 \0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04code\0\x06signal\0\x08lif\
-etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02\
+etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x12\x03seq\x04\x04time\x04\x07process\0\x02\
 op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06coo\
 kie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05\
-errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0a\x03seq\x04\x04t\
-ime\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
-path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\
-\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06\
-detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btar\
-get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce\
-ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
-\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
-\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
-\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
-\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
-ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
-\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
-\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
-\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
-\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0b\
-connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
-q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\
-\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
-write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
-ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
-\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
-ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
-\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
-metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
-versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
-describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
-critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
-nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
-y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
-severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
-verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\
-\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\
-\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\
-\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08\
-restored\x03\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06\
-configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\
-\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\
-\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\
-\x01@\x02\x07versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespi\
-d:plugin/guest@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
-\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.254.2\x10wit-bindgen-rust\x060.60.0";
+errno\0\x05netns\0\x09local-isn\0\x0aremote-isn\0\x04\0\x0bconnections\x03\0\x0d\
+\x01px\x01r\x0a\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flag\
+s\0\x04mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\
+\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06\
+target\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06resu\
+lt\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03\
+seq\x04\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\
+\x06detail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04\
+time\x04\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0a\
+local-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\
+\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\
+\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06hea\
+der\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01\
+r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\
+\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07s\
+ockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\
+\x01n\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07\
+sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
+\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
+omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
+\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05\
+first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01p\
+s\x01r\x0c\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\
+\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0c\
+remote-ports\x0f\x0fremote-networks\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07co\
+unter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04nam\
+es\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\
+\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\
+\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manif\
+est\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04\
+info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\
+\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01\
+y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08\
+manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\
+\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\
+\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\
+\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08\
+describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01\
+p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\
+\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01\
+p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
+\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
+spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -4639,8 +4670,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2541] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd0\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2564] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe7\x12\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4651,49 +4682,50 @@ tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\
 pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\
 \x04time\x04\x07process\0\x08previous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\
 \0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04code\0\x06signal\0\x08lif\
-etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04time\x04\x07process\0\x02\
+etime\x04\x04\0\x05exits\x03\0\x0b\x01r\x12\x03seq\x04\x04time\x04\x07process\0\x02\
 op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x06coo\
 kie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05\
-errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0a\x03seq\x04\x04t\
-ime\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
-path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\
-\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06\
-detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btar\
-get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce\
-ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
-\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
-\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
-\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
-\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
-ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
-\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
-\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
-\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
-\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0b\
-connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
-q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\
-\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
-write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
-ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
-\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
-ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
-\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
-metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
-versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
-describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
-critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
-nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
-y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
-severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
-verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x04\0:vespid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\
-\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
-ed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+errno\0\x05netns\0\x09local-isn\0\x0aremote-isn\0\x04\0\x0bconnections\x03\0\x0d\
+\x01px\x01r\x0a\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flag\
+s\0\x04mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x04\0\x05opens\x03\0\x10\
+\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06\
+target\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06resu\
+lt\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03\
+seq\x04\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\
+\x06detail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04\
+time\x04\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0a\
+local-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\
+\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\
+\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06hea\
+der\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01\
+r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\
+\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07s\
+ockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\
+\x01n\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07\
+sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
+\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
+omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
+\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05\
+first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01p\
+s\x01r\x0c\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\
+\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0c\
+remote-ports\x0f\x0fremote-networks\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07co\
+unter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04nam\
+es\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\
+\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\
+\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manif\
+est\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04\
+info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x07\
+\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01\
+y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of\
+-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remov\
+ed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
+wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {
