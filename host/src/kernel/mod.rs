@@ -4,6 +4,7 @@
 //! probes that carry the process tree stop the daemon.
 mod attach;
 mod btf;
+mod cgroup;
 mod counters;
 mod load;
 mod objects;
@@ -20,7 +21,7 @@ use vespid_ebpf::Kind;
 
 use crate::filter::Sift;
 
-pub use attach::{Probe, State};
+pub use attach::{ConnectionProbe, Probe, State};
 pub use counters::Counters;
 pub use load::StartError;
 pub use objects::{Inventory, MapFacts, Objects, Program};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub kinds: u32,
     /// Size of the ring in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// By which probe connections are followed.
+    pub connections: ConnectionProbe,
 }
 
 impl Default for Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
         Settings {
             kinds: Kind::ALL.iter().fold(0, |mask, kind| mask | kind.bit()),
             ring_bytes: DEFAULT_RING_BYTES,
+            connections: ConnectionProbe::default(),
         }
     }
 }
@@ -70,7 +74,7 @@ impl Kernel {
         let layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
         let objects = Objects::of_maps(&object);
-        let loaded = attach::Loaded::all(&mut object, &layout)?;
+        let loaded = attach::Loaded::all(&mut object, &layout, settings.connections)?;
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
         let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;

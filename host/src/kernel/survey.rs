@@ -114,6 +114,7 @@ pub fn survey() -> Survey {
 fn probe_check(probe: &Probe) -> Check {
     match &probe.state {
         State::Attached | State::NotNeeded => Check::good(probe.name, format!("{} attached", probe.hook)),
+        State::Spare => Check::good(probe.name, format!("{} not used: another probe sees the same", probe.hook)),
         State::Unavailable(why) => Check::bad(
             probe.name,
             format!("cannot run because {why}"),
