@@ -14,7 +14,7 @@ use vespid_ebpf::{Kind, Outcome, counter};
 use super::globals::ring_bytes;
 use super::scratch::Scratch;
 
-/// Pending bytes from which on the daemon is woken.
+/// Pending bytes with which the daemon is woken, and again with as many more.
 const WAKE_BYTES: u64 = 64 * 1024;
 
 #[map]
@@ -51,7 +51,8 @@ pub(super) fn has_room(kind: Kind) -> bool {
 /// `scratch` must point into its map.
 #[inline(always)]
 pub(super) unsafe fn send<const SIZE: usize>(kind: Kind, scratch: *mut Scratch<SIZE>) -> Option<()> {
-    let flags = wakeup();
+    // SAFETY: the caller's promise.
+    let flags = wakeup(unsafe { (&raw const (*scratch).walk.at).read_volatile() });
     // SAFETY: the caller's promise; the length is checked.
     let bytes = unsafe {
         let len = (&raw const (*scratch).walk.at).read_volatile();
@@ -73,18 +74,22 @@ pub(super) fn send_fixed<T: 'static>(kind: Kind, fill: impl FnOnce(*mut T)) {
     match RECORDS.reserve::<T>(0) {
         Some(mut slot) => {
             fill(slot.as_mut_ptr());
-            slot.submit(wakeup());
+            slot.submit(wakeup(size_of::<T>() as u64));
             count(kind, Outcome::Written);
         }
         None => count(kind, Outcome::RingFull),
     }
 }
 
-/// Whether to wake the daemon with this record.
+/// Whether to wake the daemon with this record: if with it another so many bytes are pending. A wakeup costs several
+/// microseconds, so a daemon that is late anyway is not called again for each record. A call that goes amiss, because
+/// records of two CPUs met at the mark, costs no more than the time after which the daemon comes by itself.
 #[inline(always)]
-fn wakeup() -> u64 {
+fn wakeup(len: u64) -> u64 {
     let pending = RECORDS.query(u64::from(BPF_RB_AVAIL_DATA));
-    let flag = if pending >= WAKE_BYTES.min(ring_bytes() / 2) {
+    // A power of two, as the ring's size is one.
+    let step = WAKE_BYTES.min(ring_bytes() / 2);
+    let flag = if (pending & (step - 1)) + len >= step {
         BPF_RB_FORCE_WAKEUP
     } else {
         BPF_RB_NO_WAKEUP
