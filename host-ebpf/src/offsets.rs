@@ -74,7 +74,7 @@ const PATHS: u32 = EXEC | OPEN | PRIVILEGED | CHANGE;
 /// Which look at descriptors.
 const DESCRIPTORS: u32 = CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
 /// Which look at files.
-const FILES: u32 = OPEN | PRIVILEGED | SOCKET;
+const FILES: u32 = OPEN | PRIVILEGED;
 /// Which look at inodes.
 const INODES: u32 = PATHS | SOCKET;
 /// Which look at the ends of connections.
@@ -232,6 +232,7 @@ offsets! {
         skc_cookie = "sock_common.skc_cookie";
     }
     SOCKET {
+        socket_file = "socket.file";
         inode_ino = "inode.i_ino";
     }
 }

@@ -21,8 +21,6 @@ const MESSAGE_BYTES: u64 = 64;
 const MESSAGE_LEN: u64 = 56;
 /// `MSG_PEEK | MSG_ERRQUEUE`: what is looked at comes again, and an error is no datagram.
 const NOT_TAKEN: u64 = 0x2002;
-const EINTR: i64 = -4;
-const EAGAIN: i64 = -11;
 
 /// A datagram where its call had it, in memory of the current task.
 #[repr(C)]
@@ -59,9 +57,6 @@ pub(super) fn report(call: Call, action: u8, socket: &Socket) {
         return;
     }
     let is_received = matches!(action, RECEIVE | RECEIVE_MESSAGE | RECEIVE_MESSAGES | READ);
-    if is_received && matches!(call.result, EINTR | EAGAIN) {
-        return;
-    }
     let flags = match action {
         RECEIVE | RECEIVE_MESSAGES => call.argument(3),
         RECEIVE_MESSAGE => call.argument(2),
@@ -95,7 +90,8 @@ pub(super) fn report(call: Call, action: u8, socket: &Socket) {
             room: call.argument(2),
             result: call.result,
         };
-        bpf_loop(MAX_MESSAGES, step as *mut c_void, core::ptr::null_mut(), 0);
+        let times = if are_many { MAX_MESSAGES } else { 1 };
+        bpf_loop(times, step as *mut c_void, core::ptr::null_mut(), 0);
     }
 }
 
