@@ -3,8 +3,9 @@
 use std::fs;
 
 use serde::Serialize;
+use vespid_ebpf::Kind;
 
-use super::attach::{Probe, State};
+use super::attach::{ConnectionProbe, Probe, State};
 use super::btf::{self, VMLINUX};
 use super::load::{missing_capabilities, reason};
 use super::{Kernel, Settings};
@@ -114,7 +115,7 @@ pub fn survey() -> Survey {
 fn probe_check(probe: &Probe) -> Check {
     match &probe.state {
         State::Attached | State::NotNeeded => Check::good(probe.name, format!("{} attached", probe.hook)),
-        State::Spare => Check::good(probe.name, format!("{} not used: another probe sees the same", probe.hook)),
+        State::Spare => spare(probe),
         State::Unavailable(why) => Check::bad(
             probe.name,
             format!("cannot run because {why}"),
@@ -122,6 +123,29 @@ fn probe_check(probe: &Probe) -> Check {
             "a newer kernel may have it",
         ),
     }
+}
+
+/// Whether a probe that is not used could be: there is one, beside the tracepoint on connections.
+fn spare(probe: &Probe) -> Check {
+    let settings = Settings {
+        kinds: Kind::Connection.bit(),
+        connections: ConnectionProbe::SockOps,
+        ..Settings::default()
+    };
+    let tried = Kernel::start(&settings);
+    let tried = tried.map(|kernel| kernel.probes().iter().find(|one| one.name == probe.name).cloned());
+    let found = match tried {
+        Ok(Some(probe)) => match probe.unavailable() {
+            None => format!(
+                "{} can be attached; not used, as another probe sees the same",
+                probe.hook
+            ),
+            Some(why) => format!("not used, and cannot be, because {why}"),
+        },
+        Ok(None) => "not used".to_owned(),
+        Err(error) => format!("not used, and cannot be, because {}", reason(&error)),
+    };
+    Check::good(probe.name, found)
 }
 
 fn types() -> Check {
