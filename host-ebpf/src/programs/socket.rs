@@ -14,6 +14,7 @@ use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{Kind, Outcome, SocketOp, SocketRaw};
 
+use self::datagram::UDP;
 use self::ends::{End, UNIX};
 use super::descriptor;
 use super::globals::{has, offset, wanted};
@@ -100,9 +101,10 @@ struct Ends {
 }
 
 impl Socket {
-    /// What a descriptor is, if it is a socket: then it is of something that in turn knows its file.
+    /// What a descriptor is, if it is a socket (then it is of something that in turn knows its file) and, where it is a
+    /// datagram that was handed over, one of UDP.
     #[inline(always)]
-    fn of(task: Task, descriptor: u32) -> Option<Socket> {
+    fn of(task: Task, descriptor: u32, is_datagram: bool) -> Option<Socket> {
         let file = descriptor::file(task, descriptor);
         let socket = kernel_u64(file, offset!(file_private));
         // `socket.file` and `socket.sk`.
@@ -110,11 +112,15 @@ impl Socket {
         if file == 0 || of_file != file || sk == 0 {
             return None;
         }
+        let protocol = kernel_u16(sk, offset!(sk_protocol));
+        if is_datagram && protocol != UDP {
+            return None;
+        }
         Some(Socket {
             sk,
             file,
             ends: kernel(sk, offset!(skc_daddr))?,
-            protocol: kernel_u16(sk, offset!(sk_protocol)),
+            protocol,
         })
     }
 
@@ -155,12 +161,14 @@ fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
     if is_idle || !wanted(Kind::Socket) || is_own() {
         return 0;
     }
-    let Some(socket) = Socket::of(task, call.argument(0) as u32) else {
+    let is_datagram = !matches!(action, BIND | LISTEN | CONNECT);
+    let Some(socket) = Socket::of(task, call.argument(0) as u32, is_datagram) else {
         return 0;
     };
-    match action {
-        BIND | LISTEN | CONNECT => named(task, call, action, &socket),
-        _ => datagram::report(call, action, &socket),
+    if is_datagram {
+        datagram::report(call, action, &socket);
+    } else {
+        named(task, call, action, &socket);
     }
     0
 }

@@ -12,7 +12,7 @@ use super::{Happening, Socket, Tail, flows};
 use crate::programs::read::{Task, user};
 use crate::programs::syscall::Call;
 
-const UDP: u16 = 17;
+pub(super) const UDP: u16 = 17;
 const DNS: u16 = 53;
 /// Messages of one `sendmmsg` or `recvmmsg` that are looked at; glibc asks for two addresses at once.
 const MAX_MESSAGES: u32 = 4;
@@ -53,7 +53,7 @@ static DATAGRAMS: PerCpuArray<Datagrams> = PerCpuArray::with_max_entries(1, 0);
 
 #[inline(always)]
 pub(super) fn report(call: Call, action: u8, socket: &Socket) {
-    if socket.protocol != UDP || !ends::is_ip(socket) {
+    if !ends::is_ip(socket) {
         return;
     }
     let is_received = matches!(action, RECEIVE | RECEIVE_MESSAGE | RECEIVE_MESSAGES | READ);
