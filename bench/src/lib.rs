@@ -10,6 +10,7 @@ pub mod machine;
 pub mod native;
 pub mod output;
 pub mod page;
+pub mod probes;
 pub mod program;
 pub mod replay;
 pub mod rounds;

@@ -15,12 +15,14 @@ use serde_json::{Map, Value, json};
 use vespid_bench::live::{self, Effort};
 use vespid_bench::program::Program;
 use vespid_bench::table::Table;
-use vespid_bench::{counted, dispatch, machine, output, replay, scale, stages};
+use vespid_bench::{counted, dispatch, machine, output, probes, replay, scale, stages};
 
 /// What is measured, in this order.
-const SECTIONS: [&str; 6] = ["stages", "ceiling", "outputs", "scale", "replay", "live"];
+const SECTIONS: [&str; 7] = ["stages", "ceiling", "outputs", "scale", "replay", "probes", "live"];
 const ROUNDS: usize = 101;
 const FEW_ROUNDS: usize = 15;
+/// Each of their rounds has probes come and go.
+const PROBE_ROUNDS: usize = 41;
 
 /// Where everything is.
 struct Args {
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
             println!("{count} {seconds}");
             ExitCode::SUCCESS
         })
+    } else if args.first().is_some_and(|first| first == "act") {
+        probes::act_main(&args[1..]).map(|()| ExitCode::SUCCESS)
     } else {
         parse(args).and_then(|args| if args.short { short(&args) } else { all(&args) })
     };
@@ -146,6 +150,13 @@ fn measure(section: &str, args: &Args, program: &Program) -> anyhow::Result<Vec<
             scale::processes(&[1_000, 32_000, 1_000_000], FEW_ROUNDS)?,
         ],
         "replay" => vec![replay::table(program, &args.plugins, replay::EVENTS)?],
+        "probes" => match program.is_live() {
+            Ok(()) => vec![probes::table(PROBE_ROUNDS)?],
+            Err(why) => {
+                println!("SKIPPED: probes: {why}\n");
+                Vec::new()
+            }
+        },
         _ => match program.is_live() {
             Ok(()) => {
                 let effort = Effort {

@@ -61,7 +61,7 @@ record!(execs: Execs { seq time process previous filename errno });
 record!(exits: Exits { seq time process code signal lifetime });
 record!(connections: Connections {
     seq time process op direction addresses local_port remote_port cookie sent received duration srtt retransmits errno
-    netns
+    netns local_isn remote_isn
 });
 record!(opens: Opens { seq time process path typed flags mode result path_kind traits count });
 

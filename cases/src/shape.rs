@@ -64,6 +64,8 @@ const EVENT: Shape = Record(&[
     ("srtt", Plain),
     ("retransmits", Plain),
     ("netns", Plain),
+    ("local_isn", Plain),
+    ("remote_isn", Plain),
     ("path", Plain),
     ("typed", Plain),
     ("flags", Plain),

@@ -38,7 +38,7 @@ pub const MAX_OWNERS: usize = 65_536;
 /// Flows of datagrams that are remembered at a time: of one that was forgotten, the next datagram is a first one again.
 pub const MAX_FLOWS: usize = 65_536;
 /// Size of what is remembered of an owner.
-pub const OWNER_BYTES: usize = 48;
+pub const OWNER_BYTES: usize = 56;
 
 /// What a record is about.
 #[repr(u8)]

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Kind;
 
 /// Layout version of [`Offsets`].
-pub const OFFSETS_VERSION: u32 = 2;
+pub const OFFSETS_VERSION: u32 = 3;
 
 /// Value of a field that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -74,7 +74,7 @@ const PATHS: u32 = EXEC | OPEN | PRIVILEGED | CHANGE;
 /// Which look at descriptors.
 const DESCRIPTORS: u32 = CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
 /// Which look at files.
-const FILES: u32 = OPEN | PRIVILEGED | SOCKET;
+const FILES: u32 = OPEN | PRIVILEGED;
 /// Which look at inodes.
 const INODES: u32 = PATHS | SOCKET;
 /// Which look at the ends of connections.
@@ -152,6 +152,9 @@ offsets! {
         unix_addr = "unix_sock.addr";
         unix_address_len = "unix_address.len";
         unix_address_name = "unix_address.name";
+        skc_state = "sock_common.skc_state";
+        tcp_snd_una = "tcp_sock.snd_una";
+        tcp_rcv_nxt = "tcp_sock.rcv_nxt";
         tcp_bytes_acked = "tcp_sock.bytes_acked";
         tcp_bytes_sent = "tcp_sock.bytes_sent";
         tcp_bytes_retrans = "tcp_sock.bytes_retrans";
@@ -230,6 +233,7 @@ offsets! {
         skc_cookie = "sock_common.skc_cookie";
     }
     SOCKET {
+        socket_file = "socket.file";
         inode_ino = "inode.i_ino";
     }
 }

@@ -167,6 +167,10 @@ pub struct ConnectionRaw {
     pub inbound: u8,
     /// Padding; 0.
     pub reserved: u16,
+    /// Sequence number of this end's SYN; 0 if it is not known.
+    pub local_isn: u32,
+    /// Sequence number of the peer's SYN; 0 if there was none, or if it is not known.
+    pub remote_isn: u32,
 }
 
 /// [`Kind::Open`]: `open`, `openat`, `openat2` or `creat`, successful or not.
@@ -320,7 +324,7 @@ const _: () = assert!(size_of::<Header>() == 48);
 const _: () = assert!(size_of::<ForkRaw>() == 72);
 const _: () = assert!(size_of::<ExecRaw>() == 176);
 const _: () = assert!(size_of::<ExitRaw>() == 56);
-const _: () = assert!(size_of::<ConnectionRaw>() == 136);
+const _: () = assert!(size_of::<ConnectionRaw>() == 144);
 const _: () = assert!(size_of::<OpenRaw>() == 80);
 const _: () = assert!(size_of::<ChangeRaw>() == 88);
 const _: () = assert!(size_of::<PrivilegedRaw>() == 88);

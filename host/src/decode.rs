@@ -338,6 +338,8 @@ fn connection(record: &[u8]) -> Result<Connection, DecodeError> {
         retransmits: raw.retransmits,
         errno: raw.errno,
         netns: raw.netns,
+        local_isn: raw.local_isn,
+        remote_isn: raw.remote_isn,
     })
 }
 

@@ -240,6 +240,12 @@ pub struct Connection {
     /// Network namespace.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub netns: u32,
+    /// Sequence number of this end's SYN; 0 if not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub local_isn: u32,
+    /// Sequence number of the peer's SYN; 0 if there was none, or if not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub remote_isn: u32,
 }
 
 /// A file open.

@@ -531,6 +531,8 @@ void vespid_plugin_events_connections_free(vespid_plugin_events_connections_t *p
   plugin_list_u32_free(&ptr->retransmits);
   plugin_list_u32_free(&ptr->errno);
   plugin_list_u32_free(&ptr->netns);
+  plugin_list_u32_free(&ptr->local_isn);
+  plugin_list_u32_free(&ptr->remote_isn);
 }
 
 void plugin_list_s64_free(plugin_list_s64_t *ptr) {
@@ -1039,12 +1041,14 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+115*sizeof(void*))))), (*((size_t*) (arg + (40+116*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+117*sizeof(void*))))), (*((size_t*) (arg + (40+118*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+119*sizeof(void*))))), (*((size_t*) (arg + (40+120*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+121*sizeof(void*))))), (*((size_t*) (arg + (40+122*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+123*sizeof(void*))))), (*((size_t*) (arg + (40+124*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_opens_t option2;
-  switch ((int32_t) *((uint8_t*) (arg + (40+121*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+125*sizeof(void*))))) {
     case 0: {
       option2.is_some = false;
       break;
@@ -1052,23 +1056,23 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option2.is_some = true;
       option2.val = (vespid_plugin_events_opens_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+122*sizeof(void*))))), (*((size_t*) (arg + (40+123*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+124*sizeof(void*))))), (*((size_t*) (arg + (40+125*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+126*sizeof(void*))))), (*((size_t*) (arg + (40+127*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+128*sizeof(void*))))), (*((size_t*) (arg + (40+129*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+126*sizeof(void*))))), (*((size_t*) (arg + (40+127*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+128*sizeof(void*))))), (*((size_t*) (arg + (40+129*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+130*sizeof(void*))))), (*((size_t*) (arg + (40+131*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+132*sizeof(void*))))), (*((size_t*) (arg + (40+133*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+134*sizeof(void*))))), (*((size_t*) (arg + (40+135*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+136*sizeof(void*))))), (*((size_t*) (arg + (40+137*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+138*sizeof(void*))))), (*((size_t*) (arg + (40+139*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+140*sizeof(void*))))), (*((size_t*) (arg + (40+141*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+142*sizeof(void*))))), (*((size_t*) (arg + (40+143*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+136*sizeof(void*))))), (*((size_t*) (arg + (40+137*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+138*sizeof(void*))))), (*((size_t*) (arg + (40+139*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+140*sizeof(void*))))), (*((size_t*) (arg + (40+141*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+142*sizeof(void*))))), (*((size_t*) (arg + (40+143*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+144*sizeof(void*))))), (*((size_t*) (arg + (40+145*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+146*sizeof(void*))))), (*((size_t*) (arg + (40+147*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_changes_t option3;
-  switch ((int32_t) *((uint8_t*) (arg + (40+144*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+148*sizeof(void*))))) {
     case 0: {
       option3.is_some = false;
       break;
@@ -1076,27 +1080,27 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option3.is_some = true;
       option3.val = (vespid_plugin_events_changes_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+145*sizeof(void*))))), (*((size_t*) (arg + (40+146*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+147*sizeof(void*))))), (*((size_t*) (arg + (40+148*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+151*sizeof(void*))))), (*((size_t*) (arg + (40+152*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+151*sizeof(void*))))), (*((size_t*) (arg + (40+152*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+153*sizeof(void*))))), (*((size_t*) (arg + (40+154*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+155*sizeof(void*))))), (*((size_t*) (arg + (40+156*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+155*sizeof(void*))))), (*((size_t*) (arg + (40+156*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+157*sizeof(void*))))), (*((size_t*) (arg + (40+158*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+159*sizeof(void*))))), (*((size_t*) (arg + (40+160*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+161*sizeof(void*))))), (*((size_t*) (arg + (40+162*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+163*sizeof(void*))))), (*((size_t*) (arg + (40+164*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+165*sizeof(void*))))), (*((size_t*) (arg + (40+166*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+169*sizeof(void*))))), (*((size_t*) (arg + (40+170*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+171*sizeof(void*))))), (*((size_t*) (arg + (40+172*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+173*sizeof(void*))))), (*((size_t*) (arg + (40+174*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+169*sizeof(void*))))), (*((size_t*) (arg + (40+170*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+171*sizeof(void*))))), (*((size_t*) (arg + (40+172*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+173*sizeof(void*))))), (*((size_t*) (arg + (40+174*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+175*sizeof(void*))))), (*((size_t*) (arg + (40+176*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+177*sizeof(void*))))), (*((size_t*) (arg + (40+178*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_privileged_t option4;
-  switch ((int32_t) *((uint8_t*) (arg + (40+175*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+179*sizeof(void*))))) {
     case 0: {
       option4.is_some = false;
       break;
@@ -1104,21 +1108,21 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option4.is_some = true;
       option4.val = (vespid_plugin_events_privileged_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+176*sizeof(void*))))), (*((size_t*) (arg + (40+177*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+178*sizeof(void*))))), (*((size_t*) (arg + (40+179*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+182*sizeof(void*))))), (*((size_t*) (arg + (40+183*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+182*sizeof(void*))))), (*((size_t*) (arg + (40+183*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+188*sizeof(void*))))), (*((size_t*) (arg + (40+189*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+192*sizeof(void*))))), (*((size_t*) (arg + (40+193*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+192*sizeof(void*))))), (*((size_t*) (arg + (40+193*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+194*sizeof(void*))))), (*((size_t*) (arg + (40+195*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+196*sizeof(void*))))), (*((size_t*) (arg + (40+197*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_sockets_t option5;
-  switch ((int32_t) *((uint8_t*) (arg + (40+194*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+198*sizeof(void*))))) {
     case 0: {
       option5.is_some = false;
       break;
@@ -1126,19 +1130,19 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option5.is_some = true;
       option5.val = (vespid_plugin_events_sockets_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+195*sizeof(void*))))), (*((size_t*) (arg + (40+196*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+197*sizeof(void*))))), (*((size_t*) (arg + (40+198*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+199*sizeof(void*))))), (*((size_t*) (arg + (40+200*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+201*sizeof(void*))))), (*((size_t*) (arg + (40+202*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+199*sizeof(void*))))), (*((size_t*) (arg + (40+200*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+201*sizeof(void*))))), (*((size_t*) (arg + (40+202*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+205*sizeof(void*))))), (*((size_t*) (arg + (40+206*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+207*sizeof(void*))))), (*((size_t*) (arg + (40+208*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+209*sizeof(void*))))), (*((size_t*) (arg + (40+210*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+211*sizeof(void*))))), (*((size_t*) (arg + (40+212*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+209*sizeof(void*))))), (*((size_t*) (arg + (40+210*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+211*sizeof(void*))))), (*((size_t*) (arg + (40+212*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+213*sizeof(void*))))), (*((size_t*) (arg + (40+214*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+215*sizeof(void*))))), (*((size_t*) (arg + (40+216*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+217*sizeof(void*))))), (*((size_t*) (arg + (40+218*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+217*sizeof(void*))))), (*((size_t*) (arg + (40+218*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+219*sizeof(void*))))), (*((size_t*) (arg + (40+220*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+221*sizeof(void*))))), (*((size_t*) (arg + (40+222*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+223*sizeof(void*))))), (*((size_t*) (arg + (40+224*sizeof(void*))))) },
       };
       break;
     }

@@ -182,6 +182,11 @@ typedef struct vespid_plugin_events_connections_t {
   plugin_list_u32_t   errno;
   // Inode number of the network namespace.
   plugin_list_u32_t   netns;
+  // Sequence number of this end's SYN; 0 if not known. With `remote-isn` it names a connection at both of its
+  // ends, whatever addresses and ports are translated in between.
+  plugin_list_u32_t   local_isn;
+  // Sequence number of the peer's SYN; 0 if there was none, or if not known.
+  plugin_list_u32_t   remote_isn;
 } vespid_plugin_events_connections_t;
 
 typedef struct {

@@ -130,6 +130,8 @@ fn connection(header: Header, connection: &Connection, out: &mut Vec<u8>) {
         op: connection.op as u8,
         inbound: connection.direction,
         reserved: 0,
+        local_isn: connection.local_isn,
+        remote_isn: connection.remote_isn,
     };
     out.extend_from_slice(raw.as_bytes());
 }

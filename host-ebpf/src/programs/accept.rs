@@ -1,28 +1,39 @@
 //! An `accept` or `accept4` that returned a descriptor: the first time that the owner of an inbound connection is known.
 use vespid_ebpf::{ConnectionOp, Kind};
 
-use super::globals::offset;
-use super::header::{is_own, now};
+use super::connection::{At, SYN_RECV, is_tcp, isns, passes, send};
+use super::descriptor;
+use super::globals::{has, offset};
+use super::header::now;
 use super::output::has_room;
 use super::owner::{self, INBOUND, Owner};
-use super::read::{Task, kernel_u64};
+use super::read::{Task, kernel_u8, kernel_u64};
 use super::syscall::Call;
-use super::{descriptor, tcp};
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call) {
     let file = descriptor::file(task, call.result as u32);
     let sk = kernel_u64(kernel_u64(file, offset!(file_private)), offset!(socket_sk));
-    if sk == 0 || !tcp::is_tcp(sk) {
+    if sk == 0 || !is_tcp(At(sk)) {
         return;
     }
-    // Not 0 since the connection was established, unless that was before we were there.
+    // Not 0 since the connection was established, unless that was before we were there, or is still to come.
     let cookie = kernel_u64(sk, offset!(skc_cookie));
-    let began = owner::find(cookie).map_or(0, |owner| owner.began_ns);
-    let began = if began == 0 { now() } else { began };
-    let owner = Owner::of(task, is_own(), began, INBOUND);
-    owner::renote(cookie, &owner);
-    if owner.own == 0 && tcp::passes(ConnectionOp::Accepted) && has_room(Kind::Connection, || owner.cgroup) {
-        tcp::send(sk, cookie, ConnectionOp::Accepted, &owner);
+    let known = owner::find(cookie).filter(|owner| owner.began_ns != 0);
+    let mut owner = Owner::of(task, known.map_or_else(now, |known| known.began_ns), INBOUND);
+    owner.isns = known.map_or_else(|| isns(At(sk), INBOUND), |known| known.isns);
+    match cookie {
+        0 => {}
+        _ if is_early(sk) => owner::note(cookie, &owner),
+        _ => owner::renote(cookie, &owner),
     }
+    if owner.own == 0 && passes(ConnectionOp::Accepted) && has_room(Kind::Connection, || owner.cgroup) {
+        send(At(sk), cookie, ConnectionOp::Accepted, &owner);
+    }
+}
+
+/// Whether the connection is not established yet: TCP Fast Open gives it out when its SYN has come.
+#[inline(always)]
+fn is_early(sk: u64) -> bool {
+    has!(skc_state) && i32::from(kernel_u8(sk, offset!(skc_state))) == SYN_RECV
 }

@@ -4,11 +4,13 @@ mod exec;
 mod exit;
 mod fork;
 mod privileged;
+mod sock_ops;
 mod socket;
 mod sys_exit;
 mod tcp;
 
 mod accept;
+mod connection;
 mod failed_exec;
 mod open;
 

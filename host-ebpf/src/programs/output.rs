@@ -16,7 +16,7 @@ use super::globals::{is_fair, ring_bytes};
 use super::scratch::Scratch;
 use super::share::{charge, give_up, used};
 
-/// Pending bytes from which on the daemon is woken.
+/// Pending bytes with which the daemon is woken, and again with as many more.
 const WAKE_BYTES: u64 = 64 * 1024;
 
 #[map]
@@ -74,7 +74,7 @@ pub(super) unsafe fn send<const SIZE: usize>(kind: Kind, scratch: *mut Scratch<S
         }
         slice::from_raw_parts((&raw const (*scratch).record).cast::<u8>(), len as usize)
     };
-    match RECORDS.output::<[u8]>(bytes, wakeup(pending)) {
+    match RECORDS.output::<[u8]>(bytes, wakeup(pending, bytes.len() as u64)) {
         Ok(()) => written(kind, pending, cgroup, bytes.len()),
         Err(_) => give_up(kind, Outcome::RingFull, cgroup),
     }
@@ -88,7 +88,7 @@ pub(super) fn send_fixed<T: 'static>(kind: Kind, cgroup: u64, fill: impl FnOnce(
         Some(mut slot) => {
             fill(slot.as_mut_ptr());
             let pending = pending();
-            slot.submit(wakeup(pending));
+            slot.submit(wakeup(pending, size_of::<T>() as u64));
             written(kind, pending, cgroup, size_of::<T>());
         }
         None => give_up(kind, Outcome::RingFull, cgroup),
@@ -119,10 +119,14 @@ fn this_turn() -> u64 {
         .unwrap_or(0)
 }
 
-/// Whether to wake the daemon with a record that is written behind so much.
+/// Whether to wake the daemon with this record: if with it another so many bytes are pending. A wakeup costs several
+/// microseconds, so a daemon that is late anyway is not called again for each record. A call that goes amiss, because
+/// records of two CPUs met at the mark, costs no more than the time after which the daemon comes by itself.
 #[inline(always)]
-fn wakeup(pending: u64) -> u64 {
-    let flag = if pending >= WAKE_BYTES.min(ring_bytes() / 2) {
+fn wakeup(pending: u64, len: u64) -> u64 {
+    // A power of two, as the ring's size is one.
+    let step = WAKE_BYTES.min(ring_bytes() / 2);
+    let flag = if (pending & (step - 1)) + len >= step {
         BPF_RB_FORCE_WAKEUP
     } else {
         BPF_RB_NO_WAKEUP

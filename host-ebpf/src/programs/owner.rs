@@ -8,7 +8,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use vespid_ebpf::{MAX_OWNERS, OWNER_BYTES};
 
-use super::globals::offset;
+use super::globals::{offset, self_tgid};
 use super::header::{cgroup_id, start_ns};
 use super::read::{Task, direct};
 
@@ -35,6 +35,16 @@ pub(super) struct Owner {
     /// 1: the daemon's own, not to be reported.
     pub(super) own: u8,
     pub(super) reserved: [u8; 6],
+    /// Of an inbound connection, once it is established.
+    pub(super) isns: Isns,
+}
+
+/// Initial sequence numbers.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Isns {
+    pub(super) local: u32,
+    pub(super) remote: u32,
 }
 
 // The daemon knows the table too.
@@ -55,23 +65,25 @@ impl Owner {
             inbound,
             own: 0,
             reserved: [0; 6],
+            isns: Isns { local: 0, remote: 0 },
         }
     }
 
     /// A task.
     #[inline(always)]
-    pub(super) fn of(task: Task, own: bool, began_ns: u64, inbound: u8) -> Owner {
+    pub(super) fn of(task: Task, began_ns: u64, inbound: u8) -> Owner {
         let cred: *const u8 = task.field(offset!(task_real_cred));
+        let pid = task.field(offset!(task_tgid));
         Owner {
             start_ns: start_ns(task),
             cgroup: cgroup_id(task),
-            pid: task.field(offset!(task_tgid)),
+            pid,
             tid: task.field(offset!(task_pid)),
             // SAFETY: the verifier knows the type of `task_struct.real_cred`.
             uid: unsafe { direct(cred, offset!(cred_uid)) },
             // SAFETY: as above.
             gid: unsafe { direct(cred, offset!(cred_gid)) },
-            own: u8::from(own),
+            own: u8::from(pid == self_tgid()),
             ..Owner::nobody(began_ns, inbound)
         }
     }

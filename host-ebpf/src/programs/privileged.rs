@@ -13,6 +13,7 @@ use vespid_ebpf::{Kind, MAX_TYPED, Outcome, PathEnd, PrivilegedRaw};
 
 use self::calls::{CALLS, concerns};
 use self::request::{Detail, Request, Target, request};
+use super::connection::{self, At};
 use super::globals::{offset, wanted};
 use super::header::{cgroup_id, header, is_own};
 use super::output::{count, has_room, send};
@@ -21,7 +22,6 @@ use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{PRIVILEGED_SIZE, Scratch, of_privileged, place};
 use super::sieve;
 use super::syscall::{Call, returned};
-use super::tcp;
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
 
@@ -103,7 +103,8 @@ unsafe fn append_remote(scratch: *mut Scratch<PRIVILEGED_SIZE>, sk: u64) -> Opti
     // SAFETY: the caller's promise; `place` makes sure of the room, and the fixed part ends at a multiple of 8.
     unsafe {
         let (from, out) = place(scratch, LEN as usize)?;
-        tcp::address(sk, offset!(skc_v6_daddr), offset!(skc_daddr), out.cast());
+        let remote = connection::address(At(sk), offset!(skc_v6_daddr), offset!(skc_daddr));
+        out.cast::<[u64; 2]>().write(remote);
         out.add(16).cast::<u16>().write(port);
         (&raw mut (*scratch).walk.at).write_volatile(from + u64::from(LEN));
         Some(LEN)

@@ -89,7 +89,7 @@ tables! {
     Exits by seq { seq, time, process, code, signal, lifetime }
     Connections by seq {
         seq, time, process, op, direction, addresses * 32, local_port, remote_port, cookie, sent, received, duration,
-        srtt, retransmits, errno, netns,
+        srtt, retransmits, errno, netns, local_isn, remote_isn,
     }
     Opens by seq { seq, time, process, path, typed, flags, mode, result, path_kind, traits, count }
     Changes by seq {

@@ -54,6 +54,8 @@ pub(super) fn connection(table: &mut events::Connections, row: Row, connection: 
     table.retransmits.push(connection.retransmits);
     table.errno.push(connection.errno);
     table.netns.push(connection.netns);
+    table.local_isn.push(connection.local_isn);
+    table.remote_isn.push(connection.remote_isn);
 }
 
 pub(super) fn open(table: &mut events::Opens, row: Row, open: &Open<'_>, texts: &mut Dimensions) {

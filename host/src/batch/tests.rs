@@ -120,6 +120,8 @@ fn check(batch: &Batch, kinds: Kinds) {
             table.retransmits.len(),
             table.errno.len(),
             table.netns.len(),
+            table.local_isn.len(),
+            table.remote_isn.len(),
         ];
         facts(kinds.contains(Kinds::CONNECTIONS), &table.seq, &table.process, &lens);
     }
@@ -472,6 +474,8 @@ fn a_connection_is_found_again() {
         retransmits: 6,
         errno: 111,
         netns: 7,
+        local_isn: 8,
+        remote_isn: 9,
     };
     pipeline.push(0, Body::Connection(connection));
     pipeline.push(1, Body::Connection(connection));

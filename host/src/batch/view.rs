@@ -224,6 +224,8 @@ fn connection(batch: &Batch, at: usize) -> Option<Fact<'_>> {
         retransmits: *table.retransmits.get(at)?,
         errno: *table.errno.get(at)?,
         netns: *table.netns.get(at)?,
+        local_isn: *table.local_isn.get(at)?,
+        remote_isn: *table.remote_isn.get(at)?,
     });
     Some(Fact {
         seq: *table.seq.get(at)?,

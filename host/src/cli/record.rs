@@ -64,6 +64,7 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         kinds: mask,
         ring_bytes: config.kernel.ring_bytes,
         fair: config.kernel.fair,
+        connections: config.probes.connections,
     })
     .map_err(|error| Failure::kernel(error.into()))?;
     let mut command = None;

@@ -454,6 +454,7 @@ fn say(probe: &Probe) {
     match &probe.state {
         State::Attached => tracing::debug!(probe = name, hook, "attached"),
         State::NotNeeded => tracing::debug!(probe = name, hook, "detached"),
+        State::Spare => tracing::debug!(probe = name, hook, "another probe sees the same"),
         State::Unavailable(why) => {
             let loses = probe.loses;
             tracing::warn!(

@@ -121,6 +121,7 @@ impl Daemon {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
             fair: config.kernel.fair,
+            connections: config.probes.connections,
         })?;
         let objects = kernel.objects().clone();
         let clock = Clock::now();

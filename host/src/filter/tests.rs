@@ -152,6 +152,8 @@ fn conditions_are_held_against_what_they_are_about() {
             retransmits: 0,
             errno,
             netns: 0,
+            local_isn: 0,
+            remote_isn: 0,
         }))
     };
     let of_connections = || nothing(Kinds::CONNECTIONS);
@@ -519,6 +521,8 @@ fn an_event() -> impl Strategy<Value = Event<'static>> {
                 retransmits: 0,
                 errno: u32::from(result < 0),
                 netns: 0,
+                local_isn: 0,
+                remote_isn: 0,
             }),
             Kind::Change => Body::Change(Change {
                 op: ChangeOp::from_number(op).expect("there are more"),

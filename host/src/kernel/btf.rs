@@ -141,12 +141,17 @@ fn is_v1(table: &str, controller: &str) -> bool {
 const EITHER: [(&str, &str); 1] = [("proc_ns_operations.type", "ns_common.ns_type")];
 
 /// Members that the programs read in one go, and the distance that this takes for granted.
-const ADJACENT: [(&str, &str, u32); 5] = [
+const ADJACENT: [(&str, &str, u32); 10] = [
     ("dentry.d_parent", "dentry.d_name", 8),
     ("qstr.hash_len", "qstr.name", 8),
     ("qstr.hash", "qstr.len", 4),
     ("path.mnt", "path.dentry", 8),
     ("upid.nr", "upid.ns", 8),
+    ("socket.file", "socket.sk", 8),
+    ("sock_common.skc_daddr", "sock_common.skc_rcv_saddr", 4),
+    ("sock_common.skc_daddr", "sock_common.skc_dport", 12),
+    ("sock_common.skc_daddr", "sock_common.skc_num", 14),
+    ("sock_common.skc_daddr", "sock_common.skc_family", 16),
 ];
 
 #[cfg(test)]

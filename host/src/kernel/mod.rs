@@ -4,6 +4,7 @@
 //! probes that carry the process tree stop the daemon.
 mod attach;
 mod btf;
+mod cgroup;
 mod counters;
 mod load;
 mod merged;
@@ -22,7 +23,7 @@ use vespid_ebpf::Kind;
 
 use crate::filter::Sift;
 
-pub use attach::{Probe, State};
+pub use attach::{ConnectionProbe, Probe, State};
 pub use counters::Counters;
 pub use load::StartError;
 pub use objects::{Inventory, MapFacts, Objects, Program};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// Whether control groups get no more than their share of a ring that fills: see [`vespid_ebpf::share`].
     pub fair: bool,
+    /// By which probe connections are followed.
+    pub connections: ConnectionProbe,
 }
 
 impl Default for Settings {
@@ -48,6 +51,7 @@ impl Default for Settings {
             kinds: Kind::ALL.iter().fold(0, |mask, kind| mask | kind.bit()),
             ring_bytes: DEFAULT_RING_BYTES,
             fair: true,
+            connections: ConnectionProbe::default(),
         }
     }
 }
@@ -77,7 +81,7 @@ impl Kernel {
         let layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
         let objects = Objects::of_maps(&object);
-        let loaded = attach::Loaded::all(&mut object, &layout)?;
+        let loaded = attach::Loaded::all(&mut object, &layout, settings.connections)?;
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
         let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;

@@ -102,6 +102,8 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
             retransmits: 0,
             errno: 111,
             netns: 4,
+            local_isn: 7,
+            remote_isn: 0,
         })),
         event(Body::Open(Open {
             path: bytes(),

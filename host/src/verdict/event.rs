@@ -43,6 +43,8 @@ pub(super) enum Event<'a> {
         retransmits: u32,
         errno: u32,
         netns: u32,
+        local_isn: u32,
+        remote_isn: u32,
     },
     Open {
         seq: u64,
@@ -167,6 +169,8 @@ fn connection<'a>(_: &'a Batch, table: &Connections, seq: u64, row: u32) -> Even
         retransmits: at(&table.retransmits, row),
         errno: at(&table.errno, row),
         netns: at(&table.netns, row),
+        local_isn: at(&table.local_isn, row),
+        remote_isn: at(&table.remote_isn, row),
     }
 }
 

@@ -190,7 +190,12 @@ fn nothing_can_be_wanted_after_the_end() {
     live.kernel.detach();
     assert!(live.kernel.want(EVERYTHING).is_err());
     assert_eq!(attached(), [""; 0]);
-    assert!(live.kernel.probes().iter().all(|probe| probe.state == State::NotNeeded));
+    let states = live.kernel.probes().iter().map(|probe| &probe.state);
+    assert!(
+        states
+            .into_iter()
+            .all(|state| matches!(state, State::NotNeeded | State::Spare))
+    );
 }
 
 /// In a thread of its own, with fewer capabilities.

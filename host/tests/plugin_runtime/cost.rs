@@ -93,7 +93,9 @@ fn mixed(events: usize) -> Batch {
         srtt: narrow.clone(),
         retransmits: narrow.clone(),
         errno: narrow.clone(),
-        netns: narrow,
+        netns: narrow.clone(),
+        local_isn: narrow.clone(),
+        remote_isn: narrow,
     });
     let narrow = vec![0_u32; execs];
     batch.execs = (execs > 0).then(|| Execs {

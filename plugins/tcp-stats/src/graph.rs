@@ -1,8 +1,10 @@
 //! Who calls whom: the two ends of a connection on this node, put together.
 //!
-//! Both ends of a connection within the node are events of their own. They have the caller's address and port in common,
-//! even where the address that was called is translated on the way (a service address, a published port). The end that
-//! comes first waits for the other one; if that does not come, it is elsewhere.
+//! Both ends of a connection within the node are events of their own. They have the two initial sequence numbers in
+//! common, even where addresses and ports are translated on the way (a service address, a published port, a masquerade).
+//! Where these are not known (recordings of earlier versions have none), it is the caller's address and port that they
+//! have in common, unless those are translated. The end that comes first waits for the other one; if that does not come,
+//! it is elsewhere.
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,11 +23,18 @@ const ELSEWHERE: &[u8] = b"elsewhere";
 
 pub(crate) const CALL_LABELS: [&str; 5] = ["client", "client_process", "server", "server_process", "port"];
 
-/// The caller's address. Each network namespace has loopback addresses of its own; other addresses are of the node.
+/// What both ends of a connection have in common.
 #[derive(PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct Caller {
-    address: SocketAddr,
-    netns: u32,
+pub(crate) enum Common {
+    /// Their initial sequence numbers, the caller's first. Each is random enough; of two, none is met twice at a time.
+    Numbers(u32, u32),
+    /// The caller's address. Each network namespace has loopback addresses of its own; other addresses are of the node.
+    Caller {
+        /// And port.
+        address: SocketAddr,
+        /// Of a loopback address, else 0.
+        netns: u32,
+    },
 }
 
 /// An end that waits for the other.
@@ -39,7 +48,10 @@ pub(crate) struct Half {
 }
 
 /// Ends that wait, as another instance goes on with them.
-pub(crate) type Halves = Keyed<Caller, Half>;
+pub(crate) type Halves = Keyed<Common, Half>;
+
+/// The same, as version 2 of the state had them.
+pub(crate) type HalvesByAddress = Keyed<(SocketAddr, u32), Half>;
 
 pub(crate) struct Graph {
     pub(crate) halves: Halves,
@@ -61,12 +73,17 @@ impl Graph {
             Direction::Inbound => (false, connection.remote(), connection.local_port()),
             Direction::Unknown => return,
         };
-        let netns = if address.ip().is_loopback() {
-            connection.netns()
-        } else {
-            0
+        let common = match connection.isns() {
+            Some((caller, called)) => Common::Numbers(caller, called),
+            None => Common::Caller {
+                address,
+                netns: if address.ip().is_loopback() {
+                    connection.netns()
+                } else {
+                    0
+                },
+            },
         };
-        let caller = Caller { address, netns };
         let (service, process) = namer.service(connection);
         let half = Half {
             is_client,
@@ -74,12 +91,12 @@ impl Graph {
             service,
             process,
         };
-        match self.halves.remove(&caller) {
+        match self.halves.remove(&common) {
             Some(other) if other.is_client != is_client => half.meet(&other, calls),
             earlier => {
                 // The same end twice: its port has been used again.
                 earlier.into_iter().for_each(|earlier| earlier.stay_alone(calls));
-                let (_, gone) = self.halves.touch(connection.time(), caller, || half);
+                let (_, gone) = self.halves.touch(connection.time(), common, || half);
                 gone.into_iter().for_each(|(_, gone)| gone.stay_alone(calls));
             }
         }

@@ -29,7 +29,7 @@ use vespid_plugin::{Connection, ConnectionOp, Globs, Restored, errno};
 pub use config::Config;
 
 use active::{Active, OpenConnections};
-use graph::{Graph, Halves};
+use graph::{Graph, Halves, HalvesByAddress};
 use labels::{Labels, Namer};
 use metrics::Metrics;
 use refused::Refused;
@@ -40,11 +40,15 @@ use scan::Scans;
 struct Saved(OpenConnections, Halves);
 
 impl Versioned for Saved {
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
-    /// Version 1 had no graph.
+    /// Version 1 had no graph. In version 2 ends waited by their addresses; those of its last seconds are not counted.
     fn migrate(version: u32, bytes: &[u8]) -> Option<Self> {
-        let open = (version == 1).then(|| state::load(bytes))??;
+        let open = match version {
+            1 => state::load(bytes)?,
+            2 => state::load::<(OpenConnections, HalvesByAddress)>(bytes)?.0,
+            _ => return None,
+        };
         let Graph { halves } = Graph::default();
         Some(Saved(open, halves))
     }

@@ -329,6 +329,32 @@ fn a_call_within_the_node_has_both_ends_whoever_is_seen_first_and_whatever_addre
     }
 }
 
+/// A caller behind a masquerade, and a published port: neither end knows the other's address.
+#[test]
+fn ends_that_know_no_address_of_one_another_are_put_together_by_their_sequence_numbers() {
+    let mut plugin = start("{}");
+    let mut batch = BatchBuilder::new();
+    let app = batch.process("/srv/app").id();
+    let postgres = batch.process("/usr/bin/postgres").id();
+    // Two connections from the same port to the same service, of which only the numbers tell which is which.
+    for (caller, called) in [(7, 8), (9, 8)] {
+        let client = batch.connect(app, to(9, 80));
+        client.local = ([10, 4, 0, 2], 51_234).into();
+        (client.local_isn, client.remote_isn) = (caller, called);
+    }
+    let server = batch.connect(postgres, to(77, 1025)).accepted(5432);
+    (server.local_isn, server.remote_isn) = (8, 9);
+    plugin.batch(&batch);
+    let edge = ["host", "app", "host", "postgres", "postgresql"];
+    assert_eq!(plugin.value("calls", edge), Some(1.0));
+    plugin.tick(10 * SECOND);
+    assert_eq!(
+        plugin.value("calls", ["host", "app", "elsewhere", "", "http"]),
+        Some(1.0)
+    );
+    assert!((plugin.total("calls") - 2.0).abs() < f64::EPSILON);
+}
+
 #[test]
 fn an_end_whose_other_does_not_come_has_it_elsewhere() {
     let mut plugin = start("{}");

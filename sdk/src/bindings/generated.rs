@@ -323,6 +323,11 @@ pub mod vespid {
                 pub errno: _rt::Vec<u32>,
                 /// Inode number of the network namespace.
                 pub netns: _rt::Vec<u32>,
+                /// Sequence number of this end's SYN; 0 if not known. With `remote-isn` it names a connection at both of its
+                /// ends, whatever addresses and ports are translated in between.
+                pub local_isn: _rt::Vec<u32>,
+                /// Sequence number of the peer's SYN; 0 if there was none, or if not known.
+                pub remote_isn: _rt::Vec<u32>,
             }
             impl ::core::fmt::Debug for Connections {
                 fn fmt(
@@ -346,6 +351,8 @@ pub mod vespid {
                         .field("retransmits", &self.retransmits)
                         .field("errno", &self.errno)
                         .field("netns", &self.netns)
+                        .field("local-isn", &self.local_isn)
+                        .field("remote-isn", &self.remote_isn)
                         .finish()
                 }
             }
@@ -1916,7 +1923,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result333 = {
+                        let result339 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2164,24 +2171,24 @@ pub mod exports {
                                     .add(40 + 88 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l185 = i32::from(
+                            let l191 = i32::from(
                                 *arg0
-                                    .add(40 + 121 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 125 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l219 = i32::from(
+                            let l225 = i32::from(
                                 *arg0
-                                    .add(40 + 144 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 148 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l265 = i32::from(
+                            let l271 = i32::from(
                                 *arg0
-                                    .add(40 + 175 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 179 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l293 = i32::from(
+                            let l299 = i32::from(
                                 *arg0
-                                    .add(40 + 194 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 198 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -2623,6 +2630,20 @@ pub mod exports {
                                                 .add(40 + 120 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len184 = l183;
+                                            let l185 = *arg0
+                                                .add(40 + 121 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l186 = *arg0
+                                                .add(40 + 122 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len187 = l186;
+                                            let l188 = *arg0
+                                                .add(40 + 123 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l189 = *arg0
+                                                .add(40 + 124 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len190 = l189;
                                             super::super::super::super::vespid::plugin::events::Connections {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
@@ -2704,30 +2725,26 @@ pub mod exports {
                                                 >>::from(
                                                     _rt::Vec::from_raw_parts(l182.cast(), len184, len184),
                                                 ),
+                                                local_isn: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l185.cast(), len187, len187),
+                                                ),
+                                                remote_isn: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l188.cast(), len190, len190),
+                                                ),
                                             }
                                         };
                                         Some(e)
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                opens: match l185 {
+                                opens: match l191 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l186 = *arg0
-                                                .add(40 + 122 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l187 = *arg0
-                                                .add(40 + 123 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len188 = l187;
-                                            let l189 = *arg0
-                                                .add(40 + 124 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l190 = *arg0
-                                                .add(40 + 125 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len191 = l190;
                                             let l192 = *arg0
                                                 .add(40 + 126 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2791,61 +2808,75 @@ pub mod exports {
                                                 .add(40 + 143 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len218 = l217;
+                                            let l219 = *arg0
+                                                .add(40 + 144 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l220 = *arg0
+                                                .add(40 + 145 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len221 = l220;
+                                            let l222 = *arg0
+                                                .add(40 + 146 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l223 = *arg0
+                                                .add(40 + 147 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len224 = l223;
                                             super::super::super::super::vespid::plugin::events::Opens {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l186.cast(), len188, len188),
+                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l189.cast(), len191, len191),
+                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
+                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
+                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
+                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
+                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
+                                                    _rt::Vec::from_raw_parts(l210.cast(), len212, len212),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
+                                                    _rt::Vec::from_raw_parts(l213.cast(), len215, len215),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l210.cast(), len212, len212),
+                                                    _rt::Vec::from_raw_parts(l216.cast(), len218, len218),
                                                 ),
                                                 traits: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l213.cast(), len215, len215),
+                                                    _rt::Vec::from_raw_parts(l219.cast(), len221, len221),
                                                 ),
                                                 count: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l216.cast(), len218, len218),
+                                                    _rt::Vec::from_raw_parts(l222.cast(), len224, len224),
                                                 ),
                                             }
                                         };
@@ -2853,24 +2884,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                changes: match l219 {
+                                changes: match l225 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l220 = *arg0
-                                                .add(40 + 145 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l221 = *arg0
-                                                .add(40 + 146 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len222 = l221;
-                                            let l223 = *arg0
-                                                .add(40 + 147 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l224 = *arg0
-                                                .add(40 + 148 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len225 = l224;
                                             let l226 = *arg0
                                                 .add(40 + 149 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2962,81 +2979,95 @@ pub mod exports {
                                                 .add(40 + 174 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len264 = l263;
+                                            let l265 = *arg0
+                                                .add(40 + 175 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l266 = *arg0
+                                                .add(40 + 176 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len267 = l266;
+                                            let l268 = *arg0
+                                                .add(40 + 177 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l269 = *arg0
+                                                .add(40 + 178 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len270 = l269;
                                             super::super::super::super::vespid::plugin::events::Changes {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
+                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
+                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
+                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
+                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
+                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
+                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
+                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
                                                 ),
                                                 target_typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
+                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
+                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
+                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
+                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
                                                 ),
                                                 value: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
+                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
+                                                    _rt::Vec::from_raw_parts(l262.cast(), len264, len264),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
+                                                    _rt::Vec::from_raw_parts(l265.cast(), len267, len267),
                                                 ),
                                                 target_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l262.cast(), len264, len264),
+                                                    _rt::Vec::from_raw_parts(l268.cast(), len270, len270),
                                                 ),
                                             }
                                         };
@@ -3044,24 +3075,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                privileged: match l265 {
+                                privileged: match l271 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l266 = *arg0
-                                                .add(40 + 176 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l267 = *arg0
-                                                .add(40 + 177 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len268 = l267;
-                                            let l269 = *arg0
-                                                .add(40 + 178 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l270 = *arg0
-                                                .add(40 + 179 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len271 = l270;
                                             let l272 = *arg0
                                                 .add(40 + 180 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3111,51 +3128,65 @@ pub mod exports {
                                                 .add(40 + 193 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len292 = l291;
+                                            let l293 = *arg0
+                                                .add(40 + 194 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l294 = *arg0
+                                                .add(40 + 195 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len295 = l294;
+                                            let l296 = *arg0
+                                                .add(40 + 196 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l297 = *arg0
+                                                .add(40 + 197 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len298 = l297;
                                             super::super::super::super::vespid::plugin::events::Privileged {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
+                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
+                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
+                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
+                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
+                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
                                                 ),
                                                 argument: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
+                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
+                                                    _rt::Vec::from_raw_parts(l290.cast(), len292, len292),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
+                                                    _rt::Vec::from_raw_parts(l293.cast(), len295, len295),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l290.cast(), len292, len292),
+                                                    _rt::Vec::from_raw_parts(l296.cast(), len298, len298),
                                                 ),
                                             }
                                         };
@@ -3163,24 +3194,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                sockets: match l293 {
+                                sockets: match l299 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l294 = *arg0
-                                                .add(40 + 195 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l295 = *arg0
-                                                .add(40 + 196 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len296 = l295;
-                                            let l297 = *arg0
-                                                .add(40 + 197 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l298 = *arg0
-                                                .add(40 + 198 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len299 = l298;
                                             let l300 = *arg0
                                                 .add(40 + 199 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3258,71 +3275,85 @@ pub mod exports {
                                                 .add(40 + 220 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len332 = l331;
+                                            let l333 = *arg0
+                                                .add(40 + 221 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l334 = *arg0
+                                                .add(40 + 222 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len335 = l334;
+                                            let l336 = *arg0
+                                                .add(40 + 223 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l337 = *arg0
+                                                .add(40 + 224 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len338 = l337;
                                             super::super::super::super::vespid::plugin::events::Sockets {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
+                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
+                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
+                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
+                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
                                                 ),
                                                 family: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
+                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
                                                 ),
                                                 protocol: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
+                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
                                                 ),
                                                 addresses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
+                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
                                                 ),
                                                 local_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
+                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
                                                 ),
                                                 remote_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
+                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
                                                 ),
                                                 name: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
+                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
+                                                    _rt::Vec::from_raw_parts(l330.cast(), len332, len332),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
+                                                    _rt::Vec::from_raw_parts(l333.cast(), len335, len335),
                                                 ),
                                                 netns: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l330.cast(), len332, len332),
+                                                    _rt::Vec::from_raw_parts(l336.cast(), len338, len338),
                                                 ),
                                             }
                                         };
@@ -3334,118 +3365,118 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            48 + 220 * ::core::mem::size_of::<*const u8>(),
+                            48 + 224 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr334 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result333 {
+                        let ptr340 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result339 {
                             Ok(e) => {
-                                *ptr334.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr340.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts335,
-                                    series: series335,
-                                    ids: ids335,
-                                    values: values335,
+                                    verdicts: verdicts341,
+                                    series: series341,
+                                    ids: ids341,
+                                    values: values341,
                                 } = e;
-                                let vec347 = verdicts335;
-                                let len347 = vec347.len();
-                                let layout347 = _rt::alloc::Layout::from_size_align(
-                                        vec347.len()
+                                let vec353 = verdicts341;
+                                let len353 = vec353.len();
+                                let layout353 = _rt::alloc::Layout::from_size_align(
+                                        vec353.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result347, _cleanup347) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout347,
+                                let (result353, _cleanup353) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout353,
                                 );
-                                if let Some(cleanup) = _cleanup347 {
+                                if let Some(cleanup) = _cleanup353 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec347.into_iter().enumerate() {
-                                    let base = result347
+                                for (i, e) in vec353.into_iter().enumerate() {
+                                    let base = result353
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule336,
-                                            severity: severity336,
-                                            message: message336,
-                                            key: key336,
-                                            tags: tags336,
-                                            subject: subject336,
-                                            fields: fields336,
+                                            rule: rule342,
+                                            severity: severity342,
+                                            message: message342,
+                                            key: key342,
+                                            tags: tags342,
+                                            subject: subject342,
+                                            fields: fields342,
                                         } = e;
-                                        let vec337 = (rule336.into_bytes()).into_boxed_slice();
-                                        let ptr337 = vec337.as_ptr().cast::<u8>();
-                                        let len337 = vec337.len();
-                                        ::core::mem::forget(vec337);
+                                        let vec343 = (rule342.into_bytes()).into_boxed_slice();
+                                        let ptr343 = vec343.as_ptr().cast::<u8>();
+                                        let len343 = vec343.len();
+                                        ::core::mem::forget(vec343);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len337;
-                                        *base.add(0).cast::<*mut u8>() = ptr337.cast_mut();
+                                            .cast::<usize>() = len343;
+                                        *base.add(0).cast::<*mut u8>() = ptr343.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity336.clone() as i32) as u8;
-                                        let vec338 = (message336.into_bytes()).into_boxed_slice();
-                                        let ptr338 = vec338.as_ptr().cast::<u8>();
-                                        let len338 = vec338.len();
-                                        ::core::mem::forget(vec338);
+                                            .cast::<u8>() = (severity342.clone() as i32) as u8;
+                                        let vec344 = (message342.into_bytes()).into_boxed_slice();
+                                        let ptr344 = vec344.as_ptr().cast::<u8>();
+                                        let len344 = vec344.len();
+                                        ::core::mem::forget(vec344);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len338;
+                                            .cast::<usize>() = len344;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr338.cast_mut();
-                                        let vec339 = (key336.into_bytes()).into_boxed_slice();
-                                        let ptr339 = vec339.as_ptr().cast::<u8>();
-                                        let len339 = vec339.len();
-                                        ::core::mem::forget(vec339);
+                                            .cast::<*mut u8>() = ptr344.cast_mut();
+                                        let vec345 = (key342.into_bytes()).into_boxed_slice();
+                                        let ptr345 = vec345.as_ptr().cast::<u8>();
+                                        let len345 = vec345.len();
+                                        ::core::mem::forget(vec345);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len339;
+                                            .cast::<usize>() = len345;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr339.cast_mut();
-                                        let vec341 = tags336;
-                                        let len341 = vec341.len();
-                                        let layout341 = _rt::alloc::Layout::from_size_align(
-                                                vec341.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr345.cast_mut();
+                                        let vec347 = tags342;
+                                        let len347 = vec347.len();
+                                        let layout347 = _rt::alloc::Layout::from_size_align(
+                                                vec347.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result341, _cleanup341) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout341,
+                                        let (result347, _cleanup347) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout347,
                                         );
-                                        if let Some(cleanup) = _cleanup341 {
+                                        if let Some(cleanup) = _cleanup347 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec341.into_iter().enumerate() {
-                                            let base = result341
+                                        for (i, e) in vec347.into_iter().enumerate() {
+                                            let base = result347
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec340 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr340 = vec340.as_ptr().cast::<u8>();
-                                                let len340 = vec340.len();
-                                                ::core::mem::forget(vec340);
+                                                let vec346 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr346 = vec346.as_ptr().cast::<u8>();
+                                                let len346 = vec346.len();
+                                                ::core::mem::forget(vec346);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len340;
-                                                *base.add(0).cast::<*mut u8>() = ptr340.cast_mut();
+                                                    .cast::<usize>() = len346;
+                                                *base.add(0).cast::<*mut u8>() = ptr346.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len341;
+                                            .cast::<usize>() = len347;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result341;
-                                        match subject336 {
+                                            .cast::<*mut u8>() = result347;
+                                        match subject342 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V342;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V348;
                                                 match e {
-                                                    V342::Exec(e) => {
+                                                    V348::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3453,7 +3484,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V342::Exit(e) => {
+                                                    V348::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3461,7 +3492,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V342::Connection(e) => {
+                                                    V348::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -3469,7 +3500,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V342::Open(e) => {
+                                                    V348::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -3477,7 +3508,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V342::Change(e) => {
+                                                    V348::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -3485,7 +3516,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V342::Privileged(e) => {
+                                                    V348::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -3493,7 +3524,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V342::Socket(e) => {
+                                                    V348::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
@@ -3509,159 +3540,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec346 = fields336;
-                                        let len346 = vec346.len();
-                                        let layout346 = _rt::alloc::Layout::from_size_align(
-                                                vec346.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec352 = fields342;
+                                        let len352 = vec352.len();
+                                        let layout352 = _rt::alloc::Layout::from_size_align(
+                                                vec352.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result346, _cleanup346) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout346,
+                                        let (result352, _cleanup352) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout352,
                                         );
-                                        if let Some(cleanup) = _cleanup346 {
+                                        if let Some(cleanup) = _cleanup352 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec346.into_iter().enumerate() {
-                                            let base = result346
+                                        for (i, e) in vec352.into_iter().enumerate() {
+                                            let base = result352
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t343_0, t343_1) = e;
-                                                let vec344 = (t343_0.into_bytes()).into_boxed_slice();
-                                                let ptr344 = vec344.as_ptr().cast::<u8>();
-                                                let len344 = vec344.len();
-                                                ::core::mem::forget(vec344);
+                                                let (t349_0, t349_1) = e;
+                                                let vec350 = (t349_0.into_bytes()).into_boxed_slice();
+                                                let ptr350 = vec350.as_ptr().cast::<u8>();
+                                                let len350 = vec350.len();
+                                                ::core::mem::forget(vec350);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len344;
-                                                *base.add(0).cast::<*mut u8>() = ptr344.cast_mut();
-                                                let vec345 = (t343_1.into_bytes()).into_boxed_slice();
-                                                let ptr345 = vec345.as_ptr().cast::<u8>();
-                                                let len345 = vec345.len();
-                                                ::core::mem::forget(vec345);
+                                                    .cast::<usize>() = len350;
+                                                *base.add(0).cast::<*mut u8>() = ptr350.cast_mut();
+                                                let vec351 = (t349_1.into_bytes()).into_boxed_slice();
+                                                let ptr351 = vec351.as_ptr().cast::<u8>();
+                                                let len351 = vec351.len();
+                                                ::core::mem::forget(vec351);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len345;
+                                                    .cast::<usize>() = len351;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr345.cast_mut();
+                                                    .cast::<*mut u8>() = ptr351.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len346;
+                                            .cast::<usize>() = len352;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result346;
+                                            .cast::<*mut u8>() = result352;
                                     }
                                 }
-                                *ptr334
+                                *ptr340
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len347;
-                                *ptr334
+                                    .cast::<usize>() = len353;
+                                *ptr340
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result347;
-                                let vec351 = series335;
-                                let len351 = vec351.len();
-                                let layout351 = _rt::alloc::Layout::from_size_align(
-                                        vec351.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result353;
+                                let vec357 = series341;
+                                let len357 = vec357.len();
+                                let layout357 = _rt::alloc::Layout::from_size_align(
+                                        vec357.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result351, _cleanup351) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout351,
+                                let (result357, _cleanup357) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout357,
                                 );
-                                if let Some(cleanup) = _cleanup351 {
+                                if let Some(cleanup) = _cleanup357 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec351.into_iter().enumerate() {
-                                    let base = result351
+                                for (i, e) in vec357.into_iter().enumerate() {
+                                    let base = result357
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric348,
-                                            labels: labels348,
+                                            metric: metric354,
+                                            labels: labels354,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric348);
-                                        let vec350 = labels348;
-                                        let len350 = vec350.len();
-                                        let layout350 = _rt::alloc::Layout::from_size_align(
-                                                vec350.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric354);
+                                        let vec356 = labels354;
+                                        let len356 = vec356.len();
+                                        let layout356 = _rt::alloc::Layout::from_size_align(
+                                                vec356.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result350, _cleanup350) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout350,
+                                        let (result356, _cleanup356) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout356,
                                         );
-                                        if let Some(cleanup) = _cleanup350 {
+                                        if let Some(cleanup) = _cleanup356 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec350.into_iter().enumerate() {
-                                            let base = result350
+                                        for (i, e) in vec356.into_iter().enumerate() {
+                                            let base = result356
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec349 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr349 = vec349.as_ptr().cast::<u8>();
-                                                let len349 = vec349.len();
-                                                ::core::mem::forget(vec349);
+                                                let vec355 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr355 = vec355.as_ptr().cast::<u8>();
+                                                let len355 = vec355.len();
+                                                ::core::mem::forget(vec355);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len349;
-                                                *base.add(0).cast::<*mut u8>() = ptr349.cast_mut();
+                                                    .cast::<usize>() = len355;
+                                                *base.add(0).cast::<*mut u8>() = ptr355.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len350;
+                                            .cast::<usize>() = len356;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result350;
+                                            .cast::<*mut u8>() = result356;
                                     }
                                 }
-                                *ptr334
+                                *ptr340
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len351;
-                                *ptr334
+                                    .cast::<usize>() = len357;
+                                *ptr340
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result351;
-                                let vec352 = <_ as Into<_rt::Vec<_>>>::into(ids335)
+                                    .cast::<*mut u8>() = result357;
+                                let vec358 = <_ as Into<_rt::Vec<_>>>::into(ids341)
                                     .into_boxed_slice();
-                                let ptr352 = vec352.as_ptr().cast::<u8>();
-                                let len352 = vec352.len();
-                                ::core::mem::forget(vec352);
-                                *ptr334
+                                let ptr358 = vec358.as_ptr().cast::<u8>();
+                                let len358 = vec358.len();
+                                ::core::mem::forget(vec358);
+                                *ptr340
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len352;
-                                *ptr334
+                                    .cast::<usize>() = len358;
+                                *ptr340
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr352.cast_mut();
-                                let vec353 = <_ as Into<_rt::Vec<_>>>::into(values335)
+                                    .cast::<*mut u8>() = ptr358.cast_mut();
+                                let vec359 = <_ as Into<_rt::Vec<_>>>::into(values341)
                                     .into_boxed_slice();
-                                let ptr353 = vec353.as_ptr().cast::<u8>();
-                                let len353 = vec353.len();
-                                ::core::mem::forget(vec353);
-                                *ptr334
+                                let ptr359 = vec359.as_ptr().cast::<u8>();
+                                let len359 = vec359.len();
+                                ::core::mem::forget(vec359);
+                                *ptr340
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len353;
-                                *ptr334
+                                    .cast::<usize>() = len359;
+                                *ptr340
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr353.cast_mut();
+                                    .cast::<*mut u8>() = ptr359.cast_mut();
                             }
                             Err(e) => {
-                                *ptr334.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec354 = (e.into_bytes()).into_boxed_slice();
-                                let ptr354 = vec354.as_ptr().cast::<u8>();
-                                let len354 = vec354.len();
-                                ::core::mem::forget(vec354);
-                                *ptr334
+                                *ptr340.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec360 = (e.into_bytes()).into_boxed_slice();
+                                let ptr360 = vec360.as_ptr().cast::<u8>();
+                                let len360 = vec360.len();
+                                ::core::mem::forget(vec360);
+                                *ptr340
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len354;
-                                *ptr334
+                                    .cast::<usize>() = len360;
+                                *ptr340
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr354.cast_mut();
+                                    .cast::<*mut u8>() = ptr360.cast_mut();
                             }
                         };
-                        ptr334
+                        ptr340
                     }
                 }
                 #[doc(hidden)]
@@ -4618,9 +4649,9 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2850] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2873] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa5\x15\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbc\x15\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4631,58 +4662,59 @@ user\0\x05group\0\x04\0\x09processes\x03\0\x05\x01r\x07\x02id\0\x07runtime\0\x04
 name\0\x05image\0\x07pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\
 \x07\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x08previous\0\x08filename\0\x05\
 errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04\
-code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04\
+code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x12\x03seq\x04\x04\
 time\x04\x07process\0\x02op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\
 \x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04s\
-rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01p\
-x\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04\
-mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\
-\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\
-\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06\
-result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\
-\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06targ\
-et\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\
-\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\
-\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\
-\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\
-\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06hea\
-der\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01\
-r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\
-\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07s\
-ockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\
-\x01n\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07\
-sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
-\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
-omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
-\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05\
-first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01p\
-s\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\
-\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0c\
-remote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01\
-m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\
-\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06\
-metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubsc\
-ription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\
-\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
-m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
-\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
-hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01\
-k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04\
-tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06met\
-ricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\
-\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\
-\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\
-\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\
-\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\
-\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\
-\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08\
-describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01\
-p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\
-\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01\
-p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
-\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
-spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x09local-isn\0\x0aremote-isn\0\x04\0\
+\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04\
+path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\
+\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\
+\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05fla\
+gs\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\
+\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04\
+code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\
+\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08\
+protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\
+\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06de\
+codew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04\
+lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01\
+k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0a\
+containers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07chan\
+ges\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin\
+/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0bconnections\x05open\
+s\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01\
+s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succe\
+eded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08\
+truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06pla\
+ces\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01\
+p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
+places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\
+\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\
+\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-k\
+ind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\
+\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\
+\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-v\
+ersiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describ\
+e@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08criti\
+cal\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnecti\
+on\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\
+\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08seve\
+rity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07v\
+erdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
+p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
+values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
+\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\
+\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\
+\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\
+\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08\
+restored\x03\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06\
+configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\
+\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\
+\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\
+\x01@\x02\x07versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespi\
+d:plugin/guest@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
+\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -4695,8 +4727,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2571] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xee\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2594] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x85\x13\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -4707,50 +4739,50 @@ user\0\x05group\0\x04\0\x09processes\x03\0\x05\x01r\x07\x02id\0\x07runtime\0\x04
 name\0\x05image\0\x07pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\
 \x07\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x08previous\0\x08filename\0\x05\
 errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04\
-code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x10\x03seq\x04\x04\
+code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x12\x03seq\x04\x04\
 time\x04\x07process\0\x02op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\
 \x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04s\
-rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x04\0\x0bconnections\x03\0\x0d\x01p\
-x\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04\
-mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\
-\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\
-\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06\
-result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\
-\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04code\0\x08argument\x04\x06targ\
-et\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\
-\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08protocol\x01\x09addresses\x01\
-\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\
-\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\
-\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06hea\
-der\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01\
-r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1c\
-\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07changes\x20\x0aprivileged!\x07s\
-ockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\
-\x01n\x07\x05execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07\
-sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
-\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
-omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
-\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05\
-first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01p\
-s\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\
-\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0c\
-remote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01\
-m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\
-\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06\
-metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubsc\
-ription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\
-\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
-m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
-\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
-hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01\
-k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04\
-tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06met\
-ricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\
-\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\
-\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-al\
-l-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-r\
-emoved\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254\
-.2\x10wit-bindgen-rust\x060.60.0";
+rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x09local-isn\0\x0aremote-isn\0\x04\0\
+\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04\
+path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\
+\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\
+\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05fla\
+gs\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\
+\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04\
+code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\
+\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08\
+protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\
+\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06de\
+codew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04\
+lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01\
+k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0a\
+containers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07chan\
+ges\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin\
+/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0bconnections\x05open\
+s\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01\
+s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succe\
+eded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08\
+truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06pla\
+ces\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01\
+p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
+places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\
+\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\
+\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-k\
+ind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\
+\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\
+\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-v\
+ersiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describ\
+e@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08criti\
+cal\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnecti\
+on\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\
+\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08seve\
+rity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07v\
+erdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
+p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
+values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
+\x04\0:vespid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\
+\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
+ed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

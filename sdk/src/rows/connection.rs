@@ -27,6 +27,7 @@ fact!(
     /// println!("{:?} ns, {:?} us", connection.duration(), connection.srtt());
     /// println!("{} of {}", connection.retransmits(), connection.cookie());
     /// println!("in network namespace {}", connection.netns());
+    /// assert_eq!((connection.local_isn(), connection.remote_isn(), connection.isns()), (0, 0, None));
     ///
     /// let connection = connections.next().unwrap();
     /// assert_eq!(connection.op(), ConnectionOp::Failed);
@@ -179,5 +180,33 @@ impl Connection<'_> {
     #[inline]
     pub fn netns(self) -> u32 {
         cell(&self.table.netns, self.row)
+    }
+
+    /// Sequence number of this end's SYN, or 0 if it is not known. See [`Connection::isns`].
+    #[must_use]
+    #[inline]
+    pub fn local_isn(self) -> u32 {
+        cell(&self.table.local_isn, self.row)
+    }
+
+    /// Sequence number of the peer's SYN, or 0 if there was none, or if it is not known. See [`Connection::isns`].
+    #[must_use]
+    #[inline]
+    pub fn remote_isn(self) -> u32 {
+        cell(&self.table.remote_isn, self.row)
+    }
+
+    /// Initial sequence numbers of the end that connected and of the one that accepted, if both are known. They are the
+    /// same in the rows of both ends, whatever addresses and ports are translated in between.
+    #[must_use]
+    #[inline]
+    pub fn isns(self) -> Option<(u32, u32)> {
+        let (local, remote) = (self.local_isn(), self.remote_isn());
+        match self.direction() {
+            _ if local == 0 || remote == 0 => None,
+            Direction::Outbound => Some((local, remote)),
+            Direction::Inbound => Some((remote, local)),
+            Direction::Unknown => None,
+        }
     }
 }

@@ -158,6 +158,8 @@ pub struct ConnectionRow {
     pub retransmits: u32,
     pub errno: u32,
     pub netns: u32,
+    pub local_isn: u32,
+    pub remote_isn: u32,
 }
 
 /// A file open.
@@ -356,6 +358,8 @@ impl BatchBuilder {
             retransmits: 0,
             errno: 0,
             netns: 0,
+            local_isn: 0,
+            remote_isn: 0,
         };
         pushed(&mut self.connections, row)
     }

@@ -107,7 +107,7 @@ record!(of_execs: Execs { seq time process previous filename errno });
 record!(of_exits: Exits { seq time process code signal lifetime });
 record!(of_connections: Connections {
     seq time process op direction addresses local_port remote_port cookie sent received duration srtt retransmits errno
-    netns
+    netns local_isn remote_isn
 });
 record!(of_opens: Opens { seq time process path typed flags mode result path_kind traits count });
 record!(of_changes: Changes {

@@ -167,6 +167,8 @@ impl BatchBuilder {
             table.retransmits.push(connection.retransmits);
             table.errno.push(connection.errno);
             table.netns.push(connection.netns);
+            table.local_isn.push(connection.local_isn);
+            table.remote_isn.push(connection.remote_isn);
         }
         table
     }

@@ -1,7 +1,7 @@
 //! Which system calls are privileged, and of those that only sometimes are, when.
+use super::super::connection::{AF_INET, AF_INET6};
 use super::super::read::user;
 use super::super::syscall::{Call, Calls, table};
-use super::super::tcp::{AF_INET, AF_INET6};
 
 /// What a call does.
 pub(super) mod action {

@@ -1,11 +1,11 @@
 //! What a privileged call asked for, and of whom, in the terms of the interface's `privileged`.
 use vespid_ebpf::PrivilegedOp;
 
+use super::super::connection::{AF_INET, AF_INET6};
 use super::super::descriptor;
 use super::super::globals::{has, offset};
 use super::super::read::{Task, direct, kernel_u16, kernel_u32, kernel_u64, user};
 use super::super::syscall::Call;
-use super::super::tcp::{AF_INET, AF_INET6};
 use super::calls::{self, SOCK_TYPES, action};
 
 /// What a call asked for. See the interface's `privileged` for `code` and `argument`.

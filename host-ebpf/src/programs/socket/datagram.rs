@@ -12,7 +12,7 @@ use super::{Happening, Socket, Tail, flows};
 use crate::programs::read::{Task, user};
 use crate::programs::syscall::Call;
 
-const UDP: u16 = 17;
+pub(super) const UDP: u16 = 17;
 const DNS: u16 = 53;
 /// Messages of one `sendmmsg` or `recvmmsg` that are looked at; glibc asks for two addresses at once.
 const MAX_MESSAGES: u32 = 4;
@@ -21,8 +21,6 @@ const MESSAGE_BYTES: u64 = 64;
 const MESSAGE_LEN: u64 = 56;
 /// `MSG_PEEK | MSG_ERRQUEUE`: what is looked at comes again, and an error is no datagram.
 const NOT_TAKEN: u64 = 0x2002;
-const EINTR: i64 = -4;
-const EAGAIN: i64 = -11;
 
 /// A datagram where its call had it, in memory of the current task.
 #[repr(C)]
@@ -55,13 +53,10 @@ static DATAGRAMS: PerCpuArray<Datagrams> = PerCpuArray::with_max_entries(1, 0);
 
 #[inline(always)]
 pub(super) fn report(call: Call, action: u8, socket: &Socket) {
-    if socket.protocol != UDP || !ends::is_ip(socket) {
+    if !ends::is_ip(socket) {
         return;
     }
     let is_received = matches!(action, RECEIVE | RECEIVE_MESSAGE | RECEIVE_MESSAGES | READ);
-    if is_received && matches!(call.result, EINTR | EAGAIN) {
-        return;
-    }
     let flags = match action {
         RECEIVE | RECEIVE_MESSAGES => call.argument(3),
         RECEIVE_MESSAGE => call.argument(2),
@@ -95,7 +90,8 @@ pub(super) fn report(call: Call, action: u8, socket: &Socket) {
             room: call.argument(2),
             result: call.result,
         };
-        bpf_loop(MAX_MESSAGES, step as *mut c_void, core::ptr::null_mut(), 0);
+        let times = if are_many { MAX_MESSAGES } else { 1 };
+        bpf_loop(times, step as *mut c_void, core::ptr::null_mut(), 0);
     }
 }
 

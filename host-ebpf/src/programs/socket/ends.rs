@@ -1,7 +1,7 @@
 //! The two ends of a socket of IP, as the kernel keeps them and as callers write them.
 use super::Socket;
 use crate::programs::globals::{has, offset};
-use crate::programs::read::{kernel, kernel_u16, kernel_u32, user};
+use crate::programs::read::{kernel, kernel_u16, user};
 
 pub(super) const UNIX: u16 = 1;
 const INET: u16 = 2;
@@ -41,15 +41,15 @@ impl End {
 
 #[inline(always)]
 pub(super) fn is_ip(socket: &Socket) -> bool {
-    matches!(socket.family, INET | INET6)
+    matches!(socket.family(), INET | INET6)
 }
 
 /// The local end.
 #[inline(always)]
 pub(super) fn local(socket: &Socket) -> End {
     let port = kernel_u16(socket.sk, offset!(inet_sport));
-    match socket.family {
-        INET => End::v4(kernel_u32(socket.sk, offset!(skc_rcv_saddr)), port),
+    match socket.family() {
+        INET => End::v4(socket.ends.rcv_saddr, port),
         INET6 if has!(skc_v6_rcv_saddr) => {
             End::v6(kernel(socket.sk, offset!(skc_v6_rcv_saddr)).unwrap_or([0; 2]), port)
         }
@@ -60,10 +60,10 @@ pub(super) fn local(socket: &Socket) -> End {
 /// The remote end, if the socket is connected.
 #[inline(always)]
 pub(super) fn peer(socket: &Socket) -> End {
-    let port = kernel_u16(socket.sk, offset!(skc_dport));
-    match socket.family {
+    let port = socket.ends.dport;
+    match socket.family() {
         _ if port == 0 => End::NONE,
-        INET => End::v4(kernel_u32(socket.sk, offset!(skc_daddr)), port),
+        INET => End::v4(socket.ends.daddr, port),
         INET6 if has!(skc_v6_daddr) => End::v6(kernel(socket.sk, offset!(skc_v6_daddr)).unwrap_or([0; 2]), port),
         _ => End::NONE,
     }

@@ -5,6 +5,8 @@ use vespid_ebpf::MAX_FLOWS;
 
 use super::Socket;
 use super::ends::End;
+use crate::programs::globals::offset;
+use crate::programs::read::kernel_u64;
 
 #[map]
 static FLOWS: LruHashMap<Flow, u8> = LruHashMap::with_max_entries(MAX_FLOWS as u32, 0);
@@ -13,11 +15,17 @@ static FLOWS: LruHashMap<Flow, u8> = LruHashMap::with_max_entries(MAX_FLOWS as u
 #[derive(Clone, Copy)]
 struct Flow {
     sk: u64,
+    /// Inode number: with the address, it names the socket for as long as anybody asks.
     ino: u64,
     address: [u64; 2],
     port: u32,
     /// Bit 0: received. Bit 1: failed.
     way: u32,
+}
+
+#[inline(always)]
+fn inode_number(socket: &Socket) -> u64 {
+    kernel_u64(kernel_u64(socket.file, offset!(file_inode)), offset!(inode_ino))
 }
 
 /// Whether this is the first of its kind, which it then was.
@@ -26,7 +34,7 @@ pub(super) fn is_first(socket: &Socket, remote: &End, is_received: bool, has_fai
     const BPF_NOEXIST: u64 = 1;
     let flow = Flow {
         sk: socket.sk,
-        ino: socket.ino,
+        ino: inode_number(socket),
         address: remote.address,
         port: u32::from(remote.port),
         way: u32::from(is_received) | u32::from(has_failed) << 1,

@@ -90,6 +90,7 @@ fn line(probe: &Probe, was: &Program, is: Option<&Program>, interval: Duration) 
     let state = match probe.state {
         State::Attached => "attached",
         State::NotNeeded => "not needed",
+        State::Spare => "spare",
         State::Unavailable(_) => "unavailable",
     };
     let runs = is.map_or(0, |is| is.runs.saturating_sub(was.runs));

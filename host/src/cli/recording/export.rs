@@ -98,7 +98,7 @@ const SOCKETS: [(&str, Column); 11] = [
     ("result", I64),
     ("netns", U32),
 ];
-const CONNECTIONS: [(&str, Column); 14] = [
+const CONNECTIONS: [(&str, Column); 16] = [
     ("op", Text),
     ("direction", Text),
     ("local_address", Text),
@@ -113,6 +113,8 @@ const CONNECTIONS: [(&str, Column); 14] = [
     ("retransmits", U32),
     ("errno", U32),
     ("netns", U32),
+    ("local_isn", U32),
+    ("remote_isn", U32),
 ];
 
 struct Tables {
@@ -280,6 +282,7 @@ fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
                 .u32(connection.srtt)
                 .u32(connection.retransmits);
             row.u32(connection.errno).u32(connection.netns);
+            row.u32(connection.local_isn).u32(connection.remote_isn);
         }
         Body::Change(change) => {
             row.text(change.op.name());

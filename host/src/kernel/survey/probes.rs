@@ -1,6 +1,8 @@
 //! The probes, each attached for a moment.
+use vespid_ebpf::Kind;
+
 use super::{Check, Topic};
-use crate::kernel::attach::{Probe, State};
+use crate::kernel::attach::{ConnectionProbe, Probe, State};
 use crate::kernel::load::reason;
 use crate::kernel::{Kernel, Settings};
 
@@ -25,6 +27,7 @@ fn check(probe: &Probe) -> Check {
         State::Attached | State::NotNeeded => {
             Check::good(Topic::Probes, probe.name, format!("{} attached", probe.hook))
         }
+        State::Spare => Check::good(Topic::Probes, probe.name, spare(probe)),
         State::Unavailable(why) => Check::bad(
             Topic::Probes,
             probe.name,
@@ -36,6 +39,28 @@ fn check(probe: &Probe) -> Check {
     Check {
         cost: cost(&probe.hook),
         ..check
+    }
+}
+
+/// Whether a probe that is not used could be: there is one, beside the tracepoint on connections.
+fn spare(probe: &Probe) -> String {
+    let settings = Settings {
+        kinds: Kind::Connection.bit(),
+        connections: ConnectionProbe::SockOps,
+        ..Settings::default()
+    };
+    let tried = Kernel::start(&settings);
+    let tried = tried.map(|kernel| kernel.probes().iter().find(|one| one.name == probe.name).cloned());
+    match tried {
+        Ok(Some(probe)) => match probe.unavailable() {
+            None => format!(
+                "{} can be attached; not used, as another probe sees the same",
+                probe.hook
+            ),
+            Some(why) => format!("not used, and cannot be, because {why}"),
+        },
+        Ok(None) => "not used".to_owned(),
+        Err(error) => format!("not used, and cannot be, because {}", reason(&error)),
     }
 }
 

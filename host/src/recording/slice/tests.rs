@@ -294,6 +294,8 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
                     retransmits: 0,
                     errno: 0,
                     netns: 0,
+                    local_isn: 0,
+                    remote_isn: 0,
                 }))
             }
             11 => event(Body::Privileged(Privileged {

@@ -88,6 +88,8 @@ fn batch() -> Batch {
         retransmits: vec![5],
         errno: vec![111],
         netns: vec![4_026_531_840],
+        local_isn: vec![6],
+        remote_isn: vec![7],
     };
     Batch {
         header: Header {

@@ -1,3 +1,5 @@
+pub(crate) mod calls;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};

@@ -1,3 +1,6 @@
+pub(crate) mod script;
+mod variants;
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;

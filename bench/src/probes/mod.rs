@@ -1,0 +1,244 @@
+//! What a probe costs whoever makes the call: each operation without probes, with probes whose rows nobody's filter
+//! wants, and with rows that are written, in turn within each round.
+//!
+//! The rows are read between the turns, not meanwhile: what the daemon does with them is another section's.
+mod act;
+
+use anyhow::{Context, anyhow};
+use aya::sys::{Stats, enable_stats};
+use vespid::filter::Sift;
+use vespid::kernel::{ConnectionProbe, Inventory, Kernel, Settings};
+use vespid_ebpf::sieve::Sieve;
+use vespid_ebpf::{Kind, Outcome};
+
+pub use act::main as act_main;
+use act::{Act, Actor, CALLS, CONNECTION, PROCESS};
+
+use crate::table::{Cell, Table};
+
+/// What is done about an operation during a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Unwatched,
+    Filtered,
+    Written,
+}
+
+/// They run always, as processes are known by them.
+const OF_PROCESSES: [&str; 3] = ["vespid_fork", "vespid_exec", "vespid_exit"];
+
+const TURNS: [Turn; 3] = [Turn::Unwatched, Turn::Filtered, Turn::Written];
+
+/// Nanoseconds an operation, a round each.
+#[derive(Default)]
+struct Times {
+    unwatched: Vec<f64>,
+    filtered: Vec<f64>,
+    written: Vec<f64>,
+}
+
+/// What the kernel counted of one operation.
+#[derive(Default)]
+struct Counted {
+    runs: f64,
+    run_ns: f64,
+    rows: f64,
+}
+
+/// All of them, in so many rounds.
+///
+/// # Errors
+/// If the probes do not start.
+pub fn table(rounds: usize) -> anyhow::Result<Table> {
+    let mut table = Table::new(
+        "probes",
+        "What probes add to an operation: the median of the differences within a round, ± half the distance of their \
+         quartiles. The last three columns are the kernel's own count, with its statistics on",
+        &[
+            "operation",
+            "probe",
+            "unwatched ns",
+            "filtered +ns",
+            "written +ns",
+            "±",
+            "rows",
+            "runs",
+            "ns in the probes",
+        ],
+    );
+    let mut kernel = start(ConnectionProbe::Auto)?;
+    for act in &CALLS {
+        let (times, counted) = measure(act, &mut kernel, rounds)?;
+        table.row(row(act, "", times, &counted));
+    }
+    drop(kernel);
+    for (name, probe) in [
+        ("tracepoint", ConnectionProbe::Tracepoint),
+        ("sock_ops", ConnectionProbe::SockOps),
+    ] {
+        let mut kernel = start(probe)?;
+        let (times, counted) = measure(&CONNECTION, &mut kernel, rounds)?;
+        table.row(row(&CONNECTION, name, times, &counted));
+    }
+    let (times, counted) = process()?;
+    table.row(row(&PROCESS, "", times, &counted));
+    Ok(table)
+}
+
+fn start(connections: ConnectionProbe) -> anyhow::Result<Kernel> {
+    let settings = Settings {
+        kinds: 0,
+        connections,
+        ..Settings::default()
+    };
+    Kernel::start(&settings).map_err(|error| anyhow!("{error}"))
+}
+
+fn measure(act: &Act, kernel: &mut Kernel, rounds: usize) -> anyhow::Result<(Times, Counted)> {
+    let mut actor = Actor::start(act)?;
+    let mut times = Times::default();
+    for round in 0..=rounds {
+        for turn in TURNS {
+            take(kernel, act, turn)?;
+            let ns = actor.run(act.count)?;
+            drain(kernel);
+            // The first one only warms up.
+            if round > 0 {
+                times.of(turn).push(ns);
+            }
+        }
+    }
+    let counted = count(act, kernel, &mut actor)?;
+    kernel.want(0)?;
+    actor.end()?;
+    Ok((times, counted))
+}
+
+/// Has the probes watch as a turn says.
+fn take(kernel: &mut Kernel, act: &Act, turn: Turn) -> anyhow::Result<()> {
+    if turn == Turn::Unwatched {
+        kernel.want(0)?;
+        return Ok(());
+    }
+    let mut sift = Sift::default();
+    if turn == Turn::Filtered {
+        sift.sieve = Sieve::SHUT;
+    }
+    kernel.sift(&sift)?;
+    kernel.want(act.kinds)?;
+    let lacking = kernel.probes().iter().find_map(|probe| probe.unavailable());
+    lacking.map_or(Ok(()), |why| Err(anyhow!("{why}")))
+}
+
+/// The kernel's own figures, while rows are written.
+fn count(act: &Act, kernel: &mut Kernel, actor: &mut Actor) -> anyhow::Result<Counted> {
+    take(kernel, act, Turn::Written)?;
+    // On for as long as the descriptor is open.
+    let statistics = enable_stats(Stats::RunTime).context("the kernel's statistics")?;
+    let before = (kernel.objects().read(), rows(kernel, act.kinds));
+    actor.run(act.count)?;
+    let after = (kernel.objects().read(), rows(kernel, act.kinds));
+    drop(statistics);
+    drain(kernel);
+    let times = f64::from(act.count + act.count.div_ceil(10));
+    Ok(since(&before.0, &after.0, act.kinds).per(times, after.1 - before.1))
+}
+
+/// Rows of these kinds so far.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn rows(kernel: &Kernel, kinds: u32) -> f64 {
+    let counters = kernel.counters();
+    let wanted = Kind::ALL.iter().filter(|kind| kinds & kind.bit() != 0);
+    wanted.map(|kind| counters.get(*kind, Outcome::Written)).sum::<u64>() as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn since(before: &Inventory, after: &Inventory, kinds: u32) -> Counted {
+    let sum = |inventory: &Inventory| {
+        // Those of processes run always: beside others they are not counted.
+        let is_counted = |name: &str| OF_PROCESSES.contains(&name) == (kinds & Kind::TREE != 0);
+        let programs = inventory.programs.iter().filter(|program| is_counted(&program.name));
+        programs.fold((0, 0), |(runs, ns), program| (runs + program.runs, ns + program.run_ns))
+    };
+    let (before, after) = (sum(before), sum(after));
+    Counted {
+        runs: (after.0 - before.0) as f64,
+        run_ns: (after.1 - before.1) as f64,
+        rows: 0.0,
+    }
+}
+
+impl Counted {
+    fn per(self, times: f64, rows: f64) -> Counted {
+        Counted {
+            runs: self.runs / times,
+            run_ns: self.run_ns / times,
+            rows: rows / times,
+        }
+    }
+}
+
+/// Processes are watched by whatever probes there are, and take far longer than it costs: only the kernel's count is
+/// exact enough.
+fn process() -> anyhow::Result<(Times, Counted)> {
+    let mut actor = Actor::start(&PROCESS)?;
+    let mut times = Times::default();
+    times.unwatched.push(actor.run(PROCESS.count)?);
+    let mut kernel = start(ConnectionProbe::Auto)?;
+    let counted = count(&PROCESS, &mut kernel, &mut actor)?;
+    actor.end()?;
+    Ok((times, counted))
+}
+
+fn drain(kernel: &mut Kernel) {
+    while kernel.drain(usize::MAX, |_| {}) > 0 {}
+}
+
+impl Times {
+    fn of(&mut self, turn: Turn) -> &mut Vec<f64> {
+        match turn {
+            Turn::Unwatched => &mut self.unwatched,
+            Turn::Filtered => &mut self.filtered,
+            Turn::Written => &mut self.written,
+        }
+    }
+}
+
+fn row(act: &Act, probe: &'static str, mut times: Times, counted: &Counted) -> [Cell; 9] {
+    let added = |with: &[f64]| {
+        let mut added: Vec<f64> = with
+            .iter()
+            .zip(&times.unwatched)
+            .map(|(with, without)| with - without)
+            .collect();
+        added.sort_unstable_by(f64::total_cmp);
+        added
+    };
+    let (filtered, written) = (added(&times.filtered), added(&times.written));
+    times.unwatched.sort_unstable_by(f64::total_cmp);
+    let spread = (quartile(&written, 3) - quartile(&written, 1)) / 2.0;
+    let some = |number: f64, decimals| {
+        if number > 0.0 {
+            Cell::number(number, decimals)
+        } else {
+            Cell::Empty
+        }
+    };
+    [
+        act.what.into(),
+        probe.into(),
+        Cell::number(quartile(&times.unwatched, 2), 0),
+        Cell::number(quartile(&filtered, 2), 0),
+        Cell::number(quartile(&written, 2), 0),
+        Cell::number(spread, 0),
+        some(counted.rows, 1),
+        some(counted.runs, 1),
+        some(counted.run_ns, 0),
+    ]
+}
+
+/// A quartile of what is sorted; none of nothing.
+fn quartile(sorted: &[f64], quarter: usize) -> f64 {
+    let at = (sorted.len() * quarter / 4).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or(f64::NAN)
+}
