@@ -95,6 +95,7 @@ fn settings(fair: bool) -> Settings {
         kinds: Kind::Open.bit() | Kind::Privileged.bit(),
         ring_bytes: RING,
         fair,
+        ..Settings::default()
     }
 }
 
