@@ -12,6 +12,7 @@ mod accept;
 mod failed_exec;
 mod open;
 
+mod atomic;
 mod descriptor;
 mod globals;
 mod header;
