@@ -15,7 +15,7 @@ use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch};
 use super::sieve;
 
-/// The daemon sets its size to 1 if nothing is ever merged.
+/// Not one that evicts: what an entry stands for would be lost with it.
 #[map]
 static MERGED: HashMap<MergeKey, Merged> = HashMap::with_max_entries(MAX_MERGED as u32, 0);
 
