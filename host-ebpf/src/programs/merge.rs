@@ -1,5 +1,4 @@
 //! Merges identical opens into one record: see [`vespid_ebpf::merge`].
-use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
@@ -8,6 +7,7 @@ use aya_ebpf::maps::{HashMap, PerCpuArray};
 use vespid_ebpf::merge::{MAX_MERGED, MERGED_BYTES, MergeKey, Merged};
 use vespid_ebpf::{Kind, OpenRaw, Outcome, PathEnd};
 
+use super::atomic::{add, take};
 use super::globals::{has, offset};
 use super::header::now;
 use super::output::count;
@@ -15,7 +15,7 @@ use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch};
 use super::sieve;
 
-/// The daemon sets its size to 1 if nothing is ever merged.
+/// Not one that evicts: what an entry stands for would be lost with it.
 #[map]
 static MERGED: HashMap<MergeKey, Merged> = HashMap::with_max_entries(MAX_MERGED as u32, 0);
 
@@ -149,25 +149,4 @@ pub(super) unsafe fn keep(scratch: *mut Scratch<CALL_SIZE>, window: u64) {
             (&raw mut (*making).full_until_ns).write_volatile(now + PAUSE_NS);
         }
     }
-}
-
-/// # Safety
-/// `cell` must be live and aligned.
-#[inline(always)]
-unsafe fn add(cell: *mut u64, by: u64) {
-    // The BPF target has no atomic types, only the instruction.
-    // SAFETY: the caller's promise.
-    unsafe { asm!("lock *(u64 *)({cell} + 0) += {by}", cell = in(reg) cell, by = in(reg) by) };
-}
-
-/// What the cell had; it has 0 then.
-///
-/// # Safety
-/// As for [`add`].
-#[inline(always)]
-unsafe fn take(cell: *mut u64) -> u64 {
-    let mut value = 0_u64;
-    // SAFETY: the caller's promise.
-    unsafe { asm!("{value} = xchg_64({cell} + 0, {value})", cell = in(reg) cell, value = inout(reg) value) };
-    value
 }

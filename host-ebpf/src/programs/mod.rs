@@ -14,6 +14,7 @@ mod connection;
 mod failed_exec;
 mod open;
 
+mod atomic;
 mod descriptor;
 mod globals;
 mod header;

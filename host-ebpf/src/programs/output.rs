@@ -3,7 +3,6 @@
 //! As the ring fills, kinds are given up one after the other, and of each kind first what the noisy produce
 //! ([`share`]); the last eighth is kept for the process tree. The daemon is woken once enough is pending to be worth it;
 //! otherwise it comes by itself every few milliseconds.
-use core::arch::asm;
 use core::slice;
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS};
@@ -12,6 +11,7 @@ use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use vespid_ebpf::share::{allowance, ceiling, shared_from, turn};
 use vespid_ebpf::{Header, Kind, Outcome, counter};
 
+use super::atomic::add;
 use super::globals::{is_fair, ring_bytes};
 use super::scratch::Scratch;
 use super::share::{charge, give_up, used};
@@ -29,9 +29,8 @@ static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(vespid_ebpf::C
 #[inline(always)]
 pub(super) fn count(kind: Kind, outcome: Outcome) {
     if let Some(cell) = COUNTERS.get_ptr_mut(counter(kind, outcome)) {
-        // The BPF target has no atomic types, only the instruction.
         // SAFETY: a live map value, aligned to its type.
-        unsafe { asm!("lock *(u64 *)({cell} + 0) += {one}", cell = in(reg) cell, one = in(reg) 1_u64) };
+        unsafe { add(cell, 1) };
     }
 }
 

@@ -1,13 +1,12 @@
 //! Gives up the noisy first when the ring fills: see [`vespid_ebpf::share`].
 //!
 //! All of it is off the way of a record as long as the ring is less than half full.
-use core::arch::asm;
-
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 use vespid_ebpf::share::{MAX_SHARES, Share};
 use vespid_ebpf::{Kind, Outcome};
 
+use super::atomic::add;
 use super::output::count;
 
 /// By control group (its id in the v2 hierarchy), those that wrote, or would have, while the ring was shared out.
@@ -65,13 +64,4 @@ fn of(cgroup: u64) -> Option<*mut Share> {
     }
     let _raced = SHARES.insert(&cgroup, &Share::NONE, BPF_NOEXIST);
     SHARES.get_ptr_mut(&cgroup)
-}
-
-/// # Safety
-/// `cell` must be live and aligned.
-#[inline(always)]
-unsafe fn add(cell: *mut u64, by: u64) {
-    // The BPF target has no atomic types, only the instruction.
-    // SAFETY: the caller's promise.
-    unsafe { asm!("lock *(u64 *)({cell} + 0) += {by}", cell = in(reg) cell, by = in(reg) by) };
 }

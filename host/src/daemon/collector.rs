@@ -10,13 +10,14 @@ use vespid_ebpf::{Kind, Outcome};
 use super::losses::{ByContainer, Losses};
 use super::plugins;
 use super::roster::Running;
+use super::wants::{Early, tables, want};
 
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode};
-use crate::filter::{Sift, Subscription};
+use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
-use crate::kernel::{Counters, Kernel, Probe, State};
+use crate::kernel::{Counters, Kernel, Probe};
 use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram, Processes};
 use crate::pipeline::{Outlet, Pipeline, Seat};
@@ -146,15 +147,6 @@ impl plugins::Seating for Seating {
 /// The collector's end of a [`Seating`].
 pub struct Changes(Receiver<(Change, Sender<Done>)>);
 
-/// What the kernel does before there is an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Early {
-    /// It leaves out what nobody wants; if not, that is thrown away here.
-    pub filters: bool,
-    /// It merges what is alike, where all plugins allow it.
-    pub merges: bool,
-}
-
 /// Everything that the loop owns.
 pub struct Collector {
     kernel: Kernel,
@@ -222,7 +214,7 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        want(&mut self.kernel, self.early, &mut self.progress, [&self.always]);
+        self.progress.probes = want(&mut self.kernel, self.early, [&self.always]);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
@@ -270,22 +262,12 @@ impl Collector {
             match change {
                 Change::Sit(running) => {
                     let (seat, subscription) = (running.seat, running.worker.subscription());
-                    want(
-                        kernel,
-                        *early,
-                        progress,
-                        pipeline.wanted().chain([&*always, &subscription]),
-                    );
+                    progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always, &subscription]));
                     seated.push(running);
                     pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
                 Change::Want(seat, subscription) => {
-                    want(
-                        kernel,
-                        *early,
-                        progress,
-                        pipeline.wanted().chain([&*always, &subscription]),
-                    );
+                    progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always, &subscription]));
                     pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
                 Change::Leave(seat) => {
@@ -293,7 +275,7 @@ impl Collector {
                     seated.retain(|running| running.seat != seat);
                 }
             }
-            want(kernel, *early, progress, pipeline.wanted().chain([&*always]));
+            progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always]));
             drop(done);
         }
     }
@@ -415,53 +397,5 @@ impl Collector {
             evicted: table.evictions().for_room(),
         };
         self.published.write(self.progress.clone());
-    }
-}
-
-fn tables<'a>(wanted: impl Iterator<Item = &'a Subscription>) -> Kinds {
-    wanted.fold(Kinds::empty(), |tables, subscription| tables | subscription.tables)
-}
-
-/// Has just those probes run that these subscriptions need, and leave out what none of them wants.
-fn want<'a>(
-    kernel: &mut Kernel,
-    early: Early,
-    progress: &mut Progress,
-    wanted: impl IntoIterator<Item = &'a Subscription>,
-) {
-    let wanted: Vec<_> = wanted.into_iter().collect();
-    let mut sift = Sift::of(wanted.iter().copied());
-    if !early.filters {
-        let merge_ns = sift.sieve.merge_ns;
-        sift = Sift::default();
-        sift.sieve.merge_ns = merge_ns;
-    }
-    if !early.merges {
-        sift.sieve.merge_ns = 0;
-    }
-    if let Err(error) = kernel.sift(&sift) {
-        tracing::error!("the kernel cannot be told which rows are wanted: {error}");
-    }
-    match kernel.want(record_kinds(tables(wanted.into_iter()))) {
-        Ok(changed) => changed.iter().for_each(say),
-        Err(error) => tracing::error!("the kernel cannot be told what is wanted: {error}"),
-    }
-    progress.probes = kernel.probes().into();
-}
-
-fn say(probe: &Probe) {
-    let (name, hook) = (probe.name, probe.hook.as_str());
-    match &probe.state {
-        State::Attached => tracing::debug!(probe = name, hook, "attached"),
-        State::NotNeeded => tracing::debug!(probe = name, hook, "detached"),
-        State::Spare => tracing::debug!(probe = name, hook, "another probe sees the same"),
-        State::Unavailable(why) => {
-            let loses = probe.loses;
-            tracing::warn!(
-                probe = name,
-                hook,
-                "the probe cannot run because {why}; lost without it: {loses}"
-            );
-        }
     }
 }

@@ -19,6 +19,7 @@ pub mod roster;
 pub mod signals;
 pub mod status;
 pub mod view;
+pub mod wants;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ use crate::plugin::{Cache, CacheLimits, Child, Compiler, Engine};
 use crate::recording::Reel;
 use crate::state::States;
 use crate::verdict::{self, Target};
-use collector::{Collector, Early, Published, Seating};
+use collector::{Collector, Published, Seating};
 use flight::Flight;
 use keeper::{Keeper, Keeping, Seen};
 use look_back::LookBacks;
@@ -52,6 +53,7 @@ use plugins::Plugins;
 use roster::Roster;
 use status::Status;
 use view::Live;
+use wants::Early;
 
 /// How long verdicts may take to be written at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
