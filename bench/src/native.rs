@@ -90,5 +90,6 @@ pub fn batch(batch: &host::Batch) -> guest::Batch {
         changes: None,
         privileged: None,
         sockets: None,
+        resources: None,
     }
 }

@@ -12,12 +12,13 @@ mod offsets;
 mod ops;
 mod records;
 pub mod sieve;
+pub mod usage;
 
 pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
-pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
+pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 pub use records::{
-    ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, SocketRaw,
-    exec_flags, open_traits,
+    ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, ResourceRaw,
+    SocketRaw, exec_flags, open_traits,
 };
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.
@@ -58,11 +59,13 @@ pub enum Kind {
     Privileged = 7,
     /// A socket beside the connections of TCP.
     Socket = 8,
+    /// What a control group used, or a process killed for want of memory.
+    Resource = 9,
 }
 
 impl Kind {
     /// Every kind, in numeric order.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Fork,
         Kind::Exec,
         Kind::Exit,
@@ -71,6 +74,7 @@ impl Kind {
         Kind::Change,
         Kind::Privileged,
         Kind::Socket,
+        Kind::Resource,
     ];
 
     /// Mask of the kinds that processes are known by. They are always wanted.
@@ -100,6 +104,7 @@ impl Kind {
             Kind::Change => "change",
             Kind::Privileged => "privileged",
             Kind::Socket => "socket",
+            Kind::Resource => "resource",
         }
     }
 
@@ -115,6 +120,7 @@ impl Kind {
             6 => Some(Kind::Change),
             7 => Some(Kind::Privileged),
             8 => Some(Kind::Socket),
+            9 => Some(Kind::Resource),
             _ => None,
         }
     }
@@ -134,16 +140,19 @@ pub enum Outcome {
     Unreadable = 3,
     /// No plugin's filter wants it, so it was never a record.
     Filtered = 4,
+    /// A sample of a control group for which the table of usage had no room.
+    TableFull = 5,
 }
 
 impl Outcome {
     /// Every outcome, in numeric order.
-    pub const ALL: [Outcome; 5] = [
+    pub const ALL: [Outcome; 6] = [
         Outcome::Written,
         Outcome::RingFull,
         Outcome::Shed,
         Outcome::Unreadable,
         Outcome::Filtered,
+        Outcome::TableFull,
     ];
 }
 

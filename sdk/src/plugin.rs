@@ -79,6 +79,7 @@ pub trait Plugin: Sized + 'static {
 ///     .changes()
 ///     .privileged()
 ///     .sockets()
+///     .resources()
 ///     .state_version(1);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +147,12 @@ impl Manifest {
     #[must_use]
     pub const fn sockets(self) -> Self {
         self.and(Kinds::SOCKETS)
+    }
+
+    /// Subscribes to what control groups use, and to processes killed for want of memory.
+    #[must_use]
+    pub const fn resources(self) -> Self {
+        self.and(Kinds::RESOURCES)
     }
 
     const fn and(self, kind: Kinds) -> Self {

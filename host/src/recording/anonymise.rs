@@ -14,7 +14,7 @@ use vespid_ebpf::PrivilegedOp;
 use self::words::{COMMON, ENDINGS, PROGRAMS, Words, is_system, words};
 use super::{Header, Line};
 use crate::bytes::{Bytes, hex};
-use crate::event::{Body, Change, Event, Exec, Image, Known, KnownContainer, Open, Privileged, Socket};
+use crate::event::{Body, Change, Event, Exec, Image, Known, KnownContainer, Open, Privileged, Resource, Socket};
 
 /// Makes a recording fit for others.
 pub struct Anonymiser {
@@ -104,6 +104,10 @@ impl Anonymiser {
                     self.name(socket.name)
                 },
                 ..socket
+            }),
+            Body::Resource(resource) => Body::Resource(Resource {
+                cgroup: self.path(resource.cgroup),
+                ..resource
             }),
             Body::Fork(_) | Body::Exit(_) => body,
         }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::Line;
-use crate::enrich::{Nothing, Options, Process, ProcessId, ProcessTable};
+use crate::enrich::{Attribution, Nothing, Options, Process, ProcessId, ProcessTable};
 use crate::event::{Body, Event, Image, Known, KnownContainer, Restated, process_flags};
 
 pub(super) struct Context {
@@ -64,11 +64,14 @@ impl Context {
     pub(super) fn untold(&mut self, event: &Event<'_>) -> Vec<Line<'static>> {
         let mut out = Vec::new();
         let (pid, start) = (event.subject.pid, event.subject.start);
+        // What the reader lets go of at this event does not help it.
+        self.told.advance(event.time);
+        if let Body::Resource(resource) = &event.body {
+            self.tell_container(resource.cgroup.as_slice(), &mut out);
+        }
         if pid == 0 {
             return out;
         }
-        // What the reader lets go of at this event does not help it.
-        self.told.advance(event.time);
         let mut met = Vec::new();
         match self.whole.held(pid, start, true) {
             Some(id) => self.tell_lineage(id, &mut met, &mut out),
@@ -108,8 +111,8 @@ impl Context {
         self.told.observe(event);
     }
 
-    pub(super) fn observe(&mut self, event: &Event<'_>) -> Option<ProcessId> {
-        self.whole.observe(event).process
+    pub(super) fn observe(&mut self, event: &Event<'_>) -> Attribution {
+        self.whole.observe(event)
     }
 
     /// The event does not go to the reader. It hears of ends at least, lest it holds all processes for ever.

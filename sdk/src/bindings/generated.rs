@@ -77,8 +77,8 @@ pub mod vespid {
             }
         }
         /// A batch of events as a small star schema: fact tables (`execs`, `exits`, `connections`, `opens`, `changes`,
-        /// `privileged`, `sockets`), one row an event, and dimension tables (`strings`, `processes`, `containers`), one row for
-        /// each thing the facts refer to.
+        /// `privileged`, `sockets`, `resources`), one row an event, and dimension tables (`strings`, `processes`, `containers`),
+        /// one row for each thing the facts refer to.
         ///
         /// Every table is a record of columns; all columns of a table have the same length, and row `i` is the `i`-th element
         /// of each. A reference to a row of another table is that row's index, or `0xffff_ffff` for "none".
@@ -562,6 +562,77 @@ pub mod vespid {
                         .finish()
                 }
             }
+            /// What control groups used of the machine, an interval at a time, and processes killed for want of memory.
+            ///
+            /// Counters are sampled: every so often on each CPU, whoever runs is charged with a period of the counter. A group's
+            /// figure is a multiple of the period and right on the average; the relative error is one by the square root of the
+            /// number of periods.
+            #[derive(Clone, Default)]
+            pub struct Resources {
+                /// Sequence number of the event.
+                pub seq: _rt::Vec<u64>,
+                /// When: for usage, shortly after the end of the interval.
+                pub time: _rt::Vec<u64>,
+                /// Row of the process that was killed; none for usage.
+                pub process: _rt::Vec<u32>,
+                /// Row of the container; none for what runs on the host, or if it is not known.
+                pub container: _rt::Vec<u32>,
+                /// String: path of the control group; `/` for what is in none. Empty if it is not known: it was gone by the end of
+                /// the interval, and nothing had been executed in it.
+                pub cgroup: _rt::Vec<u32>,
+                /// 1 usage of a control group within an interval, 2 out-of-memory kill.
+                pub op: _rt::Vec<u8>,
+                /// 1: nanoseconds that the interval lasted; else 0.
+                pub interval: _rt::Vec<u64>,
+                /// 1: which of the counters were measured, as bits: 1 `cpu`, 2 `minor-faults`, 4 `major-faults`,
+                /// 8 `voluntary-switches`, 16 `involuntary-switches`, 32 `cycles`, 64 `instructions`, 128 `cache-misses`. The others
+                /// are 0 for want of a counter, not of usage.
+                pub measured: _rt::Vec<u32>,
+                /// 1: nanoseconds on a processor.
+                pub cpu: _rt::Vec<u64>,
+                /// 1: page faults that took no input.
+                pub minor_faults: _rt::Vec<u64>,
+                /// 1: page faults that took input.
+                pub major_faults: _rt::Vec<u64>,
+                /// 1: times a thread gave up its processor, to wait for something.
+                pub voluntary_switches: _rt::Vec<u64>,
+                /// 1: times a thread was put off its processor.
+                pub involuntary_switches: _rt::Vec<u64>,
+                /// 1: cycles of processors.
+                pub cycles: _rt::Vec<u64>,
+                /// 1: instructions that were completed.
+                pub instructions: _rt::Vec<u64>,
+                /// 1: misses of the last cache before memory.
+                pub cache_misses: _rt::Vec<u64>,
+                /// 2: resident memory of the process, in bytes; 0 if it is not known.
+                pub memory: _rt::Vec<u64>,
+            }
+            impl ::core::fmt::Debug for Resources {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Resources")
+                        .field("seq", &self.seq)
+                        .field("time", &self.time)
+                        .field("process", &self.process)
+                        .field("container", &self.container)
+                        .field("cgroup", &self.cgroup)
+                        .field("op", &self.op)
+                        .field("interval", &self.interval)
+                        .field("measured", &self.measured)
+                        .field("cpu", &self.cpu)
+                        .field("minor-faults", &self.minor_faults)
+                        .field("major-faults", &self.major_faults)
+                        .field("voluntary-switches", &self.voluntary_switches)
+                        .field("involuntary-switches", &self.involuntary_switches)
+                        .field("cycles", &self.cycles)
+                        .field("instructions", &self.instructions)
+                        .field("cache-misses", &self.cache_misses)
+                        .field("memory", &self.memory)
+                        .finish()
+                }
+            }
             /// How many events were lost, by where, since the batch before this one. Losses before a plugin's first batch are
             /// not in it.
             #[repr(C)]
@@ -628,6 +699,7 @@ pub mod vespid {
                 pub changes: Option<Changes>,
                 pub privileged: Option<Privileged>,
                 pub sockets: Option<Sockets>,
+                pub resources: Option<Resources>,
             }
             impl ::core::fmt::Debug for Batch {
                 fn fmt(
@@ -646,6 +718,7 @@ pub mod vespid {
                         .field("changes", &self.changes)
                         .field("privileged", &self.privileged)
                         .field("sockets", &self.sockets)
+                        .field("resources", &self.resources)
                         .finish()
                 }
             }
@@ -662,7 +735,7 @@ pub mod vespid {
                 Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub struct Kinds : u8 {
                 const EXECS = 1 << 0; const EXITS = 1 << 1; const CONNECTIONS = 1 << 2;
                 const OPENS = 1 << 3; const CHANGES = 1 << 4; const PRIVILEGED = 1 << 5;
-                const SOCKETS = 1 << 6; }
+                const SOCKETS = 1 << 6; const RESOURCES = 1 << 7; }
             }
             /// What a path is held against.
             #[derive(Clone)]
@@ -736,9 +809,9 @@ pub mod vespid {
                 /// Describes no row. A table that only such filters are about is not wanted: with another configuration it
                 /// may be.
                 pub never: bool,
-                /// All but `exits`: whether the call succeeded.
+                /// All but `exits` and `resources`: whether the call succeeded.
                 pub outcomes: Outcomes,
-                /// All: where the process runs.
+                /// All: where the process runs; of `resources`, what kind of control group it is about.
                 pub places: Places,
                 /// All: real user id of the process.
                 pub users: _rt::Vec<u32>,
@@ -749,7 +822,7 @@ pub mod vespid {
                 pub paths: _rt::Vec<Pattern>,
                 /// `opens`: one of these.
                 pub accesses: Accesses,
-                /// `connections`, `changes`, `privileged`, `sockets`: `op` is one of these.
+                /// `connections`, `changes`, `privileged`, `sockets`, `resources`: `op` is one of these.
                 pub ops: _rt::Vec<u8>,
                 /// `connections`, `sockets`: the local port is in one of these ranges.
                 pub local_ports: _rt::Vec<PortRange>,
@@ -949,6 +1022,7 @@ pub mod vespid {
                 Change(u32),
                 Privileged(u32),
                 Socket(u32),
+                Resource(u32),
             }
             impl ::core::fmt::Debug for Row {
                 fn fmt(
@@ -967,6 +1041,9 @@ pub mod vespid {
                             f.debug_tuple("Row::Privileged").field(e).finish()
                         }
                         Row::Socket(e) => f.debug_tuple("Row::Socket").field(e).finish(),
+                        Row::Resource(e) => {
+                            f.debug_tuple("Row::Resource").field(e).finish()
+                        }
                     }
                 }
             }
@@ -1896,7 +1973,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result324 = {
+                        let result376 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2148,6 +2225,11 @@ pub mod exports {
                             let l284 = i32::from(
                                 *arg0
                                     .add(40 + 188 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l324 = i32::from(
+                                *arg0
+                                    .add(40 + 215 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -3274,122 +3356,337 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
+                                resources: match l324 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l325 = *arg0
+                                                .add(40 + 216 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l326 = *arg0
+                                                .add(40 + 217 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len327 = l326;
+                                            let l328 = *arg0
+                                                .add(40 + 218 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l329 = *arg0
+                                                .add(40 + 219 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len330 = l329;
+                                            let l331 = *arg0
+                                                .add(40 + 220 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l332 = *arg0
+                                                .add(40 + 221 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len333 = l332;
+                                            let l334 = *arg0
+                                                .add(40 + 222 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l335 = *arg0
+                                                .add(40 + 223 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len336 = l335;
+                                            let l337 = *arg0
+                                                .add(40 + 224 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l338 = *arg0
+                                                .add(40 + 225 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len339 = l338;
+                                            let l340 = *arg0
+                                                .add(40 + 226 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l341 = *arg0
+                                                .add(40 + 227 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len342 = l341;
+                                            let l343 = *arg0
+                                                .add(40 + 228 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l344 = *arg0
+                                                .add(40 + 229 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len345 = l344;
+                                            let l346 = *arg0
+                                                .add(40 + 230 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l347 = *arg0
+                                                .add(40 + 231 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len348 = l347;
+                                            let l349 = *arg0
+                                                .add(40 + 232 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l350 = *arg0
+                                                .add(40 + 233 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len351 = l350;
+                                            let l352 = *arg0
+                                                .add(40 + 234 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l353 = *arg0
+                                                .add(40 + 235 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len354 = l353;
+                                            let l355 = *arg0
+                                                .add(40 + 236 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l356 = *arg0
+                                                .add(40 + 237 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len357 = l356;
+                                            let l358 = *arg0
+                                                .add(40 + 238 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l359 = *arg0
+                                                .add(40 + 239 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len360 = l359;
+                                            let l361 = *arg0
+                                                .add(40 + 240 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l362 = *arg0
+                                                .add(40 + 241 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len363 = l362;
+                                            let l364 = *arg0
+                                                .add(40 + 242 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l365 = *arg0
+                                                .add(40 + 243 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len366 = l365;
+                                            let l367 = *arg0
+                                                .add(40 + 244 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l368 = *arg0
+                                                .add(40 + 245 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len369 = l368;
+                                            let l370 = *arg0
+                                                .add(40 + 246 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l371 = *arg0
+                                                .add(40 + 247 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len372 = l371;
+                                            let l373 = *arg0
+                                                .add(40 + 248 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l374 = *arg0
+                                                .add(40 + 249 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len375 = l374;
+                                            super::super::super::super::vespid::plugin::events::Resources {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l325.cast(), len327, len327),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l328.cast(), len330, len330),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l331.cast(), len333, len333),
+                                                ),
+                                                container: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l334.cast(), len336, len336),
+                                                ),
+                                                cgroup: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l337.cast(), len339, len339),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l340.cast(), len342, len342),
+                                                ),
+                                                interval: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l343.cast(), len345, len345),
+                                                ),
+                                                measured: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l346.cast(), len348, len348),
+                                                ),
+                                                cpu: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l349.cast(), len351, len351),
+                                                ),
+                                                minor_faults: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l352.cast(), len354, len354),
+                                                ),
+                                                major_faults: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l355.cast(), len357, len357),
+                                                ),
+                                                voluntary_switches: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l358.cast(), len360, len360),
+                                                ),
+                                                involuntary_switches: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l361.cast(), len363, len363),
+                                                ),
+                                                cycles: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l364.cast(), len366, len366),
+                                                ),
+                                                instructions: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l367.cast(), len369, len369),
+                                                ),
+                                                cache_misses: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l370.cast(), len372, len372),
+                                                ),
+                                                memory: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l373.cast(), len375, len375),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
                             })
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            48 + 214 * ::core::mem::size_of::<*const u8>(),
+                            40 + 250 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr325 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result324 {
+                        let ptr377 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result376 {
                             Ok(e) => {
-                                *ptr325.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr377.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts326,
-                                    series: series326,
-                                    ids: ids326,
-                                    values: values326,
+                                    verdicts: verdicts378,
+                                    series: series378,
+                                    ids: ids378,
+                                    values: values378,
                                 } = e;
-                                let vec338 = verdicts326;
-                                let len338 = vec338.len();
-                                let layout338 = _rt::alloc::Layout::from_size_align(
-                                        vec338.len()
+                                let vec390 = verdicts378;
+                                let len390 = vec390.len();
+                                let layout390 = _rt::alloc::Layout::from_size_align(
+                                        vec390.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result338, _cleanup338) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout338,
+                                let (result390, _cleanup390) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout390,
                                 );
-                                if let Some(cleanup) = _cleanup338 {
+                                if let Some(cleanup) = _cleanup390 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec338.into_iter().enumerate() {
-                                    let base = result338
+                                for (i, e) in vec390.into_iter().enumerate() {
+                                    let base = result390
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule327,
-                                            severity: severity327,
-                                            message: message327,
-                                            key: key327,
-                                            tags: tags327,
-                                            subject: subject327,
-                                            fields: fields327,
+                                            rule: rule379,
+                                            severity: severity379,
+                                            message: message379,
+                                            key: key379,
+                                            tags: tags379,
+                                            subject: subject379,
+                                            fields: fields379,
                                         } = e;
-                                        let vec328 = (rule327.into_bytes()).into_boxed_slice();
-                                        let ptr328 = vec328.as_ptr().cast::<u8>();
-                                        let len328 = vec328.len();
-                                        ::core::mem::forget(vec328);
+                                        let vec380 = (rule379.into_bytes()).into_boxed_slice();
+                                        let ptr380 = vec380.as_ptr().cast::<u8>();
+                                        let len380 = vec380.len();
+                                        ::core::mem::forget(vec380);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len328;
-                                        *base.add(0).cast::<*mut u8>() = ptr328.cast_mut();
+                                            .cast::<usize>() = len380;
+                                        *base.add(0).cast::<*mut u8>() = ptr380.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity327.clone() as i32) as u8;
-                                        let vec329 = (message327.into_bytes()).into_boxed_slice();
-                                        let ptr329 = vec329.as_ptr().cast::<u8>();
-                                        let len329 = vec329.len();
-                                        ::core::mem::forget(vec329);
+                                            .cast::<u8>() = (severity379.clone() as i32) as u8;
+                                        let vec381 = (message379.into_bytes()).into_boxed_slice();
+                                        let ptr381 = vec381.as_ptr().cast::<u8>();
+                                        let len381 = vec381.len();
+                                        ::core::mem::forget(vec381);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len329;
+                                            .cast::<usize>() = len381;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr329.cast_mut();
-                                        let vec330 = (key327.into_bytes()).into_boxed_slice();
-                                        let ptr330 = vec330.as_ptr().cast::<u8>();
-                                        let len330 = vec330.len();
-                                        ::core::mem::forget(vec330);
+                                            .cast::<*mut u8>() = ptr381.cast_mut();
+                                        let vec382 = (key379.into_bytes()).into_boxed_slice();
+                                        let ptr382 = vec382.as_ptr().cast::<u8>();
+                                        let len382 = vec382.len();
+                                        ::core::mem::forget(vec382);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len330;
+                                            .cast::<usize>() = len382;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr330.cast_mut();
-                                        let vec332 = tags327;
-                                        let len332 = vec332.len();
-                                        let layout332 = _rt::alloc::Layout::from_size_align(
-                                                vec332.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr382.cast_mut();
+                                        let vec384 = tags379;
+                                        let len384 = vec384.len();
+                                        let layout384 = _rt::alloc::Layout::from_size_align(
+                                                vec384.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result332, _cleanup332) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout332,
+                                        let (result384, _cleanup384) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout384,
                                         );
-                                        if let Some(cleanup) = _cleanup332 {
+                                        if let Some(cleanup) = _cleanup384 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec332.into_iter().enumerate() {
-                                            let base = result332
+                                        for (i, e) in vec384.into_iter().enumerate() {
+                                            let base = result384
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec331 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr331 = vec331.as_ptr().cast::<u8>();
-                                                let len331 = vec331.len();
-                                                ::core::mem::forget(vec331);
+                                                let vec383 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr383 = vec383.as_ptr().cast::<u8>();
+                                                let len383 = vec383.len();
+                                                ::core::mem::forget(vec383);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len331;
-                                                *base.add(0).cast::<*mut u8>() = ptr331.cast_mut();
+                                                    .cast::<usize>() = len383;
+                                                *base.add(0).cast::<*mut u8>() = ptr383.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len332;
+                                            .cast::<usize>() = len384;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result332;
-                                        match subject327 {
+                                            .cast::<*mut u8>() = result384;
+                                        match subject379 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V333;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V385;
                                                 match e {
-                                                    V333::Exec(e) => {
+                                                    V385::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3397,7 +3694,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Exit(e) => {
+                                                    V385::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3405,7 +3702,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Connection(e) => {
+                                                    V385::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -3413,7 +3710,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Open(e) => {
+                                                    V385::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -3421,7 +3718,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Change(e) => {
+                                                    V385::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -3429,7 +3726,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Privileged(e) => {
+                                                    V385::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -3437,10 +3734,18 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V333::Socket(e) => {
+                                                    V385::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V385::Resource(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (7i32) as u8;
                                                         *base
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
@@ -3453,159 +3758,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec337 = fields327;
-                                        let len337 = vec337.len();
-                                        let layout337 = _rt::alloc::Layout::from_size_align(
-                                                vec337.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec389 = fields379;
+                                        let len389 = vec389.len();
+                                        let layout389 = _rt::alloc::Layout::from_size_align(
+                                                vec389.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result337, _cleanup337) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout337,
+                                        let (result389, _cleanup389) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout389,
                                         );
-                                        if let Some(cleanup) = _cleanup337 {
+                                        if let Some(cleanup) = _cleanup389 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec337.into_iter().enumerate() {
-                                            let base = result337
+                                        for (i, e) in vec389.into_iter().enumerate() {
+                                            let base = result389
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t334_0, t334_1) = e;
-                                                let vec335 = (t334_0.into_bytes()).into_boxed_slice();
-                                                let ptr335 = vec335.as_ptr().cast::<u8>();
-                                                let len335 = vec335.len();
-                                                ::core::mem::forget(vec335);
+                                                let (t386_0, t386_1) = e;
+                                                let vec387 = (t386_0.into_bytes()).into_boxed_slice();
+                                                let ptr387 = vec387.as_ptr().cast::<u8>();
+                                                let len387 = vec387.len();
+                                                ::core::mem::forget(vec387);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len335;
-                                                *base.add(0).cast::<*mut u8>() = ptr335.cast_mut();
-                                                let vec336 = (t334_1.into_bytes()).into_boxed_slice();
-                                                let ptr336 = vec336.as_ptr().cast::<u8>();
-                                                let len336 = vec336.len();
-                                                ::core::mem::forget(vec336);
+                                                    .cast::<usize>() = len387;
+                                                *base.add(0).cast::<*mut u8>() = ptr387.cast_mut();
+                                                let vec388 = (t386_1.into_bytes()).into_boxed_slice();
+                                                let ptr388 = vec388.as_ptr().cast::<u8>();
+                                                let len388 = vec388.len();
+                                                ::core::mem::forget(vec388);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len336;
+                                                    .cast::<usize>() = len388;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr336.cast_mut();
+                                                    .cast::<*mut u8>() = ptr388.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len337;
+                                            .cast::<usize>() = len389;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result337;
+                                            .cast::<*mut u8>() = result389;
                                     }
                                 }
-                                *ptr325
+                                *ptr377
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len338;
-                                *ptr325
+                                    .cast::<usize>() = len390;
+                                *ptr377
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result338;
-                                let vec342 = series326;
-                                let len342 = vec342.len();
-                                let layout342 = _rt::alloc::Layout::from_size_align(
-                                        vec342.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result390;
+                                let vec394 = series378;
+                                let len394 = vec394.len();
+                                let layout394 = _rt::alloc::Layout::from_size_align(
+                                        vec394.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result342, _cleanup342) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout342,
+                                let (result394, _cleanup394) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout394,
                                 );
-                                if let Some(cleanup) = _cleanup342 {
+                                if let Some(cleanup) = _cleanup394 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec342.into_iter().enumerate() {
-                                    let base = result342
+                                for (i, e) in vec394.into_iter().enumerate() {
+                                    let base = result394
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric339,
-                                            labels: labels339,
+                                            metric: metric391,
+                                            labels: labels391,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric339);
-                                        let vec341 = labels339;
-                                        let len341 = vec341.len();
-                                        let layout341 = _rt::alloc::Layout::from_size_align(
-                                                vec341.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric391);
+                                        let vec393 = labels391;
+                                        let len393 = vec393.len();
+                                        let layout393 = _rt::alloc::Layout::from_size_align(
+                                                vec393.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result341, _cleanup341) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout341,
+                                        let (result393, _cleanup393) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout393,
                                         );
-                                        if let Some(cleanup) = _cleanup341 {
+                                        if let Some(cleanup) = _cleanup393 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec341.into_iter().enumerate() {
-                                            let base = result341
+                                        for (i, e) in vec393.into_iter().enumerate() {
+                                            let base = result393
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec340 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr340 = vec340.as_ptr().cast::<u8>();
-                                                let len340 = vec340.len();
-                                                ::core::mem::forget(vec340);
+                                                let vec392 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr392 = vec392.as_ptr().cast::<u8>();
+                                                let len392 = vec392.len();
+                                                ::core::mem::forget(vec392);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len340;
-                                                *base.add(0).cast::<*mut u8>() = ptr340.cast_mut();
+                                                    .cast::<usize>() = len392;
+                                                *base.add(0).cast::<*mut u8>() = ptr392.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len341;
+                                            .cast::<usize>() = len393;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result341;
+                                            .cast::<*mut u8>() = result393;
                                     }
                                 }
-                                *ptr325
+                                *ptr377
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len342;
-                                *ptr325
+                                    .cast::<usize>() = len394;
+                                *ptr377
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result342;
-                                let vec343 = <_ as Into<_rt::Vec<_>>>::into(ids326)
+                                    .cast::<*mut u8>() = result394;
+                                let vec395 = <_ as Into<_rt::Vec<_>>>::into(ids378)
                                     .into_boxed_slice();
-                                let ptr343 = vec343.as_ptr().cast::<u8>();
-                                let len343 = vec343.len();
-                                ::core::mem::forget(vec343);
-                                *ptr325
+                                let ptr395 = vec395.as_ptr().cast::<u8>();
+                                let len395 = vec395.len();
+                                ::core::mem::forget(vec395);
+                                *ptr377
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len343;
-                                *ptr325
+                                    .cast::<usize>() = len395;
+                                *ptr377
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr343.cast_mut();
-                                let vec344 = <_ as Into<_rt::Vec<_>>>::into(values326)
+                                    .cast::<*mut u8>() = ptr395.cast_mut();
+                                let vec396 = <_ as Into<_rt::Vec<_>>>::into(values378)
                                     .into_boxed_slice();
-                                let ptr344 = vec344.as_ptr().cast::<u8>();
-                                let len344 = vec344.len();
-                                ::core::mem::forget(vec344);
-                                *ptr325
+                                let ptr396 = vec396.as_ptr().cast::<u8>();
+                                let len396 = vec396.len();
+                                ::core::mem::forget(vec396);
+                                *ptr377
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len344;
-                                *ptr325
+                                    .cast::<usize>() = len396;
+                                *ptr377
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr344.cast_mut();
+                                    .cast::<*mut u8>() = ptr396.cast_mut();
                             }
                             Err(e) => {
-                                *ptr325.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec345 = (e.into_bytes()).into_boxed_slice();
-                                let ptr345 = vec345.as_ptr().cast::<u8>();
-                                let len345 = vec345.len();
-                                ::core::mem::forget(vec345);
-                                *ptr325
+                                *ptr377.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec397 = (e.into_bytes()).into_boxed_slice();
+                                let ptr397 = vec397.as_ptr().cast::<u8>();
+                                let len397 = vec397.len();
+                                ::core::mem::forget(vec397);
+                                *ptr377
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len345;
-                                *ptr325
+                                    .cast::<usize>() = len397;
+                                *ptr377
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr345.cast_mut();
+                                    .cast::<*mut u8>() = ptr397.cast_mut();
                             }
                         };
-                        ptr325
+                        ptr377
                     }
                 }
                 #[doc(hidden)]
@@ -3948,6 +4253,14 @@ pub mod exports {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V9::Resource(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (7i32) as u8;
                                                         *base
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
@@ -4562,12 +4875,12 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2820] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3056] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87\x15\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf3\x16\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x12\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
@@ -4587,46 +4900,50 @@ get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce
 ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
 \0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
 \x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
-\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
-\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
-ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
-\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
-\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
-\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
-\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0b\
-connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
-q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\
-\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
-write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
-ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
-\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
-ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
-\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
-metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
-versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
-describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
-critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
-nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
-y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
-severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
-verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\
-\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\
-\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\
-\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08\
-restored\x03\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06\
-configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\
-\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\
-\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\
-\x01@\x02\x07versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespi\
-d:plugin/guest@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
-\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.254.2\x10wit-bindgen-rust\x060.60.0";
+\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x11\
+\x03seq\x04\x04time\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08int\
+erval\x04\x08measured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12vo\
+luntary-switches\x04\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\x04\
+\x0ccache-misses\x04\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06kern\
+elw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-ids\x05\
+firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01k\x0e\
+\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07strings\x03\
+\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnections\x20\
+\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05batch\x03\
+\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05execs\x05ex\
+its\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09resources\x04\
+\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\
+\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\
+\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01\
+n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last\
+{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06\
+tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutable\
+s\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\
+\x0f\x0fremote-networks\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gau\
+ge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04\
+kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\
+\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\
+\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\
+\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
+warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
+exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08\
+manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\
+\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\
+\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\
+\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08\
+describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01\
+p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\
+\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01\
+p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
+\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
+spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -4639,11 +4956,11 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2541] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd0\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2777] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbc\x14\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x12\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
@@ -4663,37 +4980,42 @@ get-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07proce
 ss\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\
 \0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\
 \x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\
-\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\
-\x06kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07bo\
-ot-ids\x05firstw\x04lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\
-\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\
-\x09processes\x06\x0acontainers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\
-\x05opens\x1f\x07changes\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\
-\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0b\
-connections\x05opens\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01\
-q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\
-\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05\
-write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acont\
-ainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\
-\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06tables\x01\x05never\x7f\
-\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08a\
-ccesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\
-\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0b\
-metric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06l\
-abels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07\
-versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0d\
-state-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/\
-describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08\
-critical\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0acon\
-nection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01\
-y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08\
-severity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07\
-verdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x04\0:vespid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\
-\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
-ed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x11\
+\x03seq\x04\x04time\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08int\
+erval\x04\x08measured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12vo\
+luntary-switches\x04\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\x04\
+\x0ccache-misses\x04\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06kern\
+elw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-ids\x05\
+firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01k\x0e\
+\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07strings\x03\
+\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnections\x20\
+\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05batch\x03\
+\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05execs\x05ex\
+its\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09resources\x04\
+\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\
+\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\
+\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01\
+n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last\
+{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0c\x06\
+tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutable\
+s\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\
+\x0f\x0fremote-networks\x10\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gau\
+ge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04\
+kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\
+\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\
+\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\
+\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
+warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
+exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of\
+-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remov\
+ed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
+wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

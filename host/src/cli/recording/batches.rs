@@ -41,6 +41,7 @@ enum Table {
     Changes,
     Privileged,
     Sockets,
+    Resources,
 }
 
 impl Table {
@@ -53,6 +54,7 @@ impl Table {
             Table::Changes => Kinds::CHANGES,
             Table::Privileged => Kinds::PRIVILEGED,
             Table::Sockets => Kinds::SOCKETS,
+            Table::Resources => Kinds::RESOURCES,
         }
     }
 }

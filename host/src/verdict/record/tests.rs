@@ -109,6 +109,7 @@ fn batch() -> Batch {
         changes: None,
         privileged: None,
         sockets: None,
+        resources: None,
     }
 }
 
