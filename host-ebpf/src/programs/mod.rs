@@ -3,10 +3,12 @@ mod change;
 mod exec;
 mod exit;
 mod fork;
+mod oom;
 mod privileged;
 mod socket;
 mod sys_exit;
 mod tcp;
+mod usage;
 
 mod accept;
 mod failed_exec;

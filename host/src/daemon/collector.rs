@@ -9,9 +9,11 @@ use vespid_ebpf::{Kind, Outcome};
 
 use super::plugins;
 use super::roster::Running;
+use super::usage::Usage;
 
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode};
+use crate::event::Event;
 use crate::filter::{Sift, Subscription};
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
@@ -29,6 +31,8 @@ const REORDERING: u64 = 10_000_000;
 const SECOND: u64 = 1_000_000_000;
 /// How often the kernel side's counters are read while events flow.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
+/// How long an interval of usage lasts, unless it is said.
+const USAGE_EVERY: Duration = Duration::from_secs(1);
 /// Most records taken between two looks at everything else.
 const SWEEP: usize = 65_536;
 
@@ -150,6 +154,7 @@ pub struct Collector {
     published: Published,
     changes: Changes,
     flight: Option<Tape>,
+    usage: Usage,
     /// What is collected even though no plugin wants it.
     always: Subscription,
     /// Whether the kernel is to leave out what nobody wants.
@@ -175,6 +180,7 @@ impl Collector {
             published,
             changes,
             flight: None,
+            usage: Usage::new(USAGE_EVERY),
             always: Subscription::none(),
             filters: true,
             seated: Vec::new(),
@@ -186,6 +192,11 @@ impl Collector {
     /// Whether the kernel is to leave out what nobody wants; if not, it is thrown away here.
     pub fn filter(&mut self, filters: bool) {
         self.filters = filters;
+    }
+
+    /// How long the intervals last in which usage of resources is measured.
+    pub fn measure_every(&mut self, interval: Duration) {
+        self.usage = Usage::new(interval);
     }
 
     /// Has everything recorded as well, and `always` collected for it.
@@ -216,7 +227,7 @@ impl Collector {
             }
             self.make_changes();
         }
-        self.kernel.detach();
+        self.take_usage(true);
         while self.round(true) > 0 {}
         self.pipeline.flush(&mut &*self.seated);
         self.publish();
@@ -299,6 +310,7 @@ impl Collector {
             progress,
             seated,
             flight,
+            usage,
             ..
         } = self;
         let mut malformed = 0;
@@ -308,6 +320,7 @@ impl Collector {
             match decode(record, clock, scratch) {
                 Ok(event) => {
                     progress.decode.pass(kind, 1);
+                    usage.learn(&event);
                     pipeline.take(&event, &mut &**seated);
                     if let Some(flight) = flight {
                         flight.take(&event, pipeline.table().take_found());
@@ -322,6 +335,9 @@ impl Collector {
                 }
             }
         });
+        if !is_last {
+            self.take_usage(false);
+        }
         // Some twenty system calls, and a loss is soon enough known so.
         let lost = if self.counted.elapsed() >= COUNT_EVERY || is_last {
             self.book_losses()
@@ -339,6 +355,38 @@ impl Collector {
         taken
     }
 
+    /// Takes what control groups used, if an interval is over. At last, the probes are detached.
+    fn take_usage(&mut self, is_last: bool) {
+        let Collector {
+            kernel,
+            pipeline,
+            clock,
+            progress,
+            seated,
+            flight,
+            usage,
+            ..
+        } = self;
+        // Made here of what the kernel counted, so there was no way to lose it.
+        let take = |event: &Event<'_>| {
+            progress.kernel.pass(Kind::Resource, 1);
+            progress.decode.pass(Kind::Resource, 1);
+            pipeline.take(event, &mut &**seated);
+            if let Some(flight) = flight {
+                flight.take(event, pipeline.table().take_found());
+            }
+        };
+        if is_last {
+            usage.finish(kernel, clock, take);
+            return;
+        }
+        let changed = usage.read(kernel, clock, take);
+        if !changed.is_empty() {
+            changed.iter().for_each(say);
+            progress.probes = kernel.probes().into();
+        }
+    }
+
     /// Books what the kernel side has given up since the last time.
     fn book_losses(&mut self) -> u64 {
         self.counted = Instant::now();
@@ -350,6 +398,7 @@ impl Collector {
                 (Outcome::RingFull, "ring_full"),
                 (Outcome::Shed, "shed"),
                 (Outcome::Unreadable, "unreadable"),
+                (Outcome::TableFull, "table_full"),
             ] {
                 let new = counters.get(kind, outcome) - self.progress.counters.get(kind, outcome);
                 self.progress.kernel.drop(kind, reason, new);

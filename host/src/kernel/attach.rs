@@ -19,7 +19,7 @@ struct Hook {
     loses: &'static str,
 }
 
-const HOOKS: [Hook; 8] = [
+const HOOKS: [Hook; 9] = [
     Hook {
         program: "vespid_fork",
         tracepoint: "sched_process_fork",
@@ -75,6 +75,13 @@ const HOOKS: [Hook; 8] = [
         serves: Kind::Socket.bit(),
         needs: Kind::Socket.bit(),
         loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
+    },
+    Hook {
+        program: "vespid_oom",
+        tracepoint: "mark_victim",
+        serves: Kind::Resource.bit(),
+        needs: Kind::Resource.bit(),
+        loses: "processes killed for want of memory",
     },
 ];
 

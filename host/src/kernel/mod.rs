@@ -4,27 +4,33 @@
 //! probes that carry the process tree stop the daemon.
 mod attach;
 mod btf;
+mod cgroups;
 mod counters;
 mod load;
 mod objects;
 mod programs;
 mod ring;
+mod sampling;
 mod sieve;
 mod survey;
 mod types;
+mod usage;
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use vespid_ebpf::Kind;
+use vespid_ebpf::{Kind, ResourceOp};
 
 use crate::filter::Sift;
 
 pub use attach::{Probe, State};
+pub use cgroups::Cgroups;
 pub use counters::Counters;
 pub use load::StartError;
 pub use objects::{Inventory, MapFacts, Objects, Program};
+pub use sampling::DEFAULT_SAMPLE_HZ;
 pub use survey::{CgroupLayout, Check, Survey, survey};
+pub use usage::{Group, Used};
 
 /// Ring size that is enough for about 50,000 records.
 pub const DEFAULT_RING_BYTES: u32 = 8 * 1024 * 1024;
@@ -36,6 +42,8 @@ pub struct Settings {
     pub kinds: u32,
     /// Size of the ring in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// How often a second the CPU clock is looked at, on each CPU.
+    pub sample_hz: u32,
 }
 
 impl Default for Settings {
@@ -43,6 +51,7 @@ impl Default for Settings {
         Settings {
             kinds: Kind::ALL.iter().fold(0, |mask, kind| mask | kind.bit()),
             ring_bytes: DEFAULT_RING_BYTES,
+            sample_hz: DEFAULT_SAMPLE_HZ,
         }
     }
 }
@@ -54,6 +63,7 @@ pub struct Kernel {
     books: counters::Books,
     programs: programs::Programs,
     sieves: sieve::Sieves,
+    usage: usage::Usage,
     objects: Objects,
     started_in: Duration,
     btf_read_in: Duration,
@@ -71,16 +81,19 @@ impl Kernel {
         let (mut object, deliverable) = load::load(settings, &layout)?;
         let objects = Objects::of_maps(&object);
         let loaded = attach::Loaded::all(&mut object, &layout)?;
+        let samplers = sampling::Sampler::all(&mut object, &layout, settings.sample_hz);
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
         let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;
         let sieves = sieve::Sieves::open(&mut object)?;
-        let programs = programs::Programs::start(object, loaded, deliverable, settings.kinds)?;
+        let usage = usage::Usage::open(&mut object)?;
+        let programs = programs::Programs::start(object, loaded, samplers, deliverable, settings.kinds)?;
         Ok(Kernel {
             ring,
             books,
             programs,
             sieves,
+            usage,
             objects,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
@@ -102,7 +115,40 @@ impl Kernel {
     /// # Errors
     /// If the programs cannot be told, or after [`Kernel::detach`].
     pub fn want(&mut self, kinds: u32) -> io::Result<Vec<Probe>> {
-        self.programs.want(kinds)
+        let passing = self.sieves.passing(Kind::Resource) & 1 << ResourceOp::Usage as u32 != 0;
+        let begins = self.programs.measured() == 0;
+        let changed = self.programs.want(kinds, passing)?;
+        if begins && self.programs.measured() != 0 {
+            // What is there has been there since nobody wanted it any more. The little of the new interval that goes with it
+            // is before its beginning.
+            self.usage.take(true, &self.programs.periods(), |_| {});
+        }
+        Ok(changed)
+    }
+
+    /// Which [counters](vespid_ebpf::usage::Counter) of resources are measured at the moment, as bits. None if nobody
+    /// wants usage.
+    #[must_use]
+    pub fn measured(&self) -> u32 {
+        self.programs.measured()
+    }
+
+    /// Begins another interval of usage. What was used until now can be had by [`Kernel::take_usage`]: soon, but not at
+    /// once, as a program may just be charging somebody.
+    ///
+    /// Also follows CPUs that have come and gone; what changes by that is returned.
+    ///
+    /// # Errors
+    /// If the programs cannot be told.
+    pub fn turn_usage(&mut self) -> io::Result<Vec<Probe>> {
+        self.usage.turn()?;
+        Ok(self.programs.follow_cpus())
+    }
+
+    /// What control groups used in the interval before this one, once. After [`Kernel::detach`], in this one too.
+    pub fn take_usage(&mut self, f: impl FnMut(Used)) {
+        let is_all = self.programs.measured() == 0;
+        self.usage.take(is_all, &self.programs.periods(), f);
     }
 
     /// Has the programs leave out what `sift` does: calls that nobody wants, of kinds that somebody does. At first nothing

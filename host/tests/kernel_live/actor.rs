@@ -56,6 +56,9 @@ fn acts() {
         "name-sockets" => crate::sockets::name_sockets(),
         "send-datagrams" => crate::sockets::send_datagrams(&argument),
         "ask-dns" => crate::sockets::ask_dns(&argument),
+        "spin" => crate::resources::spin(&argument),
+        "touch" => crate::resources::touch(&argument),
+        "ping-pong" => crate::resources::ping_pong(&argument),
         "want-without-descriptors" => crate::wanted::want_without_descriptors(),
         other => panic!("{other} is no act"),
     }
