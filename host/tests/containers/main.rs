@@ -8,5 +8,7 @@ mod containerd;
 mod cri;
 mod many;
 mod named;
+mod runc;
 #[path = "../support/mod.rs"]
 mod support;
+mod used;

@@ -2,14 +2,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use vespid::enrich::{Nothing, Options, ProcessTable};
 use vespid::event::Body;
 use vespid::recording::{Line, Reader};
 
-use crate::containerd::{busybox, tools};
+use crate::containerd::tools;
+use crate::runc::specify;
 use crate::support::{is_live, vespid};
 
 /// How many, unless `VESPID_TEST_CONTAINERS` says otherwise.
@@ -18,27 +19,9 @@ const CONTAINERS: usize = 100;
 /// A bundle for each container, in a folder named by its number; all share one root. In each runs a shell with the
 /// number for a name, which runs a program.
 fn bundles(folder: &Path, path: &str, count: usize) -> bool {
-    let rootfs = folder.join("rootfs");
-    for name in ["bin", "proc", "dev", "sys"] {
-        fs::create_dir_all(rootfs.join(name)).expect("a folder");
-    }
-    fs::copy(busybox(path), rootfs.join("bin/busybox")).expect("a copy");
-    for tool in ["sh", "true"] {
-        std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(tool)).expect("a link");
-    }
-    let made = Command::new("runc")
-        .env("PATH", path)
-        .arg("spec")
-        .current_dir(folder)
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: runc is not installed");
+    let Some(mut spec) = specify(folder, path, &["sh", "true"]) else {
         return false;
-    }
-    let text = fs::read(folder.join("config.json")).expect("a file");
-    let mut spec: Value = serde_json::from_slice(&text).expect("JSON");
-    spec["process"]["terminal"] = false.into();
-    spec["root"]["path"] = rootfs.to_str().expect("a name").into();
+    };
     for number in 0..count {
         spec["process"]["args"] = json!(["/bin/sh", "-c", "/bin/true $0; :", format!("number-{number}")]);
         let bundle = folder.join(number.to_string());
