@@ -20,7 +20,7 @@ use crate::rounds::{Cost, Course, interleave};
 use crate::table::{Cell, Table, spread};
 use crate::traffic::Traffic;
 
-/// The shipped plugins.
+/// Those of the shipped plugins that the traffic has events for.
 pub const SHIPPED: [&str; 3] = ["exec-anomaly", "file-audit", "tcp-stats"];
 /// Rows of a batch, and how many batches of that size there are.
 const SIZES: [(usize, usize); 4] = [(1, 256), (64, 32), (1024, 4), (8192, 1)];

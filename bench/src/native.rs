@@ -91,5 +91,6 @@ pub fn batch(batch: &host::Batch) -> guest::Batch {
         changes: None,
         privileged: None,
         sockets: None,
+        resources: None,
     }
 }

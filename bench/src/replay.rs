@@ -59,7 +59,7 @@ pub fn table(program: &Program, plugins: &Path, events: u64) -> anyhow::Result<T
     for (what, plugins) in [
         ("no plugin", &*none),
         ("file-audit", &one),
-        ("the three shipped", plugins),
+        ("the shipped ones", plugins),
     ] {
         // Code comes from the cache the second time.
         replay(program, &folder.path().join("short.jsonl"), plugins)?;

@@ -14,12 +14,13 @@ mod ops;
 mod records;
 pub mod share;
 pub mod sieve;
+pub mod usage;
 
 pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
-pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
+pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 pub use records::{
-    ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, SocketRaw,
-    exec_flags, open_traits,
+    ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, ResourceRaw,
+    SocketRaw, exec_flags, open_traits,
 };
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.
@@ -60,11 +61,13 @@ pub enum Kind {
     Privileged = 7,
     /// A socket beside the connections of TCP.
     Socket = 8,
+    /// What a control group used, or a process killed for want of memory.
+    Resource = 9,
 }
 
 impl Kind {
     /// Every kind, in numeric order.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Fork,
         Kind::Exec,
         Kind::Exit,
@@ -73,6 +76,7 @@ impl Kind {
         Kind::Change,
         Kind::Privileged,
         Kind::Socket,
+        Kind::Resource,
     ];
 
     /// Mask of the kinds that processes are known by. They are always wanted.
@@ -102,6 +106,7 @@ impl Kind {
             Kind::Change => "change",
             Kind::Privileged => "privileged",
             Kind::Socket => "socket",
+            Kind::Resource => "resource",
         }
     }
 
@@ -117,6 +122,7 @@ impl Kind {
             6 => Some(Kind::Change),
             7 => Some(Kind::Privileged),
             8 => Some(Kind::Socket),
+            9 => Some(Kind::Resource),
             _ => None,
         }
     }
@@ -140,11 +146,13 @@ pub enum Outcome {
     Limited = 5,
     /// Another record stands for it as well.
     Merged = 6,
+    /// A sample of a control group for which the table of usage had no room.
+    TableFull = 7,
 }
 
 impl Outcome {
     /// Every outcome, in numeric order.
-    pub const ALL: [Outcome; 7] = [
+    pub const ALL: [Outcome; 8] = [
         Outcome::Written,
         Outcome::RingFull,
         Outcome::Shed,
@@ -152,6 +160,7 @@ impl Outcome {
         Outcome::Filtered,
         Outcome::Limited,
         Outcome::Merged,
+        Outcome::TableFull,
     ];
 }
 

@@ -36,6 +36,12 @@ macro_rules! offsets {
             pub exit_says_group_dead: u32,
             /// Bit of `sock.sk_flags` that is set once the peer's FIN arrived (`SOCK_DONE`).
             pub sock_done: u32,
+            /// 1 if `mark_victim` says which task is killed, and not only which id it has (since 6.9).
+            pub oom_says_task: u32,
+            /// Offset in `mm_struct` of the first counter of resident pages.
+            pub rss_first: u32,
+            /// From one of these counters to the next.
+            pub rss_stride: u32,
             /// Size of `struct inode`, behind which a file of an overlay keeps its entry in the upper layer.
             pub inode_size: u32,
             /// [`OFFSETS_VERSION`].
@@ -49,6 +55,9 @@ macro_rules! offsets {
                 css_v1: ABSENT,
                 exit_says_group_dead: 0,
                 sock_done: ABSENT,
+                oom_says_task: 0,
+                rss_first: ABSENT,
+                rss_stride: ABSENT,
                 inode_size: ABSENT,
                 version: OFFSETS_VERSION,
             };
@@ -60,8 +69,15 @@ macro_rules! offsets {
 }
 
 const DETAIL: u32 = 0;
-const EVERY: u32 =
-    Kind::Fork.bit() | Kind::Exec.bit() | Kind::Exit.bit() | CONNECTION | OPEN | PRIVILEGED | CHANGE | SOCKET;
+const EVERY: u32 = Kind::Fork.bit()
+    | Kind::Exec.bit()
+    | Kind::Exit.bit()
+    | CONNECTION
+    | OPEN
+    | PRIVILEGED
+    | CHANGE
+    | SOCKET
+    | RESOURCE;
 const EXEC: u32 = Kind::Exec.bit();
 const EXIT: u32 = Kind::Exit.bit();
 const CONNECTION: u32 = Kind::Connection.bit();
@@ -69,6 +85,7 @@ const OPEN: u32 = Kind::Open.bit();
 const PRIVILEGED: u32 = Kind::Privileged.bit();
 const CHANGE: u32 = Kind::Change.bit();
 const SOCKET: u32 = Kind::Socket.bit();
+const RESOURCE: u32 = Kind::Resource.bit();
 /// Whose records have paths.
 const PATHS: u32 = EXEC | OPEN | PRIVILEGED | CHANGE;
 /// Which look at descriptors.
@@ -95,12 +112,7 @@ offsets! {
         cred_gid = "cred.gid";
     }
     DETAIL {
-        task_cgroups = "task_struct.cgroups";
-        css_dfl_cgrp = "css_set.dfl_cgrp";
         css_cgroup = "cgroup_subsys_state.cgroup";
-        cgroup_kn = "cgroup.kn";
-        kn_id = "kernfs_node.id";
-        kn_parent = "kernfs_node.__parent" | "kernfs_node.parent";
         kn_name = "kernfs_node.name";
         task_loginuid = "task_struct.loginuid";
         task_sessionid = "task_struct.sessionid";
@@ -232,10 +244,18 @@ offsets! {
         sk_err = "sock.sk_err";
         skc_cookie = "sock_common.skc_cookie";
     }
+    RESOURCE {
+        task_cgroups = "task_struct.cgroups";
+        css_dfl_cgrp = "css_set.dfl_cgrp";
+        cgroup_kn = "cgroup.kn";
+        kn_id = "kernfs_node.id";
+        kn_parent = "kernfs_node.__parent" | "kernfs_node.parent";
+        task_state = "task_struct.__state" | "task_struct.state";
+    }
     SOCKET {
         socket_file = "socket.file";
         inode_ino = "inode.i_ino";
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 5) * size_of::<u32>());
+const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 8) * size_of::<u32>());

@@ -1,4 +1,4 @@
-//! What can happen to a connection, a file, the system, a socket: the interface's `op` columns, by name.
+//! What can happen to a connection, a file, the system, a socket, a control group: the interface's `op` columns, by name.
 
 /// An enumeration with a number, as records and columns hold it, and a name, as recordings and verdicts say it.
 macro_rules! ops {
@@ -139,5 +139,13 @@ ops! {
         DnsQuestion = 6 "dns_question",
         /// The answer of a DNS server.
         DnsAnswer = 7 "dns_answer",
+    }
+
+    /// What is said of resources.
+    ResourceOp {
+        /// What a control group used within an interval.
+        Usage = 1 "usage",
+        /// A process was killed for want of memory.
+        OomKill = 2 "oom_kill",
     }
 }

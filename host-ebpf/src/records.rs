@@ -320,6 +320,18 @@ pub struct SocketRaw {
     pub reserved: [u8; 7],
 }
 
+/// [`Kind::Resource`]: a process that the kernel kills for want of memory. The header is the victim's.
+///
+/// What control groups use is no record: see [`crate::usage`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+pub struct ResourceRaw {
+    /// The victim, and when.
+    pub header: Header,
+    /// Memory that it had, in bytes; 0 if it is not known.
+    pub memory: u64,
+}
+
 const _: () = assert!(size_of::<Header>() == 48);
 const _: () = assert!(size_of::<ForkRaw>() == 72);
 const _: () = assert!(size_of::<ExecRaw>() == 176);
@@ -329,3 +341,4 @@ const _: () = assert!(size_of::<OpenRaw>() == 80);
 const _: () = assert!(size_of::<ChangeRaw>() == 88);
 const _: () = assert!(size_of::<PrivilegedRaw>() == 88);
 const _: () = assert!(size_of::<SocketRaw>() == 112);
+const _: () = assert!(size_of::<ResourceRaw>() == 56);

@@ -57,7 +57,8 @@ pub const fn ceiling(ring: u64, kind: Kind) -> u64 {
         Kind::Connection | Kind::Socket => 12,
         Kind::Change | Kind::Exec => 13,
         Kind::Privileged => 14,
-        Kind::Fork | Kind::Exit => PARTS,
+        // The process tree, and kills for want of memory, which are rare.
+        Kind::Fork | Kind::Exit | Kind::Resource => PARTS,
     };
     ring / PARTS * parts
 }

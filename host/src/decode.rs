@@ -6,6 +6,7 @@ mod change;
 mod dns;
 mod path;
 mod privileged;
+mod resource;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,12 @@ impl Clock {
         Clock {
             boot_to_unix_ns: tries.min().map_or(0, |(_, difference)| difference),
         }
+    }
+
+    /// What it is now, in the time of events.
+    #[must_use]
+    pub fn now_in_events(self) -> u64 {
+        self.unix(nanoseconds(clock_gettime(ClockId::Boottime)))
     }
 
     /// A time of the boot clock as Unix nanoseconds; 0, which means not known, stays 0.
@@ -154,6 +161,7 @@ pub fn decode<'a>(record: &'a [u8], clock: &Clock, scratch: &'a mut Scratch) -> 
         Kind::Change => Body::Change(change::decode(record, &mut scratch.joined)?),
         Kind::Privileged => Body::Privileged(privileged::decode(record, *clock, &mut scratch.joined)?),
         Kind::Socket => Body::Socket(socket::decode(record, &mut scratch.joined)?),
+        Kind::Resource => Body::Resource(resource::decode(record)?),
     };
     let subject = Subject {
         pid: header.pid,

@@ -5,6 +5,7 @@
 mod change;
 mod ops;
 mod privileged;
+mod resource;
 mod socket;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::bytes::Bytes;
 
 pub use change::Change;
 pub use privileged::Privileged;
+pub use resource::Resource;
 pub use socket::Socket;
 
 /// One event.
@@ -74,6 +76,9 @@ pub enum Body<'a> {
     /// One of the subject's sockets did something.
     #[serde(borrow)]
     Socket(Socket<'a>),
+    /// What a control group used, or the subject was killed for want of memory.
+    #[serde(borrow)]
+    Resource(Resource<'a>),
 }
 
 impl Body<'_> {
@@ -89,6 +94,7 @@ impl Body<'_> {
             Body::Change(_) => Kind::Change,
             Body::Privileged(_) => Kind::Privileged,
             Body::Socket(_) => Kind::Socket,
+            Body::Resource(_) => Kind::Resource,
         }
     }
 }

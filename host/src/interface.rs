@@ -37,6 +37,7 @@ impl vespid::plugin::events::Batch {
             facts!(changes, Change, Change),
             facts!(privileged, Privileged, Privileged),
             facts!(sockets, Socket, Socket),
+            facts!(resources, Resource, Resource),
         ];
         all.into_iter().flatten()
     }
@@ -63,7 +64,7 @@ pub struct Facts<'a> {
 
 impl vespid::plugin::describe::Kinds {
     /// Each table and the records that its rows are made of, in the order of the interface.
-    pub const TABLES: [(&'static str, Self, Kind); 7] = [
+    pub const TABLES: [(&'static str, Self, Kind); 8] = [
         ("execs", Self::EXECS, Kind::Exec),
         ("exits", Self::EXITS, Kind::Exit),
         ("connections", Self::CONNECTIONS, Kind::Connection),
@@ -71,6 +72,7 @@ impl vespid::plugin::describe::Kinds {
         ("changes", Self::CHANGES, Kind::Change),
         ("privileged", Self::PRIVILEGED, Kind::Privileged),
         ("sockets", Self::SOCKETS, Kind::Socket),
+        ("resources", Self::RESOURCES, Kind::Resource),
     ];
 
     /// The table whose rows are made of these records; none for forks.
@@ -115,6 +117,7 @@ as_words! {
         "changes" CHANGES,
         "privileged" PRIVILEGED,
         "sockets" SOCKETS,
+        "resources" RESOURCES,
     }
     Outcomes { "succeeded" SUCCEEDED, "failed" FAILED, }
     Places { "host" HOST, "containers" CONTAINERS, }

@@ -342,7 +342,7 @@ fn the_calls_as_data_are_the_calls_that_the_component_gets() {
 
 #[test]
 fn the_shipped_plugins_pass_their_cases_as_the_components_that_ship() {
-    for name in ["exec-anomaly", "file-audit", "tcp-stats"] {
+    for name in ["exec-anomaly", "file-audit", "resource-usage", "tcp-stats"] {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(name);
         let component = plugins().join(name).with_extension("wasm");
         let (project, component) = (project.to_str().unwrap(), component.to_str().unwrap());

@@ -6,10 +6,10 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::vespid;
 
 const SCRIPT: &str = "
@@ -47,23 +47,26 @@ fn python() -> Option<String> {
     None
 }
 
-#[test]
-fn duckdb_and_polars_read_what_was_recorded() {
-    let Some(python) = python() else { return };
-    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/web-shell.jsonl.zst");
-    let folder = tempfile::tempdir().expect("a folder");
+/// Exports a fixture; gives its file.
+fn export(fixture: &str, to: &Path) -> PathBuf {
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/{fixture}.jsonl.zst"));
     let done = vespid()
         .args(["recording", "export", "--parquet"])
         .arg(&recording)
         .arg("-o")
-        .arg(folder.path())
+        .arg(to)
         .output()
         .expect("vespid runs");
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8(done.stderr).expect("text")
-    );
+    let said = String::from_utf8(done.stderr).expect("text");
+    assert!(done.status.success(), "{said}");
+    recording
+}
+
+#[test]
+fn duckdb_and_polars_read_what_was_recorded() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = export("web-shell", folder.path());
     let done = Command::new(python)
         .args(["-c", SCRIPT])
         .arg(folder.path())
@@ -108,6 +111,33 @@ fn duckdb_and_polars_read_what_was_recorded() {
     assert_eq!(found["shells"][0][0], first["image"]["exe"]);
     assert_eq!(found["shells"][0][1], "mktemp -d");
     assert_eq!(found["shells"][0][2], first["image"]["ppid"]);
+}
+
+#[test]
+fn what_containers_used_is_summed_up_by_a_query() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    export("resources", folder.path());
+    let script = "
+import duckdb, json, sys
+query = f\"select container, cgroup, sum(cpu), sum(minor_faults), countif(op = 'oom_kill') from '{sys.argv[1]}/resources.parquet'\"
+print(json.dumps(duckdb.sql(f'{query} group by all order by all').fetchall(), default=int))
+";
+    let done = Command::new(python)
+        .args(["-c", script])
+        .arg(folder.path())
+        .output()
+        .expect("it ran a moment ago");
+    let said = String::from_utf8(done.stderr).expect("text");
+    assert!(done.status.success(), "{said}");
+    let found: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(
+        found,
+        json!([
+            ["shop-api", "/shop-api", 747_474_740, 13_175, 0],
+            ["shop-web", "/shop-web", 262_626_260, 99_479, 5],
+        ])
+    );
 }
 
 #[test]

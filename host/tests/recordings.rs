@@ -335,6 +335,29 @@ fn talk(container: &str, peers: &[&str]) -> String {
 }
 
 #[test]
+fn anonymised_usage_is_of_the_same_containers_by_other_names() {
+    let folder = Folder::new();
+    let (input, output) = (fixture("resources"), folder.file("resources.jsonl"));
+    succeed(&["recording", "anonymise", &input, "-o", &output, "--seed", "a long one"]);
+    let (before, after) = (text(&input), text(&output));
+    assert!(
+        before.contains("\"cgroup\":\"/shop-api\"") && !after.contains("shop"),
+        "{after}"
+    );
+    let count = |file: &str| {
+        let verdicts = verdicts(file, &[]);
+        let containers = verdicts.lines().map(|line| {
+            let verdict: Value = serde_json::from_str(line).expect("JSON");
+            (verdict["rule"].to_string(), verdict["container"].is_object())
+        });
+        containers.collect::<Vec<_>>()
+    };
+    let found = count(&input);
+    assert!(found.contains(&("\"oom-kill\"".to_owned(), true)), "{found:?}");
+    assert_eq!(count(&output), found);
+}
+
+#[test]
 fn anonymised_addresses_and_containers_are_others_of_the_same_sort_and_always_the_same() {
     const ID: &str = "3f4e9c0d7b2a41586e7d8c9b0a1f2e3d4c5b6a79887766554433221100ffeedd";
     let peers = [

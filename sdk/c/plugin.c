@@ -605,6 +605,26 @@ void vespid_plugin_events_sockets_free(vespid_plugin_events_sockets_t *ptr) {
   plugin_list_u32_free(&ptr->netns);
 }
 
+void vespid_plugin_events_resources_free(vespid_plugin_events_resources_t *ptr) {
+  plugin_list_u64_free(&ptr->seq);
+  plugin_list_u64_free(&ptr->time);
+  plugin_list_u32_free(&ptr->process);
+  plugin_list_u32_free(&ptr->container);
+  plugin_list_u32_free(&ptr->cgroup);
+  plugin_list_u8_free(&ptr->op);
+  plugin_list_u64_free(&ptr->interval);
+  plugin_list_u32_free(&ptr->measured);
+  plugin_list_u64_free(&ptr->cpu);
+  plugin_list_u64_free(&ptr->minor_faults);
+  plugin_list_u64_free(&ptr->major_faults);
+  plugin_list_u64_free(&ptr->voluntary_switches);
+  plugin_list_u64_free(&ptr->involuntary_switches);
+  plugin_list_u64_free(&ptr->cycles);
+  plugin_list_u64_free(&ptr->instructions);
+  plugin_list_u64_free(&ptr->cache_misses);
+  plugin_list_u64_free(&ptr->memory);
+}
+
 void vespid_plugin_events_header_free(vespid_plugin_events_header_t *ptr) {
   plugin_string_free(&ptr->node);
   plugin_string_free(&ptr->boot_id);
@@ -652,6 +672,12 @@ void vespid_plugin_events_option_sockets_free(vespid_plugin_events_option_socket
   }
 }
 
+void vespid_plugin_events_option_resources_free(vespid_plugin_events_option_resources_t *ptr) {
+  if (ptr->is_some) {
+    vespid_plugin_events_resources_free(&ptr->val);
+  }
+}
+
 void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr) {
   vespid_plugin_events_header_free(&ptr->header);
   vespid_plugin_events_strings_free(&ptr->strings);
@@ -664,6 +690,7 @@ void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr) {
   vespid_plugin_events_option_changes_free(&ptr->changes);
   vespid_plugin_events_option_privileged_free(&ptr->privileged);
   vespid_plugin_events_option_sockets_free(&ptr->sockets);
+  vespid_plugin_events_option_resources_free(&ptr->resources);
 }
 
 void vespid_plugin_describe_pattern_free(vespid_plugin_describe_pattern_t *ptr) {
@@ -783,6 +810,9 @@ void vespid_plugin_reports_row_free(vespid_plugin_reports_row_t *ptr) {
       break;
     }
     case 6: {
+      break;
+    }
+    case 7: {
       break;
     }
   }
@@ -1147,7 +1177,37 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
       break;
     }
   }
-  exports_vespid_plugin_guest_batch_t arg6 = (vespid_plugin_events_batch_t) {
+  vespid_plugin_events_option_resources_t option6;
+  switch ((int32_t) *((uint8_t*) (arg + (40+225*sizeof(void*))))) {
+    case 0: {
+      option6.is_some = false;
+      break;
+    }
+    case 1: {
+      option6.is_some = true;
+      option6.val = (vespid_plugin_events_resources_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+226*sizeof(void*))))), (*((size_t*) (arg + (40+227*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+228*sizeof(void*))))), (*((size_t*) (arg + (40+229*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+230*sizeof(void*))))), (*((size_t*) (arg + (40+231*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+232*sizeof(void*))))), (*((size_t*) (arg + (40+233*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+234*sizeof(void*))))), (*((size_t*) (arg + (40+235*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+236*sizeof(void*))))), (*((size_t*) (arg + (40+237*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+238*sizeof(void*))))), (*((size_t*) (arg + (40+239*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+240*sizeof(void*))))), (*((size_t*) (arg + (40+241*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+242*sizeof(void*))))), (*((size_t*) (arg + (40+243*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+244*sizeof(void*))))), (*((size_t*) (arg + (40+245*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+246*sizeof(void*))))), (*((size_t*) (arg + (40+247*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+248*sizeof(void*))))), (*((size_t*) (arg + (40+249*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+250*sizeof(void*))))), (*((size_t*) (arg + (40+251*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+252*sizeof(void*))))), (*((size_t*) (arg + (40+253*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+254*sizeof(void*))))), (*((size_t*) (arg + (40+255*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+256*sizeof(void*))))), (*((size_t*) (arg + (40+257*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+258*sizeof(void*))))), (*((size_t*) (arg + (40+259*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  exports_vespid_plugin_guest_batch_t arg7 = (vespid_plugin_events_batch_t) {
     (vespid_plugin_events_header_t) (vespid_plugin_events_header_t) {
       (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + 0))), (*((size_t*) (arg + sizeof(void*)))) },
       (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (2*sizeof(void*))))), (*((size_t*) (arg + (3*sizeof(void*))))) },
@@ -1201,11 +1261,12 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     (vespid_plugin_events_option_changes_t) option3,
     (vespid_plugin_events_option_privileged_t) option4,
     (vespid_plugin_events_option_sockets_t) option5,
+    (vespid_plugin_events_option_resources_t) option6,
   };
   exports_vespid_plugin_guest_result_report_string_t ret;
   exports_vespid_plugin_guest_report_t ok;
   plugin_string_t err;
-  ret.is_err = !exports_vespid_plugin_guest_on_batch(&arg6, &ok, &err);
+  ret.is_err = !exports_vespid_plugin_guest_on_batch(&arg7, &ok, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }
@@ -1215,9 +1276,9 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
   free(arg);
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const plugin_string_t *payload16 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload16).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload16).ptr;
+    const plugin_string_t *payload18 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload18).len;
+    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload18).ptr;
   } else {
     const exports_vespid_plugin_guest_report_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload).verdicts).len;
@@ -1246,9 +1307,9 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_tick(int64_t arg) {
   }
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const plugin_string_t *payload9 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload9).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload9).ptr;
+    const plugin_string_t *payload10 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload10).len;
+    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload10).ptr;
   } else {
     const exports_vespid_plugin_guest_report_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload).verdicts).len;

@@ -334,6 +334,51 @@ typedef struct vespid_plugin_events_sockets_t {
   plugin_list_u32_t   netns;
 } vespid_plugin_events_sockets_t;
 
+// What control groups used of the machine, an interval at a time, and processes killed for want of memory.
+// 
+// Counters are sampled: every so often on each CPU, whoever runs is charged with a period of the counter. A group's
+// figure is a multiple of the period and right on the average; the relative error is one by the square root of the
+// number of periods.
+typedef struct vespid_plugin_events_resources_t {
+  // Sequence number of the event.
+  plugin_list_u64_t   seq;
+  // When: for usage, shortly after the end of the interval.
+  plugin_list_u64_t   time;
+  // Row of the process that was killed; none for usage.
+  plugin_list_u32_t   process;
+  // Row of the container; none for what runs on the host, or if it is not known.
+  plugin_list_u32_t   container;
+  // String: path of the control group; `/` for what is in none. Empty if it is not known: it was gone by the end of
+  // the interval, and nothing had been executed in it.
+  plugin_list_u32_t   cgroup;
+  // 1 usage of a control group within an interval, 2 out-of-memory kill.
+  plugin_list_u8_t   op;
+  // 1: nanoseconds that the interval lasted; else 0.
+  plugin_list_u64_t   interval;
+  // 1: which of the counters were measured, as bits: 1 `cpu`, 2 `minor-faults`, 4 `major-faults`,
+  // 8 `voluntary-switches`, 16 `involuntary-switches`, 32 `cycles`, 64 `instructions`, 128 `cache-misses`. The others
+  // are 0 for want of a counter, not of usage.
+  plugin_list_u32_t   measured;
+  // 1: nanoseconds on a processor.
+  plugin_list_u64_t   cpu;
+  // 1: page faults that took no input.
+  plugin_list_u64_t   minor_faults;
+  // 1: page faults that took input.
+  plugin_list_u64_t   major_faults;
+  // 1: times a thread gave up its processor, to wait for something.
+  plugin_list_u64_t   voluntary_switches;
+  // 1: times a thread was put off its processor.
+  plugin_list_u64_t   involuntary_switches;
+  // 1: cycles of processors.
+  plugin_list_u64_t   cycles;
+  // 1: instructions that were completed.
+  plugin_list_u64_t   instructions;
+  // 1: misses of the last cache before memory.
+  plugin_list_u64_t   cache_misses;
+  // 2: resident memory of the process, in bytes; 0 if it is not known.
+  plugin_list_u64_t   memory;
+} vespid_plugin_events_resources_t;
+
 // How many events were lost, by where, since the batch before this one. Losses before a plugin's first batch are
 // not in it.
 typedef struct vespid_plugin_events_lost_t {
@@ -394,6 +439,11 @@ typedef struct {
   vespid_plugin_events_sockets_t val;
 } vespid_plugin_events_option_sockets_t;
 
+typedef struct {
+  bool is_some;
+  vespid_plugin_events_resources_t val;
+} vespid_plugin_events_option_resources_t;
+
 // A batch. A table that was not subscribed to, or has no row in this batch, is absent.
 typedef struct vespid_plugin_events_batch_t {
   vespid_plugin_events_header_t   header;
@@ -407,6 +457,7 @@ typedef struct vespid_plugin_events_batch_t {
   vespid_plugin_events_option_changes_t   changes;
   vespid_plugin_events_option_privileged_t   privileged;
   vespid_plugin_events_option_sockets_t   sockets;
+  vespid_plugin_events_option_resources_t   resources;
 } vespid_plugin_events_batch_t;
 
 // Kinds of events: one for each fact table.
@@ -419,6 +470,7 @@ typedef uint8_t vespid_plugin_describe_kinds_t;
 #define VESPID_PLUGIN_DESCRIBE_KINDS_CHANGES (1 << 4)
 #define VESPID_PLUGIN_DESCRIBE_KINDS_PRIVILEGED (1 << 5)
 #define VESPID_PLUGIN_DESCRIBE_KINDS_SOCKETS (1 << 6)
+#define VESPID_PLUGIN_DESCRIBE_KINDS_RESOURCES (1 << 7)
 
 // What a path is held against.
 typedef struct vespid_plugin_describe_pattern_t {
@@ -486,9 +538,9 @@ typedef struct vespid_plugin_describe_filter_t {
   // Describes no row. A table that only such filters are about is not wanted: with another configuration it
   // may be.
   bool   never;
-  // All but `exits`: whether the call succeeded.
+  // All but `exits` and `resources`: whether the call succeeded.
   vespid_plugin_describe_outcomes_t   outcomes;
-  // All: where the process runs.
+  // All: where the process runs; of `resources`, what kind of control group it is about.
   vespid_plugin_describe_places_t   places;
   // All: real user id of the process.
   plugin_list_u32_t   users;
@@ -499,7 +551,7 @@ typedef struct vespid_plugin_describe_filter_t {
   vespid_plugin_describe_list_pattern_t   paths;
   // `opens`: one of these.
   vespid_plugin_describe_accesses_t   accesses;
-  // `connections`, `changes`, `privileged`, `sockets`: `op` is one of these.
+  // `connections`, `changes`, `privileged`, `sockets`, `resources`: `op` is one of these.
   plugin_list_u8_t   ops;
   // `connections`, `sockets`: the local port is in one of these ranges.
   vespid_plugin_describe_list_port_range_t   local_ports;
@@ -590,6 +642,7 @@ typedef struct vespid_plugin_reports_row_t {
     uint32_t     change;
     uint32_t     privileged;
     uint32_t     socket;
+    uint32_t     resource;
   } val;
 } vespid_plugin_reports_row_t;
 
@@ -600,6 +653,7 @@ typedef struct vespid_plugin_reports_row_t {
 #define VESPID_PLUGIN_REPORTS_ROW_CHANGE 4
 #define VESPID_PLUGIN_REPORTS_ROW_PRIVILEGED 5
 #define VESPID_PLUGIN_REPORTS_ROW_SOCKET 6
+#define VESPID_PLUGIN_REPORTS_ROW_RESOURCE 7
 
 typedef struct {
   bool is_some;
@@ -744,6 +798,8 @@ void vespid_plugin_events_privileged_free(vespid_plugin_events_privileged_t *ptr
 
 void vespid_plugin_events_sockets_free(vespid_plugin_events_sockets_t *ptr);
 
+void vespid_plugin_events_resources_free(vespid_plugin_events_resources_t *ptr);
+
 void vespid_plugin_events_header_free(vespid_plugin_events_header_t *ptr);
 
 void vespid_plugin_events_option_execs_free(vespid_plugin_events_option_execs_t *ptr);
@@ -759,6 +815,8 @@ void vespid_plugin_events_option_changes_free(vespid_plugin_events_option_change
 void vespid_plugin_events_option_privileged_free(vespid_plugin_events_option_privileged_t *ptr);
 
 void vespid_plugin_events_option_sockets_free(vespid_plugin_events_option_sockets_t *ptr);
+
+void vespid_plugin_events_option_resources_free(vespid_plugin_events_option_resources_t *ptr);
 
 void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr);
 

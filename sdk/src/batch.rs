@@ -1,6 +1,6 @@
 //! A batch as rows to walk over.
 use crate::bindings::vespid::plugin::events;
-use crate::rows::{Change, Connection, Exec, Exit, Open, Privileged, Socket};
+use crate::rows::{Change, Connection, Exec, Exit, Open, Privileged, Resource, Socket};
 
 /// A batch of events. Rows are views on the batch's columns: making one costs two pointers, and a getter one load.
 ///
@@ -44,6 +44,7 @@ pub struct Batch<'a>(&'a events::Batch);
 ///     Row::Change(change) => change.path(),
 ///     Row::Privileged(_) => b"a privileged call",
 ///     Row::Socket(_) => b"a socket",
+///     Row::Resource(_) => b"what a control group used",
 /// });
 /// assert_eq!(story.collect::<Vec<_>>(), [&b"/bin/cat"[..], b"/etc/passwd", b"the end"]);
 /// ```
@@ -63,6 +64,8 @@ pub enum Row<'a> {
     Privileged(Privileged<'a>),
     /// A socket beside TCP connections.
     Socket(Socket<'a>),
+    /// What a control group used, or a process killed for want of memory.
+    Resource(Resource<'a>),
 }
 
 /// The rows of a table, in order.
@@ -136,6 +139,10 @@ impl<'a> Batch<'a> {
         /// Sockets beside TCP connections, in order.
         sockets -> Socket
     }
+    rows! {
+        /// What control groups used, and processes killed for want of memory, in order.
+        resources -> Resource
+    }
 
     /// All events in the order of their sequence numbers.
     pub fn in_order(self) -> impl Iterator<Item = Row<'a>> {
@@ -146,6 +153,7 @@ impl<'a> Batch<'a> {
         let mut changes = self.changes().peekable();
         let mut privileged = self.privileged().peekable();
         let mut sockets = self.sockets().peekable();
+        let mut resources = self.resources().peekable();
         std::iter::from_fn(move || {
             let heads = [
                 execs.peek().map(|row| row.seq()),
@@ -155,6 +163,7 @@ impl<'a> Batch<'a> {
                 changes.peek().map(|row| row.seq()),
                 privileged.peek().map(|row| row.seq()),
                 sockets.peek().map(|row| row.seq()),
+                resources.peek().map(|row| row.seq()),
             ];
             let (_, table) = heads
                 .iter()
@@ -168,7 +177,8 @@ impl<'a> Batch<'a> {
                 3 => opens.next().map(Row::Open),
                 4 => changes.next().map(Row::Change),
                 5 => privileged.next().map(Row::Privileged),
-                _ => sockets.next().map(Row::Socket),
+                6 => sockets.next().map(Row::Socket),
+                _ => resources.next().map(Row::Resource),
             }
         })
     }

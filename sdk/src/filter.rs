@@ -3,7 +3,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::bindings::vespid::plugin::describe::{self, Accesses, Kinds, Outcomes, Places, PortRange};
-use crate::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
+use crate::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 
 /// What a path is held against.
 ///
@@ -128,6 +128,11 @@ impl Filter {
     /// Sockets beside TCP connections: these operations, or all if there is none.
     pub fn sockets(ops: impl IntoIterator<Item = SocketOp>) -> Self {
         Filter::of(Kinds::SOCKETS).ops(ops.into_iter().map(SocketOp::to_column))
+    }
+
+    /// What control groups use, and processes killed for want of memory: these, or both if there is none.
+    pub fn resources(ops: impl IntoIterator<Item = ResourceOp>) -> Self {
+        Filter::of(Kinds::RESOURCES).ops(ops.into_iter().map(ResourceOp::to_column))
     }
 
     fn ops(mut self, ops: impl Iterator<Item = u8>) -> Self {

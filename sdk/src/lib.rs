@@ -99,7 +99,7 @@ pub use repeats::Repeats;
 pub use report::{Report, Severity, Verdict};
 pub use rows::{
     Change, ChangeOp, Connection, ConnectionOp, Container, Direction, Exec, Exit, Fact, Open, PathKind, Privileged,
-    PrivilegedOp, Process, ProcessId, Socket, SocketOp,
+    PrivilegedOp, Process, ProcessId, Resource, ResourceOp, Socket, SocketOp,
 };
 pub use text::{Text, basename, cut, remembered, text};
 

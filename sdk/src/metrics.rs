@@ -7,6 +7,7 @@ mod ledger;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub(crate) use ledger::Ledger;
 
@@ -23,6 +24,9 @@ use crate::bindings::vespid::plugin::describe::{Metric, MetricKind};
 ///     .labels(["process", "port"]);
 /// bytes.with([b"curl", b"443"]).add(1500);
 /// bytes.with([b"curl", b"443"]).inc();
+///
+/// let time: Counter<1> = declare.counter("cpu", "Time on processors.").unit("seconds").labels(["container"]);
+/// time.with([b"host"]).add_seconds(std::time::Duration::from_millis(20));
 /// ```
 pub type Counter<const LABELS: usize> = Family<Counting, LABELS>;
 /// Shows a level.
@@ -246,6 +250,12 @@ impl Series<'_, Counting> {
     #[inline]
     pub fn add(&self, n: u64) {
         self.ledger.borrow_mut().add(self.id, n as f64);
+    }
+
+    /// Counts a time, in seconds.
+    #[inline]
+    pub fn add_seconds(&self, time: Duration) {
+        self.ledger.borrow_mut().add(self.id, time.as_secs_f64());
     }
 }
 

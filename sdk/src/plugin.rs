@@ -107,6 +107,7 @@ pub trait Plugin: Sized + 'static {
 ///     .changes()
 ///     .privileged()
 ///     .sockets()
+///     .resources()
 ///     .state_version(1);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +175,12 @@ impl Manifest {
     #[must_use]
     pub const fn sockets(self) -> Self {
         self.and(Kinds::SOCKETS)
+    }
+
+    /// Subscribes to what control groups use, and to processes killed for want of memory.
+    #[must_use]
+    pub const fn resources(self) -> Self {
+        self.and(Kinds::RESOURCES)
     }
 
     const fn and(self, kind: Kinds) -> Self {

@@ -24,7 +24,7 @@ const PEER_START: Duration = Duration::from_secs(3);
 /// Who could watch.
 #[derive(Clone, Debug)]
 pub enum Tracer {
-    /// The daemon with the three shipped plugins. With `filter` the kernel leaves out what their filters do not want, as
+    /// The daemon with the shipped plugins. With `filter` the kernel leaves out what their filters do not want, as
     /// it does by default.
     Vespid {
         /// Whether it does.

@@ -98,7 +98,10 @@ pub fn events(lines: Vec<Line<'static>>) -> impl Iterator<Item = Event<'static>>
 
 /// Whether there is a raw form of it here.
 fn is_known(event: &Event<'_>) -> bool {
-    !matches!(event.body, Body::Change(_) | Body::Privileged(_) | Body::Socket(_))
+    !matches!(
+        event.body,
+        Body::Change(_) | Body::Privileged(_) | Body::Socket(_) | Body::Resource(_)
+    )
 }
 
 fn fixture(name: &str) -> PathBuf {

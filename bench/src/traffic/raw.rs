@@ -32,7 +32,7 @@ pub fn record(event: &Event<'_>, out: &mut Vec<u8>) {
         Body::Exit(exit) => self::exit(header, *exit, out),
         Body::Connection(connection) => self::connection(header, connection, out),
         Body::Open(open) => self::open(header, open, out),
-        Body::Change(_) | Body::Privileged(_) | Body::Socket(_) => return,
+        Body::Change(_) | Body::Privileged(_) | Body::Socket(_) | Body::Resource(_) => return,
     }
     let len = u32::try_from(out.len() - from).unwrap_or(u32::MAX);
     out[from..from + 4].copy_from_slice(&len.to_ne_bytes());

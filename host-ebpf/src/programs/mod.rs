@@ -3,11 +3,13 @@ mod change;
 mod exec;
 mod exit;
 mod fork;
+mod oom;
 mod privileged;
 mod sock_ops;
 mod socket;
 mod sys_exit;
 mod tcp;
+mod usage;
 
 mod accept;
 mod connection;

@@ -39,11 +39,29 @@ pub(super) fn namespace(task: Task) -> Namespace {
 /// Address of the `task_struct` of the thread that has the id `number` in the task's pid namespace, or 0.
 #[inline(never)]
 pub(super) fn find(task: Task, number: u32) -> u64 {
+    find_in(namespace(task), number)
+}
+
+/// The same of an id in the initial pid namespace, which every task's id is numbered in first.
+#[inline(never)]
+pub(super) fn find_in_initial(task: Task, number: u32) -> u64 {
+    if !(has!(task_thread_pid) && has!(pid_numbers) && has!(upid_ns)) {
+        return 0;
+    }
+    let numbers = task.pointer(offset!(task_thread_pid)) + u64::from(offset!(pid_numbers));
+    let initial = Namespace {
+        address: kernel_u64(numbers, offset!(upid_ns)),
+        level: 0,
+    };
+    find_in(initial, number)
+}
+
+#[inline(always)]
+fn find_in(namespace: Namespace, number: u32) -> u64 {
     let known = has!(pid_ns_tree) && has!(xa_node_shift) && has!(xa_node_slots) && has!(xa_node_marks);
     if !(known && has!(upid_nr) && has!(pid_tasks) && has!(hlist_first) && has!(task_pid_links)) {
         return 0;
     }
-    let namespace = namespace(task);
     let pid = leaf(kernel_u64(namespace.address, offset!(pid_ns_tree)), number);
     let upid = pid + namespace.level * UPID_SIZE + u64::from(offset!(pid_numbers));
     if namespace.address == 0

@@ -1,6 +1,6 @@
 //! Tables in the making: columns that keep their memory from one batch to the next.
 use crate::interface::vespid::plugin::events::{
-    Changes, Connections, Containers, Execs, Exits, Opens, Privileged, Processes, Sockets, Strings,
+    Changes, Connections, Containers, Execs, Exits, Opens, Privileged, Processes, Resources, Sockets, Strings,
 };
 
 /// How many times larger than its last rows a table's memory may be and still be used again: a burst's goes.
@@ -99,6 +99,10 @@ tables! {
     Privileged by seq { seq, time, process, op, code, argument, target, detail, result }
     Sockets by seq {
         seq, time, process, op, family, protocol, addresses * 32, local_port, remote_port, name, code, result, netns,
+    }
+    Resources by seq {
+        seq, time, process, container, cgroup, op, interval, measured, cpu, minor_faults, major_faults,
+        voluntary_switches, involuntary_switches, cycles, instructions, cache_misses, memory,
     }
 }
 

@@ -125,7 +125,8 @@ impl Dimensions {
         row
     }
 
-    fn container(&mut self, id: ContainerId, table: &ProcessTable) -> u32 {
+    /// The row of a container, written if need be.
+    pub(super) fn container(&mut self, id: ContainerId, table: &ProcessTable) -> u32 {
         let Some(container) = table.containers().get(id) else {
             return NONE;
         };

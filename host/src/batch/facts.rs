@@ -2,7 +2,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::dimensions::Dimensions;
-use crate::event::{Change, Connection, Exec, Exit, Open, Privileged, Socket};
+use crate::event::{Change, Connection, Exec, Exit, Open, Privileged, Resource, Socket};
 use crate::interface::vespid::plugin::events;
 
 /// What every row begins with.
@@ -122,6 +122,25 @@ pub(super) fn socket(table: &mut events::Sockets, row: Row, socket: &Socket<'_>,
     table.code.push(socket.code);
     table.result.push(socket.result);
     table.netns.push(socket.netns);
+}
+
+/// `container` is a row, `cgroup` a text.
+pub(super) fn resource(table: &mut events::Resources, row: Row, resource: &Resource<'_>, container: u32, cgroup: u32) {
+    begin!(table, row);
+    table.container.push(container);
+    table.cgroup.push(cgroup);
+    table.op.push(resource.op as u8);
+    table.interval.push(resource.interval);
+    table.measured.push(resource.measured);
+    table.cpu.push(resource.cpu);
+    table.minor_faults.push(resource.minor_faults);
+    table.major_faults.push(resource.major_faults);
+    table.voluntary_switches.push(resource.voluntary_switches);
+    table.involuntary_switches.push(resource.involuntary_switches);
+    table.cycles.push(resource.cycles);
+    table.instructions.push(resource.instructions);
+    table.cache_misses.push(resource.cache_misses);
+    table.memory.push(resource.memory);
 }
 
 fn octets(end: SocketAddr) -> [u8; 16] {

@@ -21,7 +21,7 @@ use crate::event::{Body, Event, process_flags};
 use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::{
-    Batch, Changes, Connections, Execs, Exits, Header, Lost, Opens, Privileged, Sockets,
+    Batch, Changes, Connections, Execs, Exits, Header, Lost, Opens, Privileged, Resources, Sockets,
 };
 
 /// Collects events into batches, for all plugins with the same subscription.
@@ -37,6 +37,7 @@ pub struct Builder {
     changes: Making<Changes>,
     privileged: Making<Privileged>,
     sockets: Making<Sockets>,
+    resources: Making<Resources>,
     first: u64,
     last: u64,
     oldest_time: Option<u64>,
@@ -59,6 +60,7 @@ impl Builder {
             changes: Making::new(),
             privileged: Making::new(),
             sockets: Making::new(),
+            resources: Making::new(),
             first: 0,
             last: 0,
             oldest_time: None,
@@ -77,7 +79,8 @@ impl Builder {
         if table == Kinds::empty() || !tables.contains(table) {
             return false;
         }
-        if !filters.want(event, whose.process.and_then(|id| processes.get(id))) {
+        let process = whose.process.and_then(|id| processes.get(id));
+        if !filters.want(event, process, whose.container.is_some()) {
             return false;
         }
         // The image before comes first, so that a row found for the process is that of the image after.
@@ -110,6 +113,14 @@ impl Builder {
                 facts::privileged(&mut self.privileged.table, row, call, target, texts);
             }
             Body::Socket(socket) => facts::socket(&mut self.sockets.table, row, socket, texts),
+            Body::Resource(resource) => {
+                let container = whose.container.map_or(NONE, |id| texts.container(id, processes));
+                let cgroup = match whose.process.and_then(|id| processes.get(id)) {
+                    Some(process) => texts.text(process.cgroup()),
+                    None => texts.text(resource.cgroup.as_slice()),
+                };
+                facts::resource(&mut self.resources.table, row, resource, container, cgroup);
+            }
         }
         if self.oldest_time.is_none() {
             self.first = seq;
@@ -130,6 +141,7 @@ impl Builder {
             + self.changes.table.seq.len()
             + self.privileged.table.seq.len()
             + self.sockets.table.seq.len()
+            + self.resources.table.seq.len()
     }
 
     /// Whether there is no event in it.
@@ -179,6 +191,7 @@ impl Builder {
             changes: self.changes.take_some(),
             privileged: self.privileged.take_some(),
             sockets: self.sockets.take_some(),
+            resources: self.resources.take_some(),
         }
     }
 
@@ -191,7 +204,7 @@ impl Builder {
                 })*
             };
         }
-        reuse!(execs exits connections opens changes privileged sockets);
+        reuse!(execs exits connections opens changes privileged sockets resources);
         self.dimensions.reuse(batch.strings, batch.processes, batch.containers);
     }
 }

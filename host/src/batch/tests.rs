@@ -2,12 +2,12 @@ use std::collections::HashSet;
 
 use crate::filter::Subscription;
 use proptest::prelude::*;
-use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
+use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 
 use super::view::What;
 use super::*;
 use crate::enrich::{Nothing, Options};
-use crate::event::{Change, Connection, Exec, Exit, Fork, Image, Open, Privileged, Socket, Subject};
+use crate::event::{Change, Connection, Exec, Exit, Fork, Image, Open, Privileged, Resource, Socket, Subject};
 use crate::interface::vespid::plugin::reports::Row;
 
 const NO_LOSS: Lost = Lost {
@@ -75,6 +75,7 @@ fn check(batch: &Batch, kinds: Kinds) {
     are_strings(&columns.map(Vec::as_slice));
 
     let mut seqs = Vec::new();
+    let mut used_in = Vec::new();
     let mut referred = Vec::new();
     let mut facts = |wanted: bool, seq: &[u64], process: &[u32], others: &[usize]| {
         assert!(wanted && !seq.is_empty());
@@ -195,6 +196,29 @@ fn check(batch: &Batch, kinds: Kinds) {
         facts(kinds.contains(Kinds::SOCKETS), &table.seq, &table.process, &lens);
         are_strings(&[&table.name]);
     }
+    if let Some(table) = &batch.resources {
+        let lens = [
+            table.time.len(),
+            table.container.len(),
+            table.cgroup.len(),
+            table.op.len(),
+            table.interval.len(),
+            table.measured.len(),
+            table.cpu.len(),
+            table.minor_faults.len(),
+            table.major_faults.len(),
+            table.voluntary_switches.len(),
+            table.involuntary_switches.len(),
+            table.cycles.len(),
+            table.instructions.len(),
+            table.cache_misses.len(),
+            table.memory.len(),
+        ];
+        facts(kinds.contains(Kinds::RESOURCES), &table.seq, &table.process, &lens);
+        are_strings(&[&table.cgroup]);
+        refer(&table.container, containers.id.len());
+        used_in.extend_from_slice(&table.container);
+    }
     if !seqs.is_empty() {
         let range = (*seqs.iter().min().unwrap(), *seqs.iter().max().unwrap());
         assert_eq!((batch.header.first, batch.header.last), range);
@@ -208,7 +232,8 @@ fn check(batch: &Batch, kinds: Kinds) {
         }
     }
     assert_eq!(reached.len(), rows);
-    let used: HashSet<u32> = processes.container.iter().copied().filter(|&row| row != NONE).collect();
+    let used = processes.container.iter().chain(&used_in).copied();
+    let used: HashSet<u32> = used.filter(|&row| row != NONE).collect();
     assert_eq!(used.len(), containers.id.len());
 }
 
@@ -344,6 +369,16 @@ fn socket(name: &str) -> Body<'_> {
         code: 28,
         result: 40,
         netns: 7,
+    })
+}
+
+fn usage(cgroup: &str) -> Body<'_> {
+    Body::Resource(Resource {
+        cgroup: cgroup.into(),
+        interval: 1_000,
+        measured: 1,
+        cpu: 500,
+        ..Resource::of(ResourceOp::Usage)
     })
 }
 
@@ -510,6 +545,39 @@ fn what_system_calls_did_is_found_again() {
     assert_eq!(target, NONE);
 }
 
+#[test]
+fn what_a_control_group_used_is_of_its_container_and_of_no_process() {
+    let id = "c".repeat(64);
+    let (group, other) = (format!("/docker/{id}"), format!("/docker/{}", "d".repeat(64)));
+    let mut pipeline = Pipeline::all();
+    pipeline.push(1, exec(0, "/srv", &group));
+    assert!(pipeline.push(0, usage(&group)));
+    assert!(pipeline.push(0, usage("/system.slice/x")));
+    assert!(pipeline.push(0, usage(&other)), "of which nothing is known but this");
+    let killed = Resource {
+        memory: 4096,
+        ..Resource::of(ResourceOp::OomKill)
+    };
+    assert!(pipeline.push(1, Body::Resource(killed)));
+    let batch = pipeline.finish();
+    let table = batch.resources.as_ref().unwrap();
+    assert_eq!(table.process, [NONE, NONE, NONE, 0]);
+    let text = |row: usize| view::string(&batch, table.cgroup[row]);
+    assert_eq!(
+        [0, 1, 2, 3].map(text),
+        [group.as_bytes(), b"/system.slice/x", other.as_bytes(), group.as_bytes()]
+    );
+    let container = |row: usize| view::container(&batch, table.container[row]).map(|container| container.id);
+    let own = Some(id.as_bytes());
+    assert_eq!([container(0), container(1), container(3)], [own, None, own]);
+    assert_eq!(container(2), Some("d".repeat(64).as_bytes()));
+    assert_eq!((table.cpu[0], table.measured[0], table.interval[0]), (500, 1, 1_000));
+    assert_eq!((table.op[3], table.memory[3]), (2, 4096));
+    // The container that only usage told of is held no longer than that.
+    pipeline.push(1, open("/x", "/x"));
+    assert_eq!(pipeline.table.containers().len(), 1);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Fork(u32, u32),
@@ -520,6 +588,8 @@ enum Step {
     Change(u32, String),
     Privileged(u32, u32, String),
     Socket(u32, String),
+    Usage(String),
+    Killed(u32),
     Flush,
 }
 
@@ -528,6 +598,8 @@ fn step() -> impl Strategy<Value = Step> {
     let group = prop_oneof![Just(String::new()), "/docker/[ab]{64}", "/system.slice/[a-c]"];
     prop_oneof![
         (pid.clone(), pid.clone()).prop_map(|(parent, child)| Step::Fork(parent, child)),
+        group.clone().prop_map(Step::Usage),
+        pid.clone().prop_map(Step::Killed),
         (pid.clone(), pid.clone(), group).prop_map(|(pid, ppid, group)| Step::Exec(pid, ppid, group)),
         pid.clone().prop_map(Step::Fail),
         pid.clone().prop_map(Step::Exit),
@@ -543,7 +615,7 @@ proptest! {
     #[test]
     fn whatever_happens_a_batch_keeps_what_the_interface_promises(
         steps in proptest::collection::vec(step(), 0..200),
-        kinds in 0..128u32,
+        kinds in 0..256u32,
         capacity in 1..20usize,
     ) {
         let all = [
@@ -554,6 +626,7 @@ proptest! {
             Kinds::CHANGES,
             Kinds::PRIVILEGED,
             Kinds::SOCKETS,
+            Kinds::RESOURCES,
         ];
         let chosen = all.iter().enumerate().filter(|(at, _)| kinds & (1 << at) != 0);
         let kinds = chosen.fold(Kinds::empty(), |kinds, (_, kind)| kinds | *kind);
@@ -576,6 +649,8 @@ proptest! {
                 Step::Change(pid, path) => pipeline.push(*pid, change(path)),
                 Step::Privileged(pid, target, detail) => pipeline.push(*pid, privileged(*target, detail)),
                 Step::Socket(pid, name) => pipeline.push(*pid, socket(name)),
+                Step::Usage(group) => pipeline.push(0, usage(group)),
+                Step::Killed(pid) => pipeline.push(*pid, Body::Resource(Resource::of(ResourceOp::OomKill))),
                 Step::Flush => {
                     count(&pipeline.finish());
                     false

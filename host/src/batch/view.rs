@@ -172,6 +172,8 @@ pub(super) fn fact(batch: &Batch, row: Row) -> Option<Fact<'_>> {
         Row::Change(row) => change(batch, row as usize),
         Row::Privileged(row) => privileged(batch, row as usize),
         Row::Socket(row) => socket(batch, row as usize),
+        // Looked at column by column.
+        Row::Resource(_) => None,
     }
 }
 

@@ -141,6 +141,8 @@ enum KindName {
     Privileged,
     /// Sockets beside TCP connections.
     Socket,
+    /// What control groups use, and processes killed for want of memory.
+    Resource,
 }
 
 impl KindName {
@@ -152,6 +154,7 @@ impl KindName {
             KindName::Change => Kind::Change.bit(),
             KindName::Privileged => Kind::Privileged.bit(),
             KindName::Socket => Kind::Socket.bit(),
+            KindName::Resource => Kind::Resource.bit(),
         }
     }
 }

@@ -59,12 +59,14 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         segments,
         processes: config.processes.max,
         runtimes: config.containers.settings(),
+        interval: config.resources.interval(),
     };
     let kernel = Kernel::start(&Settings {
         kinds: mask,
         ring_bytes: config.kernel.ring_bytes,
         fair: config.kernel.fair,
         connections: config.probes.connections,
+        sample_hz: config.resources.sample_hz,
     })
     .map_err(|error| Failure::kernel(error.into()))?;
     let mut command = None;

@@ -26,6 +26,7 @@ pub struct Config {
     pub probes: Probes,
     pub processes: Processes,
     pub containers: Containers,
+    pub resources: Resources,
     pub batch: Batch,
     pub plugins: Plugins,
     pub state: State,
@@ -72,6 +73,37 @@ impl Containers {
             sockets: self.sockets.clone(),
             wait: Duration::from_millis(self.wait_ms),
         }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
+pub struct Resources {
+    pub interval_ms: u64,
+    pub sample_hz: u32,
+}
+
+impl Resources {
+    /// `interval_ms` as a duration.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        Duration::from_millis(self.interval_ms)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !(100..=3_600_000).contains(&self.interval_ms) {
+            return Err(format!(
+                "resources.interval_ms is {}; it must be from 100 to 3600000",
+                self.interval_ms
+            ));
+        }
+        if !(1..=1_000).contains(&self.sample_hz) {
+            return Err(format!(
+                "resources.sample_hz is {}; it must be from 1 to 1000",
+                self.sample_hz
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -329,6 +361,7 @@ impl Config {
                 return Err(format!("{key} is 0; it must be at least 1"));
             }
         }
+        self.resources.check()?;
         self.flight_recorder.check()
     }
 }

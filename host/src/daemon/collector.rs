@@ -10,10 +10,12 @@ use vespid_ebpf::{Kind, Outcome};
 use super::losses::{ByContainer, Losses};
 use super::plugins;
 use super::roster::Running;
-use super::wants::{Early, tables, want};
+use super::usage::Usage;
+use super::wants::{Early, say, tables, want};
 
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode};
+use crate::event::Event;
 use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
@@ -33,6 +35,8 @@ const SECOND: u64 = 1_000_000_000;
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 /// How often is looked for opens that were merged and that nothing followed.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// How long an interval of usage lasts, unless it is said.
+const USAGE_EVERY: Duration = Duration::from_secs(1);
 /// Most records taken between two looks at everything else.
 const SWEEP: usize = 65_536;
 
@@ -157,6 +161,7 @@ pub struct Collector {
     published: Published,
     changes: Changes,
     flight: Option<Tape>,
+    usage: Usage,
     /// What is collected even though no plugin wants it.
     always: Subscription,
     /// What the kernel may do before there is an event.
@@ -185,6 +190,7 @@ impl Collector {
             published,
             changes,
             flight: None,
+            usage: Usage::new(USAGE_EVERY),
             always: Subscription::none(),
             early: Early {
                 filters: true,
@@ -201,6 +207,11 @@ impl Collector {
     /// What the kernel is to do before there is an event.
     pub fn early(&mut self, early: Early) {
         self.early = early;
+    }
+
+    /// How long the intervals last in which usage of resources is measured.
+    pub fn measure_every(&mut self, interval: Duration) {
+        self.usage = Usage::new(interval);
     }
 
     /// Has everything recorded as well, and `always` collected for it.
@@ -231,7 +242,7 @@ impl Collector {
             }
             self.make_changes();
         }
-        self.kernel.detach();
+        self.take_usage(true);
         while self.round(true) > 0 {}
         self.pipeline.flush(&mut &*self.seated);
         self.publish();
@@ -304,6 +315,7 @@ impl Collector {
             progress,
             seated,
             flight,
+            usage,
             ..
         } = self;
         let mut malformed = 0;
@@ -313,6 +325,7 @@ impl Collector {
             match decode(record, clock, scratch) {
                 Ok(event) => {
                     progress.decode.pass(kind, 1);
+                    usage.learn(&event);
                     pipeline.take(&event, &mut &**seated);
                     if let Some(flight) = flight {
                         flight.take(&event, pipeline.table().take_found());
@@ -335,6 +348,9 @@ impl Collector {
                 0
             });
         }
+        if !is_last {
+            self.take_usage(false);
+        }
         // Some twenty system calls, and a loss is soon enough known so.
         let lost = if self.counted.elapsed() >= COUNT_EVERY || is_last {
             self.book_losses()
@@ -352,6 +368,38 @@ impl Collector {
         taken
     }
 
+    /// Takes what control groups used, if an interval is over. At last, the probes are detached.
+    fn take_usage(&mut self, is_last: bool) {
+        let Collector {
+            kernel,
+            pipeline,
+            clock,
+            progress,
+            seated,
+            flight,
+            usage,
+            ..
+        } = self;
+        // Made here of what the kernel counted, so there was no way to lose it.
+        let take = |event: &Event<'_>| {
+            progress.kernel.pass(Kind::Resource, 1);
+            progress.decode.pass(Kind::Resource, 1);
+            pipeline.take(event, &mut &**seated);
+            if let Some(flight) = flight {
+                flight.take(event, pipeline.table().take_found());
+            }
+        };
+        if is_last {
+            usage.finish(kernel, clock, take);
+            return;
+        }
+        let changed = usage.read(kernel, clock, take);
+        if !changed.is_empty() {
+            changed.iter().for_each(say);
+            progress.probes = kernel.probes().into();
+        }
+    }
+
     /// Books what the kernel side has given up since the last time.
     fn book_losses(&mut self) -> u64 {
         self.counted = Instant::now();
@@ -365,6 +413,7 @@ impl Collector {
                 (Outcome::Shed, "shed"),
                 (Outcome::Limited, "limited"),
                 (Outcome::Unreadable, "unreadable"),
+                (Outcome::TableFull, "table_full"),
             ] {
                 let new = counters.get(kind, outcome) - self.progress.counters.get(kind, outcome);
                 self.progress.kernel.drop(kind, reason, new);

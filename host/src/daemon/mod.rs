@@ -18,6 +18,7 @@ pub mod reporter;
 pub mod roster;
 pub mod signals;
 pub mod status;
+mod usage;
 pub mod view;
 pub mod wants;
 
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use crossbeam_channel::Receiver;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::control::{Server, ServerError};
@@ -111,6 +113,15 @@ pub fn target(file: &Path) -> Target {
     }
 }
 
+/// Allows as many descriptors as can be allowed: each probe on each CPU of a large machine takes one.
+fn allow_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!("the limit of open files stays as it is: {error}");
+    }
+}
+
 impl Daemon {
     /// Starts everything. The collector's thread comes first and keeps the privileges that probes need; they are given up
     /// before anything is started that runs plugins or talks to others.
@@ -119,11 +130,13 @@ impl Daemon {
     /// [`CannotStart`]; nothing is left running then.
     pub fn start(config: &Config, target: Target) -> Result<Daemon, CannotStart> {
         let hangups = signals::hangups()?;
+        allow_descriptors();
         let kernel = Kernel::start(&Settings {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
             fair: config.kernel.fair,
             connections: config.probes.connections,
+            sample_hz: config.resources.sample_hz,
         })?;
         let objects = kernel.objects().clone();
         let clock = Clock::now();
@@ -150,6 +163,7 @@ impl Daemon {
             filters: config.kernel.filter,
             merges: config.kernel.merge,
         });
+        collector.measure_every(config.resources.interval());
         let reel = flight::install(&config.flight_recorder, &origin, &mut collector);
         let stop = Arc::new(AtomicBool::new(false));
         let collector = spawn(collector, stop.clone())?;

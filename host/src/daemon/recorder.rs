@@ -1,12 +1,13 @@
 //! Live events to a recording: the collector's loop with files in place of the plugins.
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use vespid_ebpf::{Kind, Outcome};
 
+use super::usage::Usage;
 use super::{procfs, runtimes};
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode, kind_of};
@@ -31,28 +32,58 @@ pub struct Recorder {
     kinds: u32,
     counters: Counters,
     only: Option<Tree>,
+    usage: Usage,
     lost: u64,
 }
 
 /// A process and its descendants, by process id. Those that have ended stay until their id is used again: a connection
 /// may close after the process that had it.
 #[derive(Clone)]
-struct Tree(Arc<Mutex<HashSet<u32>>>);
+struct Tree(Arc<Mutex<Members>>);
+
+struct Members {
+    pids: HashSet<u32>,
+    /// The v2 control group in which all began: others are in it, too.
+    home: u64,
+    /// Those that they entered since.
+    cgroups: HashSet<u64>,
+}
 
 impl Tree {
     fn of(pid: u32) -> Tree {
-        Tree(Arc::new(Mutex::new([pid].into())))
+        Tree(Arc::new(Mutex::new(Members {
+            pids: [pid].into(),
+            home: 0,
+            cgroups: HashSet::new(),
+        })))
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn contains(&self, pid: u32) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid)
+        self.members().pids.contains(&pid)
+    }
+
+    /// Whether a control group is one that they entered.
+    fn used(&self, cgroup: u64) -> bool {
+        self.members().cgroups.contains(&cgroup)
     }
 
     /// Whether an event is theirs.
     fn has(&self, event: &Event<'_>) -> bool {
-        let mut pids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pid = event.subject.pid;
+        let mut members = self.members();
+        let Members { pids, home, cgroups } = &mut *members;
+        let (pid, cgroup) = (event.subject.pid, event.subject.cgroup);
         let is_theirs = pids.contains(&pid);
+        if is_theirs && cgroup != 0 {
+            if *home == 0 {
+                *home = cgroup;
+            } else if cgroup != *home {
+                cgroups.insert(cgroup);
+            }
+        }
         if let Body::Fork(fork) = &event.body {
             if is_theirs {
                 pids.insert(fork.child_pid);
@@ -117,6 +148,8 @@ pub struct Assignment {
     pub processes: usize,
     /// Which container runtimes are asked.
     pub runtimes: RuntimeSettings,
+    /// How long intervals of usage last.
+    pub interval: Duration,
 }
 
 impl Recorder {
@@ -149,6 +182,7 @@ impl Recorder {
             segments,
             processes,
             runtimes: settings,
+            interval,
         } = assignment;
         let clock = Clock::now();
         let options = Options {
@@ -175,6 +209,7 @@ impl Recorder {
             kinds,
             counters,
             only,
+            usage: Usage::new(interval),
             lost: 0,
         })
     }
@@ -198,6 +233,7 @@ impl Recorder {
             tape,
             kinds,
             only,
+            usage,
             lost,
             ..
         } = self;
@@ -207,14 +243,40 @@ impl Recorder {
                 *lost += 1;
                 return tape.lose("decode", kind_of(record), 1);
             };
+            usage.learn(&event);
             if only.as_ref().is_some_and(|tree| !tree.has(&event)) {
                 return;
             }
             table.observe(&event);
             tape.take(&event, table.take_found());
         });
+        self.take_usage(false);
         self.take_losses();
         taken
+    }
+
+    /// Takes what control groups used, if an interval is over. At last, the probes are detached.
+    fn take_usage(&mut self, is_last: bool) {
+        let Recorder {
+            kernel,
+            table,
+            clock,
+            tape,
+            only,
+            usage,
+            ..
+        } = self;
+        let take = |event: &Event<'_>| {
+            if only.as_ref().is_none_or(|tree| tree.used(event.subject.cgroup)) {
+                table.observe(event);
+                tape.take(event, table.take_found());
+            }
+        };
+        if is_last {
+            usage.finish(kernel, clock, take);
+        } else {
+            usage.read(kernel, clock, take);
+        }
     }
 
     fn take_losses(&mut self) {
@@ -239,7 +301,7 @@ impl Recorder {
     /// # Errors
     /// If the file cannot be completed; what was written of it can be read.
     pub fn finish(mut self) -> anyhow::Result<(u64, u64)> {
-        self.kernel.detach();
+        self.take_usage(true);
         while self.take() > 0 {}
         self.tape.end(clock::now(), &self.table, self.kinds);
         match self.writer.join() {

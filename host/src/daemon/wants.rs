@@ -47,7 +47,7 @@ pub(super) fn want<'a>(
     kernel.probes().into()
 }
 
-fn say(probe: &Probe) {
+pub(super) fn say(probe: &Probe) {
     let (name, hook) = (probe.name, probe.hook.as_str());
     match &probe.state {
         State::Attached => tracing::debug!(probe = name, hook, "attached"),

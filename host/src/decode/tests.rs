@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use vespid_ebpf::{
     ABI_VERSION, ChangeOp, ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, Kind, OpenRaw, PathEnd,
-    PrivilegedOp, PrivilegedRaw, SocketOp, SocketRaw,
+    PrivilegedOp, PrivilegedRaw, ResourceRaw, SocketOp, SocketRaw,
 };
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -129,6 +129,7 @@ fn good() -> Vec<Vec<u8>> {
         change_record(ChangeOp::Rename, [b"tmp\0", b"a", b"", b"/b", b""]),
         privileged_record(PrivilegedOp::Memfd, b"x", PathEnd::Absent),
         record::<SocketRaw>(Kind::Socket, |raw| raw.op = 1, &[]),
+        record::<ResourceRaw>(Kind::Resource, |raw| raw.memory = 4096, &[]),
     ]
 }
 

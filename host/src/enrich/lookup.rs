@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Found;
+use super::containers::ContainerId;
 use super::process::{Group, Process, ProcessId, TICK_NS};
 use super::table::{MAX_DEPTH, ProcessTable};
 use crate::event::{self, Known, Subject, process_flags};
@@ -163,6 +164,15 @@ impl ProcessTable {
             path: path.into(),
             container,
         })
+    }
+
+    /// The container of a control group of which no process is at hand. If there is none in the table either, the
+    /// container is held no longer than for the event at hand.
+    pub(super) fn container_of(&mut self, path: &[u8]) -> Option<ContainerId> {
+        let container = self.group(path, None).container;
+        self.containers.retain(container);
+        self.containers.release(container);
+        container
     }
 
     /// Takes in what was heard of containers since they were met. Those that are gone stay forgotten.

@@ -97,4 +97,6 @@ pub struct Attribution {
     pub previous: Option<Box<Process>>,
     /// The process that it was done to, if there is one and it is known.
     pub target: Option<ProcessId>,
+    /// The container that resources were used in. Of every other event it is the process's.
+    pub container: Option<ContainerId>,
 }

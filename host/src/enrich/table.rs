@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use vespid_ebpf::ResourceOp;
 
 use super::accounts::Names;
 use super::containers::ContainerTable;
@@ -200,6 +201,14 @@ impl ProcessTable {
 
     fn attribute(&mut self, event: &Event<'_>) -> Attribution {
         let subject = &event.subject;
+        if let Body::Resource(resource) = &event.body
+            && resource.op == ResourceOp::Usage
+        {
+            return Attribution {
+                container: self.container_of(resource.cgroup.as_slice()),
+                ..Attribution::default()
+            };
+        }
         if subject.pid == 0 {
             return Attribution::default();
         }
@@ -224,10 +233,15 @@ impl ProcessTable {
             Body::Privileged(call) if call.target_pid != 0 => self.find(call.target_pid, call.target_start),
             _ => None,
         };
+        let container = match &event.body {
+            Body::Resource(_) => self.slots[id.index()].container(),
+            _ => None,
+        };
         Attribution {
             process: Some(id),
             previous: None,
             target,
+            container,
         }
     }
 
@@ -344,7 +358,7 @@ impl ProcessTable {
         Attribution {
             process: Some(id),
             previous,
-            target: None,
+            ..Attribution::default()
         }
     }
 

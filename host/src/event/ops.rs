@@ -1,7 +1,7 @@
 //! Operations in a recording: by their names.
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
-use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
+use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 
 /// What an `op` column can hold.
 pub(super) trait Op: Copy + 'static {
@@ -21,7 +21,7 @@ macro_rules! op {
     };
 }
 
-op! { ChangeOp ConnectionOp PrivilegedOp SocketOp }
+op! { ChangeOp ConnectionOp PrivilegedOp ResourceOp SocketOp }
 
 pub(super) fn serialize<O: Op, S: Serializer>(op: &O, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(op.name())

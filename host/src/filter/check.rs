@@ -72,11 +72,16 @@ fn filter(given: &describe::Filter, subscribed: Kinds) -> Result<Filter, String>
             names(foreign)
         ));
     }
-    let with_op = Kinds::CONNECTIONS | Kinds::CHANGES | Kinds::PRIVILEGED | Kinds::SOCKETS;
+    let with_outcome = Kinds::CONNECTIONS | Kinds::CHANGES | Kinds::PRIVILEGED | Kinds::SOCKETS;
+    let with_op = with_outcome | Kinds::RESOURCES;
     let with_path = Kinds::OPENS | Kinds::CHANGES | Kinds::EXECS;
     let with_ends = Kinds::CONNECTIONS | Kinds::SOCKETS;
     let conditions = [
-        ("`outcomes`", given.outcomes == Outcomes::empty(), with_op | with_path),
+        (
+            "`outcomes`",
+            given.outcomes == Outcomes::empty(),
+            with_outcome | with_path,
+        ),
         ("`paths`", given.paths.is_empty(), with_path),
         ("`accesses`", given.accesses == Accesses::empty(), Kinds::OPENS),
         ("`ops`", given.ops.is_empty(), with_op),

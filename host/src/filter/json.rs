@@ -57,6 +57,7 @@ words! {
         Changes CHANGES,
         Privileged PRIVILEGED,
         Sockets SOCKETS,
+        Resources RESOURCES,
     }
     Outcome: Outcomes {
         Succeeded SUCCEEDED,

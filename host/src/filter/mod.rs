@@ -122,16 +122,16 @@ struct Filter {
 }
 
 impl Filters {
-    /// Whether a plugin with these filters wants an event, by a process if that is known. The table is one that it
-    /// subscribed to.
+    /// Whether a plugin with these filters wants an event, by a process if that is known. Of resources it counts whether
+    /// they were used in a container. The table is one that it subscribed to.
     #[must_use]
-    pub fn want(&self, event: &Event<'_>, process: Option<&Process>) -> bool {
+    pub fn want(&self, event: &Event<'_>, process: Option<&Process>, is_contained: bool) -> bool {
         if self.0.is_empty() {
             return true;
         }
         let table = Kinds::of(event.body.kind());
         let mut about = self.0.iter().filter(|filter| filter.tables.contains(table)).peekable();
-        about.peek().is_none() || about.any(|filter| filter.describes(event, process))
+        about.peek().is_none() || about.any(|filter| filter.describes(event, process, is_contained))
     }
 
     /// How many there are.
@@ -168,9 +168,10 @@ impl Filters {
 
 impl Filter {
     /// The cheap conditions come first.
-    fn describes(&self, event: &Event<'_>, process: Option<&Process>) -> bool {
+    fn describes(&self, event: &Event<'_>, process: Option<&Process>, is_contained: bool) -> bool {
         self.outcomes_hold(&event.body)
             && self.ops_hold(&event.body)
+            && self.place_holds(&event.body, process, is_contained)
             && self.process_holds(process)
             && self.ends_hold(&event.body)
             && self.paths_hold(&event.body, process)
@@ -191,6 +192,7 @@ impl Filter {
             Body::Change(change) => change.op as u8,
             Body::Privileged(call) => call.op as u8,
             Body::Socket(socket) => socket.op as u8,
+            Body::Resource(resource) => resource.op as u8,
             Body::Open(open) => {
                 return self.accesses == Accesses::empty()
                     || self.accesses & accesses_of(open.flags) != Accesses::empty();
@@ -200,19 +202,25 @@ impl Filter {
         self.ops == 0 || self.ops & 1 << op != 0
     }
 
+    fn place_holds(&self, body: &Body<'_>, process: Option<&Process>, is_contained: bool) -> bool {
+        let is_contained = match (body, process) {
+            (_, Some(process)) => Some(process.container().is_some()),
+            // Of a group that is not known, neither is where it was.
+            (Body::Resource(resource), None) => (!resource.cgroup.is_empty()).then_some(is_contained),
+            (_, None) => None,
+        };
+        let place = match is_contained {
+            Some(true) => Places::CONTAINERS,
+            Some(false) => Places::HOST,
+            None => Places::empty(),
+        };
+        self.places == Places::empty() || self.places & place != Places::empty()
+    }
+
     fn process_holds(&self, process: Option<&Process>) -> bool {
-        let place = process.map_or(Places::empty(), |process| {
-            if process.container().is_some() {
-                Places::CONTAINERS
-            } else {
-                Places::HOST
-            }
-        });
-        let is_there = self.places == Places::empty() || self.places & place != Places::empty();
         let is_user = |process: &Process| self.users.contains(&process.uid);
         let is_executable = |process: &Process| self.executables.fit(process.exe());
-        is_there
-            && (self.users.is_empty() || process.is_some_and(is_user))
+        (self.users.is_empty() || process.is_some_and(is_user))
             && (self.executables.is_empty() || process.is_some_and(is_executable))
     }
 
@@ -257,7 +265,7 @@ fn has_failed(body: &Body<'_>) -> bool {
         Body::Change(change) => change.result < 0,
         Body::Privileged(call) => call.result < 0,
         Body::Socket(socket) => socket.result < 0,
-        Body::Fork(_) | Body::Exit(_) => false,
+        Body::Fork(_) | Body::Exit(_) | Body::Resource(_) => false,
     }
 }
 

@@ -84,7 +84,11 @@ impl Sift {
             }
             let passing = match kind {
                 Kind::Open => accesses_of(filter.accesses),
-                Kind::Connection | Kind::Change | Kind::Privileged | Kind::Socket if filter.ops != 0 => filter.ops,
+                Kind::Connection | Kind::Change | Kind::Privileged | Kind::Socket | Kind::Resource
+                    if filter.ops != 0 =>
+                {
+                    filter.ops
+                }
                 _ => u32::MAX,
             };
             // What is a failure here may not be one there: an answer of DNS that makes no sense, a connection reset.

@@ -3,10 +3,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use vespid_ebpf::sieve::{NAME_BYTES, Place, access, length_bit, name_bits};
-use vespid_ebpf::{ChangeOp, ConnectionOp, Kind, PrivilegedOp, SocketOp};
+use vespid_ebpf::{ChangeOp, ConnectionOp, Kind, PrivilegedOp, ResourceOp, SocketOp};
 
 use super::*;
-use crate::event::{Change, Connection, Exec, Exit, Open, Privileged, Socket, Subject};
+use crate::event::{Change, Connection, Exec, Exit, Open, Privileged, Resource, Socket, Subject};
 use crate::interface::vespid::plugin::describe::{Filter as Given, Pattern, PortRange};
 
 fn nothing(tables: Kinds) -> Given {
@@ -73,6 +73,7 @@ fn passes(sift: &Sift, event: &Event<'_>) -> bool {
         Body::Change(change) => (1 << change.op as u8, change.result < 0),
         Body::Privileged(call) => (1 << call.op as u8, call.result < 0),
         Body::Socket(socket) => (1 << socket.op as u8, socket.result < 0),
+        Body::Resource(resource) => (1 << resource.op as u8, false),
     };
     let passing = sift.sieve.classes[event.body.kind().index()][usize::from(failed)];
     let class = class & passing;
@@ -115,6 +116,28 @@ fn is_named(sift: &Sift, class: u32, open: &Open<'_>) -> bool {
 }
 
 #[test]
+fn resources_are_where_they_were_used() {
+    let usage = |cgroup: &'static str| {
+        event(Body::Resource(Resource {
+            cgroup: cgroup.into(),
+            ..Resource::of(ResourceOp::Usage)
+        }))
+    };
+    let wants = |places, cgroup, is_contained| {
+        let given = Given {
+            places,
+            ops: vec![1],
+            ..nothing(Kinds::RESOURCES)
+        };
+        subscription(&[given]).filters.want(&usage(cgroup), None, is_contained)
+    };
+    assert!(wants(Places::CONTAINERS, "/docker/x", true) && !wants(Places::HOST, "/docker/x", true));
+    assert!(wants(Places::HOST, "/", false) && !wants(Places::CONTAINERS, "/", false));
+    assert!(!wants(Places::HOST, "", false), "it is not known where that was");
+    assert!(wants(Places::empty(), "", false));
+}
+
+#[test]
 fn a_table_without_a_filter_is_whole_and_one_with_several_has_what_any_describes() {
     let subscription = subscription(&[
         Given {
@@ -127,7 +150,7 @@ fn a_table_without_a_filter_is_whole_and_one_with_several_has_what_any_describes
             ..nothing(Kinds::OPENS)
         },
     ]);
-    let wants = |event: &Event<'_>| subscription.filters.want(event, None);
+    let wants = |event: &Event<'_>| subscription.filters.want(event, None, false);
     assert!(wants(&open("/etc/shadow", 0, 3)));
     assert!(wants(&open("/etc/passwd", 0o1, 3)) && !wants(&open("/etc/passwd", 0, 3)));
     assert!(wants(&open("/etc/passwd", 0o2, -13)), "attempts count");
@@ -137,7 +160,7 @@ fn a_table_without_a_filter_is_whole_and_one_with_several_has_what_any_describes
 
 #[test]
 fn conditions_are_held_against_what_they_are_about() {
-    let wants = |given: Given, event: &Event<'_>| subscription(&[given]).filters.want(event, None);
+    let wants = |given: Given, event: &Event<'_>| subscription(&[given]).filters.want(event, None, false);
     let connection = |op, remote: &str, errno| {
         event(Body::Connection(Connection {
             op,
@@ -285,6 +308,14 @@ fn what_makes_no_sense_is_refused_by_number() {
     );
     refused(
         Given {
+            outcomes: Outcomes::SUCCEEDED,
+            ..nothing(Kinds::RESOURCES)
+        },
+        all,
+        "has `outcomes`, which resources cannot be held against",
+    );
+    refused(
+        Given {
             local_ports: ports(2, 1),
             ..nothing(Kinds::SOCKETS)
         },
@@ -348,7 +379,10 @@ fn a_table_that_is_never_wanted_is_not_subscribed_to() {
     };
     let subscription = subscription(&[never(Kinds::OPENS | Kinds::EXECS), writes]);
     assert_eq!(subscription.tables, every_table().without(Kinds::EXECS));
-    assert!(subscription.filters.want(&open("/x", 1, 3), None) && !subscription.filters.want(&open("/x", 0, 3), None));
+    assert!(
+        subscription.filters.want(&open("/x", 1, 3), None, false)
+            && !subscription.filters.want(&open("/x", 0, 3), None, false)
+    );
 }
 
 #[test]
@@ -361,7 +395,7 @@ fn two_subscriptions_together_have_what_either_wants() {
         accesses: Accesses::WRITE,
         ..nothing(Kinds::OPENS)
     }]);
-    let wants = |subscription: &Subscription, flags| subscription.filters.want(&open("/x", flags, 3), None);
+    let wants = |subscription: &Subscription, flags| subscription.filters.want(&open("/x", flags, 3), None, false);
     let both = reads.or(&writes);
     assert!(wants(&both, 0) && wants(&both, 1) && !wants(&both, 0o1000_0000));
     let whole = reads.or(&Subscription::whole(Kinds::OPENS));
@@ -477,11 +511,12 @@ prop_compose! {
     ) -> Given {
         let tables = tables.into_iter().fold(Kinds::empty(), |all, (_, table, _)| all | table);
         let fits = |table| tables.without(table) == Kinds::empty();
-        let with_op = Kinds::CONNECTIONS | Kinds::CHANGES | Kinds::PRIVILEGED | Kinds::SOCKETS;
+        let with_outcome = Kinds::CONNECTIONS | Kinds::CHANGES | Kinds::PRIVILEGED | Kinds::SOCKETS;
+        let with_op = with_outcome | Kinds::RESOURCES;
         let with_path = Kinds::OPENS | Kinds::CHANGES | Kinds::EXECS;
         let outcome = [Outcomes::empty(), Outcomes::SUCCEEDED, Outcomes::FAILED, Outcomes::SUCCEEDED | Outcomes::FAILED];
         Given {
-            outcomes: if fits(with_op | with_path) { outcome[usize::from(outcomes)] } else { Outcomes::empty() },
+            outcomes: if fits(with_outcome | with_path) { outcome[usize::from(outcomes)] } else { Outcomes::empty() },
             paths: if fits(with_path) { paths } else { Vec::new() },
             accesses: accesses
                 .into_iter()
@@ -558,6 +593,10 @@ fn an_event() -> impl Strategy<Value = Event<'static>> {
                 result: result.into(),
                 netns: 0,
             }),
+            Kind::Resource => Body::Resource(Resource {
+                cgroup: bytes(&path),
+                ..Resource::of(ResourceOp::from_number(op.clamp(1, 2)).expect("there are two"))
+            }),
         };
         event(body)
     })
@@ -576,8 +615,8 @@ proptest! {
         let sift = Sift::of(&plugins);
         let together = plugins.iter().skip(1).fold(plugins[0].clone(), |all, next| all.or(next));
         for event in &events {
-            let is_wanted = plugins.iter().any(|plugin| plugin.filters.want(event, None));
-            prop_assert_eq!(together.filters.want(event, None), is_wanted, "{:?}", event);
+            let is_wanted = plugins.iter().any(|plugin| plugin.filters.want(event, None, false));
+            prop_assert_eq!(together.filters.want(event, None, false), is_wanted, "{:?}", event);
             prop_assert!(!is_wanted || passes(&sift, event), "{:?} by {:?}", event, sift);
         }
     }
@@ -601,7 +640,7 @@ proptest! {
         }));
         let (first, second) = (one(&typed[0], 3), one(&typed[1], 4));
         for plugin in &plugins {
-            prop_assert_eq!(plugin.filters.want(&first, None), plugin.filters.want(&second, None));
+            prop_assert_eq!(plugin.filters.want(&first, None, false), plugin.filters.want(&second, None, false));
         }
         let shortest = |given: &Vec<Given>| {
             let about = given.iter().filter(|filter| filter.tables.contains(Kinds::OPENS));

@@ -47,7 +47,7 @@ pub enum ConnectionProbe {
 const BY_TRACEPOINT: &str = "vespid_tcp";
 const BY_SOCK_OPS: &str = "vespid_sock_ops";
 
-const HOOKS: [Hook; 9] = [
+const HOOKS: [Hook; 10] = [
     Hook {
         program: "vespid_fork",
         place: Place::Tracepoint("sched_process_fork"),
@@ -110,6 +110,13 @@ const HOOKS: [Hook; 9] = [
         serves: Kind::Socket.bit(),
         needs: Kind::Socket.bit(),
         loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
+    },
+    Hook {
+        program: "vespid_oom",
+        place: Place::Tracepoint("mark_victim"),
+        serves: Kind::Resource.bit(),
+        needs: Kind::Resource.bit(),
+        loses: "processes killed for want of memory",
     },
 ];
 

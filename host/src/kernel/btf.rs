@@ -105,10 +105,14 @@ fn find(types: &Types<'_>) -> (Offsets, Vec<Missing>) {
             });
         }
     }
+    let resident = resident(types);
     let numbers = [
         css_v1(types).unwrap_or(ABSENT),
         u32::from(types.parameters("btf_trace_sched_process_exit") == Some(3)),
         types.enumerator("sock_flags", "SOCK_DONE").unwrap_or(ABSENT),
+        u32::from(types.parameters("btf_trace_mark_victim") == Some(3)),
+        resident.map_or(ABSENT, |(first, _)| first),
+        resident.map_or(ABSENT, |(_, stride)| stride),
         types.size("inode").unwrap_or(ABSENT),
         vespid_ebpf::OFFSETS_VERSION,
     ];
@@ -120,12 +124,28 @@ fn find(types: &Types<'_>) -> (Offsets, Vec<Missing>) {
     )
 }
 
+/// The first of the counters of a process's resident pages, and how far apart they are: numbers until 6.2, since then
+/// counters with a part for each CPU.
+fn resident(types: &Types<'_>) -> Option<(u32, u32)> {
+    if let Some(first) = types.offset("mm_struct.rss_stat.count") {
+        return Some((first, 8));
+    }
+    let first = types.offset("mm_struct.rss_stat")?;
+    let within = types.offset("percpu_counter.count")?;
+    Some((first.checked_add(within)?, types.size("percpu_counter")?))
+}
+
 /// Where `css_set` points to the task's place in a cgroup v1 hierarchy, if there is one.
 fn css_v1(types: &Types<'_>) -> Option<u32> {
-    let table = fs::read_to_string("/proc/cgroups").ok()?;
-    let controller = ["memory", "pids", "cpu"].into_iter().find(|name| is_v1(&table, name))?;
+    let controller = v1_controller()?;
     let index = types.enumerator("cgroup_subsys_id", &format!("{controller}_cgrp_id"))?;
     types.offset("css_set.subsys")?.checked_add(index.checked_mul(8)?)
+}
+
+/// The controller whose v1 hierarchy is looked at where the v2 one tells nothing apart.
+pub(super) fn v1_controller() -> Option<&'static str> {
+    let table = fs::read_to_string("/proc/cgroups").ok()?;
+    ["memory", "pids", "cpu"].into_iter().find(|name| is_v1(&table, name))
 }
 
 /// Whether a controller is mounted as a v1 hierarchy: `name hierarchy count enabled` in `/proc/cgroups`, where the v2

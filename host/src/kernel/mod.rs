@@ -5,29 +5,35 @@
 mod attach;
 mod btf;
 mod cgroup;
+mod cgroups;
 mod counters;
 mod load;
 mod merged;
 mod objects;
 mod programs;
 mod ring;
+mod sampling;
 mod shares;
 mod sieve;
 mod survey;
 mod types;
+mod usage;
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use vespid_ebpf::Kind;
+use vespid_ebpf::{Kind, ResourceOp};
 
 use crate::filter::Sift;
 
 pub use attach::{ConnectionProbe, Probe, State};
+pub use cgroups::Cgroups;
 pub use counters::Counters;
 pub use load::StartError;
 pub use objects::{Inventory, MapFacts, Objects, Program};
+pub use sampling::DEFAULT_SAMPLE_HZ;
 pub use survey::{CgroupLayout, Check, Level, Survey, Topic, survey};
+pub use usage::{Group, Used};
 
 /// Ring size that is enough for about 50,000 records.
 pub const DEFAULT_RING_BYTES: u32 = 8 * 1024 * 1024;
@@ -43,6 +49,8 @@ pub struct Settings {
     pub fair: bool,
     /// By which probe connections are followed.
     pub connections: ConnectionProbe,
+    /// How often a second the CPU clock is looked at, on each CPU.
+    pub sample_hz: u32,
 }
 
 impl Default for Settings {
@@ -52,6 +60,7 @@ impl Default for Settings {
             ring_bytes: DEFAULT_RING_BYTES,
             fair: true,
             connections: ConnectionProbe::default(),
+            sample_hz: DEFAULT_SAMPLE_HZ,
         }
     }
 }
@@ -65,6 +74,7 @@ pub struct Kernel {
     sieves: sieve::Sieves,
     shares: shares::Shares,
     remainders: merged::Remainders,
+    usage: usage::Usage,
     objects: Objects,
     started_in: Duration,
     btf_read_in: Duration,
@@ -82,13 +92,15 @@ impl Kernel {
         let (mut object, deliverable) = load::load(settings, &layout)?;
         let objects = Objects::of_maps(&object);
         let loaded = attach::Loaded::all(&mut object, &layout, settings.connections)?;
+        let samplers = sampling::Sampler::all(&mut object, &layout, settings.sample_hz);
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
         let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;
         let sieves = sieve::Sieves::open(&mut object)?;
         let shares = shares::Shares::open(&mut object)?;
         let remainders = merged::Remainders::open(&mut object)?;
-        let programs = programs::Programs::start(object, loaded, deliverable, settings.kinds)?;
+        let usage = usage::Usage::open(&mut object)?;
+        let programs = programs::Programs::start(object, loaded, samplers, deliverable, settings.kinds)?;
         Ok(Kernel {
             ring,
             books,
@@ -96,6 +108,7 @@ impl Kernel {
             sieves,
             shares,
             remainders,
+            usage,
             objects,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
@@ -117,7 +130,40 @@ impl Kernel {
     /// # Errors
     /// If the programs cannot be told, or after [`Kernel::detach`].
     pub fn want(&mut self, kinds: u32) -> io::Result<Vec<Probe>> {
-        self.programs.want(kinds)
+        let passing = self.sieves.passing(Kind::Resource) & 1 << ResourceOp::Usage as u32 != 0;
+        let begins = self.programs.measured() == 0;
+        let changed = self.programs.want(kinds, passing)?;
+        if begins && self.programs.measured() != 0 {
+            // What is there has been there since nobody wanted it any more. The little of the new interval that goes with it
+            // is before its beginning.
+            self.usage.take(true, &self.programs.periods(), |_| {});
+        }
+        Ok(changed)
+    }
+
+    /// Which [counters](vespid_ebpf::usage::Counter) of resources are measured at the moment, as bits. None if nobody
+    /// wants usage.
+    #[must_use]
+    pub fn measured(&self) -> u32 {
+        self.programs.measured()
+    }
+
+    /// Begins another interval of usage. What was used until now can be had by [`Kernel::take_usage`]: soon, but not at
+    /// once, as a program may just be charging somebody.
+    ///
+    /// Also follows CPUs that have come and gone; what changes by that is returned.
+    ///
+    /// # Errors
+    /// If the programs cannot be told.
+    pub fn turn_usage(&mut self) -> io::Result<Vec<Probe>> {
+        self.usage.turn()?;
+        Ok(self.programs.follow_cpus())
+    }
+
+    /// What control groups used in the interval before this one, once. After [`Kernel::detach`], in this one too.
+    pub fn take_usage(&mut self, f: impl FnMut(Used)) {
+        let is_all = self.programs.measured() == 0;
+        self.usage.take(is_all, &self.programs.periods(), f);
     }
 
     /// Has the programs leave out what `sift` does: calls that nobody wants, of kinds that somebody does. At first nothing

@@ -6,17 +6,22 @@ use std::io;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use vespid_ebpf::usage::{COUNTERS, Samples};
 use vespid_ebpf::{Kind, MAX_OWNERS, OWNER_BYTES};
 
 use super::attach::{Loaded, Probe, State};
 use super::load::{StartError, map_error};
+use super::sampling::{self, Sampler};
 
 /// The programs, and which of them run. Dropping it detaches all of them.
 pub(super) struct Programs {
     /// `None` once detached.
     object: Option<Ebpf>,
     loaded: Vec<Loaded>,
+    samplers: Vec<Sampler>,
+    /// Of those, and then of these.
     probes: Vec<Probe>,
+    periods: Samples,
     /// Mask of the kinds that this kernel can deliver.
     deliverable: u32,
     /// What the programs are told to report.
@@ -40,19 +45,26 @@ impl Programs {
     pub(super) fn start(
         mut object: Ebpf,
         loaded: Vec<Loaded>,
+        samplers: Vec<Sampler>,
         deliverable: u32,
         kinds: u32,
     ) -> Result<Programs, StartError> {
+        let mut periods = [0; COUNTERS];
+        samplers.iter().for_each(|sampler| sampler.periods(&mut periods));
         let mut programs = Programs {
+            periods,
             wanted_map: Array::try_from(take_map(&mut object, "WANTED")?).map_err(unusable)?,
             owners: HashMap::try_from(take_map(&mut object, "OWNERS")?).map_err(unusable)?,
             object: Some(object),
-            probes: loaded.iter().map(Loaded::probe).collect(),
+            probes: (loaded.iter().map(Loaded::probe))
+                .chain(samplers.iter().map(Sampler::probe))
+                .collect(),
             loaded,
+            samplers,
             deliverable,
             wanted: 0,
         };
-        programs.want(kinds).map_err(StartError::Ring)?;
+        programs.want(kinds, true).map_err(StartError::Ring)?;
         let missing = |(loaded, probe): (&Loaded, &Probe)| {
             let reason = probe.unavailable().filter(|_| loaded.carries_the_tree())?;
             Some((probe.name, reason.to_owned()))
@@ -75,7 +87,9 @@ impl Programs {
     ///
     /// What is given up ends everywhere at once, before the first probe is detached. What is new begins everywhere at
     /// once, after the last probe is attached. What is wanted before and after is reported throughout.
-    pub(super) fn want(&mut self, kinds: u32) -> io::Result<Vec<Probe>> {
+    ///
+    /// Of resources, `with_usage` says whether anything is to be measured.
+    pub(super) fn want(&mut self, kinds: u32, with_usage: bool) -> io::Result<Vec<Probe>> {
         let wanted = kinds & self.deliverable;
         let begun = wanted & !self.wanted;
         self.report(self.wanted & wanted)?;
@@ -104,13 +118,53 @@ impl Programs {
                 changed.push(probe.clone());
             }
         }
+        let is_measured = kinds & Kind::Resource.bit() != 0 && with_usage;
+        let cpus = if is_measured { sampling::cpus()? } else { Vec::new() };
+        changed.extend(self.sample(is_measured, &cpus));
         self.report(wanted)?;
         Ok(changed)
+    }
+
+    /// Which counters are measured, as bits.
+    pub(super) fn measured(&self) -> u32 {
+        self.samplers.iter().fold(0, |mask, sampler| mask | sampler.measured())
+    }
+
+    /// How much of each counter a sample stands for.
+    pub(super) fn periods(&self) -> Samples {
+        self.periods
+    }
+
+    /// Measures on the CPUs that are there now, if anything is measured.
+    pub(super) fn follow_cpus(&mut self) -> Vec<Probe> {
+        match sampling::cpus() {
+            Ok(cpus) if self.measured() != 0 => self.sample(true, &cpus),
+            // Those that cannot be listed are taken to be the same as before.
+            _ => Vec::new(),
+        }
+    }
+
+    fn sample(&mut self, is_wanted: bool, cpus: &[u32]) -> Vec<Probe> {
+        let Some(object) = &mut self.object else {
+            return Vec::new();
+        };
+        let probes = self.probes.iter_mut().skip(self.loaded.len());
+        let mut changed = Vec::new();
+        for (sampler, probe) in self.samplers.iter_mut().zip(probes) {
+            let state = sampler.want(object, is_wanted, cpus);
+            if state != probe.state {
+                probe.state = state;
+                probe.link = sampler.link_id();
+                changed.push(probe.clone());
+            }
+        }
+        changed
     }
 
     /// Detaches all of them for good.
     pub(super) fn detach(&mut self) {
         self.loaded.clear();
+        self.samplers.clear();
         self.object = None;
         self.probes
             .iter_mut()

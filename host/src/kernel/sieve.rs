@@ -7,6 +7,7 @@ use std::io;
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData};
 use rustix::thread::{MembarrierCommand, membarrier};
+use vespid_ebpf::Kind;
 use vespid_ebpf::sieve::{NAME_BYTES, NameKey, NameRule, Sieve};
 use zerocopy::IntoBytes;
 
@@ -66,6 +67,12 @@ impl Sieves {
         self.in_force = next;
         self.sift = sift.clone();
         Ok(())
+    }
+
+    /// What passes of calls of a kind that succeed: see [`Sieve::classes`].
+    pub(super) fn passing(&self, kind: Kind) -> u32 {
+        let [succeeding, _] = self.sift.sieve.classes[kind.index()];
+        succeeding
     }
 
     fn write(&mut self, generation: u32, sift: &Sift) -> io::Result<()> {

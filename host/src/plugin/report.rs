@@ -188,6 +188,7 @@ fn check_row(row: Row, batch: Option<&Batch>) -> Result<(), BadReport> {
         Row::Change(row) => ("changes", row, Kind::Change),
         Row::Privileged(row) => ("privileged", row, Kind::Privileged),
         Row::Socket(row) => ("sockets", row, Kind::Socket),
+        Row::Resource(row) => ("resources", row, Kind::Resource),
     };
     let mut tables = batch.into_iter().flat_map(Batch::facts);
     let rows = tables

@@ -6,7 +6,8 @@ use wasmtime::component::{ComponentType, Lower};
 
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::{
-    Batch, Changes, Connections, Containers, Execs, Exits, Lost, Opens, Privileged, Processes, Sockets, Strings,
+    Batch, Changes, Connections, Containers, Execs, Exits, Lost, Opens, Privileged, Processes, Resources, Sockets,
+    Strings,
 };
 
 /// Field by field the interface's `header`.
@@ -36,6 +37,7 @@ pub(super) struct BatchView<'a> {
     changes: Option<&'a Changes>,
     privileged: Option<&'a Privileged>,
     sockets: Option<&'a Sockets>,
+    resources: Option<&'a Resources>,
 }
 
 impl<'a> BatchView<'a> {
@@ -62,6 +64,7 @@ impl<'a> BatchView<'a> {
             changes: batch.changes.as_ref().filter(|_| wants(Kinds::CHANGES)),
             privileged: batch.privileged.as_ref().filter(|_| wants(Kinds::PRIVILEGED)),
             sockets: batch.sockets.as_ref().filter(|_| wants(Kinds::SOCKETS)),
+            resources: batch.resources.as_ref().filter(|_| wants(Kinds::RESOURCES)),
         }
     }
 }

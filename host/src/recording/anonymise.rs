@@ -14,7 +14,9 @@ use vespid_ebpf::PrivilegedOp;
 use self::words::{COMMON, ENDINGS, PROGRAMS, Words, is_system, words};
 use super::{Header, Line};
 use crate::bytes::{Bytes, hex};
-use crate::event::{Body, Change, Event, Exec, Image, Known, KnownAccount, KnownContainer, Open, Privileged, Socket};
+use crate::event::{
+    Body, Change, Event, Exec, Image, Known, KnownAccount, KnownContainer, Open, Privileged, Resource, Socket,
+};
 
 /// Users and groups below are the system's own (login.defs(5)); their names are the same on many nodes.
 const FIRST_PERSON: u32 = 1000;
@@ -108,6 +110,10 @@ impl Anonymiser {
                     self.name(socket.name)
                 },
                 ..socket
+            }),
+            Body::Resource(resource) => Body::Resource(Resource {
+                cgroup: self.path(resource.cgroup),
+                ..resource
             }),
             Body::Fork(_) | Body::Exit(_) => body,
         }

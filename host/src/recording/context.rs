@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::Line;
-use crate::enrich::{Nothing, Options, Process, ProcessId, ProcessTable};
+use crate::enrich::{Attribution, Nothing, Options, Process, ProcessId, ProcessTable};
 use crate::event::{Body, Event, Image, Known, KnownContainer, Restated, Subject, process_flags};
 
 pub(super) struct Context {
@@ -74,15 +74,18 @@ impl Context {
 
     /// What the reader has to be told before an event.
     pub(super) fn untold(&mut self, event: &Event<'_>) -> Vec<Line<'static>> {
-        if event.subject.pid == 0 {
-            return Vec::new();
-        }
         // What the reader lets go of at this event does not help it.
         self.told.advance(event.time);
         let mut telling = Telling {
             at: event.time,
             ..Telling::default()
         };
+        if let Body::Resource(resource) = &event.body {
+            self.tell_container(resource.cgroup.as_slice(), &mut telling.lines);
+        }
+        if event.subject.pid == 0 {
+            return telling.lines;
+        }
         let names = names(event);
         for name in &names {
             self.tell_gone(name, &mut telling);
@@ -111,8 +114,8 @@ impl Context {
         self.told.observe(event);
     }
 
-    pub(super) fn observe(&mut self, event: &Event<'_>) -> Option<ProcessId> {
-        self.whole.observe(event).process
+    pub(super) fn observe(&mut self, event: &Event<'_>) -> Attribution {
+        self.whole.observe(event)
     }
 
     /// The event does not go to the reader. It hears of ends at least, lest it holds all processes for ever.

@@ -6,7 +6,7 @@ use vespid_ebpf::Kind;
 use super::context::Context;
 use super::{End, Header, Line, Reader, RecordingError, Slice, SliceError};
 use crate::bytes::Bytes;
-use crate::enrich::ProcessId;
+use crate::enrich::{ContainerId, ProcessId};
 use crate::event::{Body, Event};
 
 /// A part of a recording that is being read. It never holds more than a line and two process tables.
@@ -158,14 +158,14 @@ impl Sieve {
         let known = self.context.subject(event);
         // An exec may move a process into a container, and an unknown one gets its ancestors.
         let is_settled = known.is_some() && !matches!(event.body, Body::Exec(_));
-        if !is_candidate || (is_settled && !self.is_wanted(known)?) {
+        if !is_candidate || (is_settled && !self.is_wanted(known, None)?) {
             self.context.observe(event);
             self.context.leave_out(event, before);
             return Ok(false);
         }
         let untold = self.context.untold(event);
-        let process = self.context.observe(event);
-        let is_kept = is_settled || self.is_wanted(process)?;
+        let whose = self.context.observe(event);
+        let is_kept = is_settled || self.is_wanted(whose.process, whose.container)?;
         if is_kept {
             self.events += 1;
             self.context.keep(event, untold, before);
@@ -175,8 +175,9 @@ impl Sieve {
         Ok(is_kept)
     }
 
-    fn is_wanted(&mut self, process: Option<ProcessId>) -> Result<bool, Second> {
-        Ok(self.is_of_tree(process) && self.is_of_container(process)?)
+    /// `container` is that of an event without a process.
+    fn is_wanted(&mut self, process: Option<ProcessId>, container: Option<ContainerId>) -> Result<bool, Second> {
+        Ok(self.is_of_tree(process) && self.is_of_container(process, container)?)
     }
 
     fn is_of_tree(&mut self, process: Option<ProcessId>) -> bool {
@@ -195,12 +196,12 @@ impl Sieve {
         false
     }
 
-    fn is_of_container(&mut self, process: Option<ProcessId>) -> Result<bool, Second> {
+    fn is_of_container(&mut self, process: Option<ProcessId>, container: Option<ContainerId>) -> Result<bool, Second> {
         let Some(prefix) = &self.slice.container else {
             return Ok(true);
         };
         let table = self.context.whole();
-        let container = process.and_then(|id| table.get(id)?.container());
+        let container = process.and_then(|id| table.get(id)?.container()).or(container);
         let Some(container) = container.and_then(|id| table.containers().get(id)) else {
             return Ok(false);
         };

@@ -3,11 +3,11 @@ use std::io::Cursor;
 use std::path::Path;
 
 use proptest::prelude::*;
-use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
+use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 
 use super::*;
 use crate::bytes::Bytes;
-use crate::event::{Body, Change, Connection, Exec, Exit, Fork, Image, Open, Privileged, Socket, Subject};
+use crate::event::{Body, Change, Connection, Exec, Exit, Fork, Image, Open, Privileged, Resource, Socket, Subject};
 
 const SUBJECT: Subject = Subject {
     pid: 7,
@@ -149,6 +149,21 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
             result: -2,
             netns: 5,
         })),
+        event(Body::Resource(Resource {
+            op: ResourceOp::Usage,
+            cgroup: bytes(),
+            interval: 1_000_000_000,
+            measured: 255,
+            cpu: 1,
+            minor_faults: 2,
+            major_faults: 3,
+            voluntary_switches: 4,
+            involuntary_switches: 5,
+            cycles: 6,
+            instructions: 7,
+            cache_misses: u64::MAX,
+            memory: 8,
+        })),
         Line::Lost(Loss {
             stage: "kernel".into(),
             kind: Some("open".into()),
@@ -176,7 +191,7 @@ fn assert_reads_back(file: &Path, lines: &[Line<'_>]) {
     for line in lines {
         assert_eq!(reader.next().unwrap().as_ref(), Some(line));
     }
-    assert_eq!(reader.next().unwrap(), Some(Line::End(End { events: 9 })));
+    assert_eq!(reader.next().unwrap(), Some(Line::End(End { events: 10 })));
     assert_eq!(reader.next().unwrap(), None);
 }
 
@@ -206,7 +221,7 @@ fn what_was_written_is_read_back_plain_and_compressed() {
     for name in ["r.jsonl", "r.jsonl.zst"] {
         let file = folder.path().join(name);
         let lines = lines(b"/bin/a b\0-c\0\0\xffx\n\x1b[31m\\\xe2\x80\xae\0");
-        assert_eq!(write(&file, &lines), 9);
+        assert_eq!(write(&file, &lines), 10);
         assert_reads_back(&file, &lines);
         assert!(!folder.path().join(format!("{name}.part")).exists());
         assert_eq!(
@@ -286,8 +301,8 @@ fn an_unfinished_recording_is_readable_up_to_what_was_flushed() {
             matches!(
                 reader.next(),
                 Err(RecordingError::Truncated {
-                    line: 15,
-                    events: 9,
+                    line: 16,
+                    events: 10,
                     ..
                 })
             ),

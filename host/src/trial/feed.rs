@@ -121,6 +121,7 @@ impl Pace {
             Body::Exec(exec) => exec.image.parent_start = self.time(exec.image.parent_start),
             Body::Connection(connection) => connection.duration = self.length(connection.duration),
             Body::Privileged(call) => call.target_start = self.time(call.target_start),
+            Body::Resource(resource) => resource.interval = self.length(resource.interval),
             Body::Exit(_) | Body::Open(_) | Body::Change(_) | Body::Socket(_) => {}
         }
         Cow::Owned(event)

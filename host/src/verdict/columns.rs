@@ -76,9 +76,8 @@ pub(super) fn ancestors(batch: &Batch, row: u32) -> Vec<Process<'_>> {
     out
 }
 
-/// The container of the process in a row.
-pub(super) fn container(batch: &Batch, process: u32) -> Option<Container<'_>> {
-    let row = *batch.processes.container.get(process as usize)?;
+/// The container in a row.
+pub(super) fn container(batch: &Batch, row: u32) -> Option<Container<'_>> {
     let table = &batch.containers;
     let string = |column: &[u32]| text(batch, at(column, row));
     table.id.get(row as usize)?;

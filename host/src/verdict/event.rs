@@ -3,12 +3,15 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
-use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp, open_traits};
+use vespid_ebpf::usage::Counter;
+use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp, open_traits};
 
 use super::columns::{Process, at, process, reference, text};
 use crate::bytes::Bytes;
 use crate::event::is_one;
-use crate::interface::vespid::plugin::events::{Batch, Changes, Connections, Execs, Exits, Opens, Privileged, Sockets};
+use crate::interface::vespid::plugin::events::{
+    Batch, Changes, Connections, Execs, Exits, Opens, Privileged, Resources, Sockets,
+};
 use crate::interface::vespid::plugin::reports::Row;
 
 /// The event, by the names of the interface's columns. Its time is the verdict's, and its process stands beside it.
@@ -97,6 +100,22 @@ pub(super) enum Event<'a> {
         result: i64,
         netns: u32,
     },
+    /// A counter that was not measured is null.
+    Resource {
+        seq: u64,
+        op: Cow<'static, str>,
+        cgroup: Bytes<'a>,
+        interval: u64,
+        cpu: Option<u64>,
+        minor_faults: Option<u64>,
+        major_faults: Option<u64>,
+        voluntary_switches: Option<u64>,
+        involuntary_switches: Option<u64>,
+        cycles: Option<u64>,
+        instructions: Option<u64>,
+        cache_misses: Option<u64>,
+        memory: u64,
+    },
 }
 
 /// The event that a verdict is about.
@@ -106,6 +125,8 @@ pub(super) struct Subject<'a> {
     pub(super) event: Event<'a>,
     /// Row of its process.
     pub(super) process: u32,
+    /// Row of its container.
+    pub(super) container: u32,
 }
 
 /// Resolves the row that a verdict is about; `None` if there is no such row.
@@ -119,10 +140,11 @@ pub(super) fn subject(batch: &Batch, row: Row) -> Option<Subject<'_>> {
                 time: at(&table.time, $row),
                 event: $event(batch, table, seq, $row),
                 process: reference(&table.process, $row),
+                container: reference(&batch.processes.container, reference(&table.process, $row)),
             }
         }};
     }
-    Some(match row {
+    let mut subject = match row {
         Row::Exec(row) => subject!(execs, row, exec),
         Row::Exit(row) => subject!(exits, row, exit),
         Row::Connection(row) => subject!(connections, row, connection),
@@ -130,7 +152,12 @@ pub(super) fn subject(batch: &Batch, row: Row) -> Option<Subject<'_>> {
         Row::Change(row) => subject!(changes, row, change),
         Row::Privileged(row) => subject!(privileged, row, privileged),
         Row::Socket(row) => subject!(sockets, row, socket),
-    })
+        Row::Resource(row) => subject!(resources, row, resource),
+    };
+    if let (Row::Resource(row), Some(table)) = (row, &batch.resources) {
+        subject.container = reference(&table.container, row);
+    }
+    Some(subject)
 }
 
 fn exec<'a>(batch: &'a Batch, table: &Execs, seq: u64, row: u32) -> Event<'a> {
@@ -236,6 +263,26 @@ fn socket<'a>(batch: &'a Batch, table: &Sockets, seq: u64, row: u32) -> Event<'a
         code: at(&table.code, row),
         result: at(&table.result, row),
         netns: at(&table.netns, row),
+    }
+}
+
+fn resource<'a>(batch: &'a Batch, table: &Resources, seq: u64, row: u32) -> Event<'a> {
+    let measured = at(&table.measured, row);
+    let counted = |counter: Counter, column: &[u64]| (measured & counter.bit() != 0).then(|| at(column, row));
+    Event::Resource {
+        seq,
+        op: name(at(&table.op, row), |op| Some(ResourceOp::from_number(op)?.name())),
+        cgroup: text(batch, at(&table.cgroup, row)),
+        interval: at(&table.interval, row),
+        cpu: counted(Counter::Cpu, &table.cpu),
+        minor_faults: counted(Counter::MinorFaults, &table.minor_faults),
+        major_faults: counted(Counter::MajorFaults, &table.major_faults),
+        voluntary_switches: counted(Counter::VoluntarySwitches, &table.voluntary_switches),
+        involuntary_switches: counted(Counter::InvoluntarySwitches, &table.involuntary_switches),
+        cycles: counted(Counter::Cycles, &table.cycles),
+        instructions: counted(Counter::Instructions, &table.instructions),
+        cache_misses: counted(Counter::CacheMisses, &table.cache_misses),
+        memory: at(&table.memory, row),
     }
 }
 

@@ -82,6 +82,8 @@ impl Record {
         let row = batch.zip(subject.as_ref().map(|subject| subject.process));
         let time = subject.as_ref().map_or(now, |subject| subject.time);
         let process = row.and_then(|(batch, row)| columns::process(batch, row));
+        let container = batch.zip(subject.as_ref().map(|subject| subject.container));
+        let container = container.and_then(|(batch, row)| columns::container(batch, row));
         let seq = subject.as_ref().map(|subject| subject.seq);
         let seen = process.as_ref().map(|process| (process.pid, process.exe.to_string()));
         let line = to_line(&Line {
@@ -104,7 +106,7 @@ impl Record {
             ancestors: row
                 .map(|(batch, row)| columns::ancestors(batch, row))
                 .unwrap_or_default(),
-            container: row.and_then(|(batch, row)| columns::container(batch, row)),
+            container,
             sequence: batch.map(|batch| Sequence {
                 first: batch.header.first,
                 last: batch.header.last,

@@ -48,7 +48,7 @@ pub fn seen(batch: &Batch) -> Result<Vec<u8>, serde_json::Error> {
                     exe: process.exe,
                 })
                 .collect(),
-            container: columns::container(batch, subject.process),
+            container: columns::container(batch, subject.container),
         })?);
     }
     Ok(out)

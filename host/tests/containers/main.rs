@@ -8,8 +8,10 @@ mod containerd;
 mod cri;
 mod many;
 mod named;
+mod runc;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/tools.rs"]
 mod tools;
+mod used;
 mod users;

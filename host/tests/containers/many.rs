@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use vespid::enrich::{Nothing, Options, ProcessTable};
 use vespid::event::Body;
 use vespid::recording::{Line, Reader};
 
+use crate::runc::specify;
 use crate::support::{Daemon, is_live, vespid};
-use crate::tools::{busybox, runc};
+use crate::tools::runc;
 
 /// How many, unless `VESPID_TEST_CONTAINERS` says otherwise.
 const CONTAINERS: usize = 100;
@@ -21,21 +22,7 @@ const GROWTH_KIB: u64 = 16 * 1024;
 /// A bundle for each container, in a folder named by its number; all share one root. In each runs a shell with the
 /// number for a name, which runs a program.
 pub(crate) fn bundles(folder: &Path, path: &str, count: usize) {
-    let rootfs = folder.join("rootfs");
-    for name in ["bin", "proc", "dev", "sys"] {
-        fs::create_dir_all(rootfs.join(name)).expect("a folder");
-    }
-    fs::copy(busybox(path), rootfs.join("bin/busybox")).expect("a copy");
-    for tool in ["sh", "true"] {
-        std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(tool)).expect("a link");
-    }
-    let mut runc = Command::new("runc");
-    let made = runc.env("PATH", path).arg("spec").current_dir(folder).status();
-    assert!(made.expect("runc runs").success());
-    let text = fs::read(folder.join("config.json")).expect("a file");
-    let mut spec: Value = serde_json::from_slice(&text).expect("JSON");
-    spec["process"]["terminal"] = false.into();
-    spec["root"]["path"] = rootfs.to_str().expect("a name").into();
+    let mut spec = specify(folder, path, &["sh", "true"]).expect("runc");
     for number in 0..count {
         spec["process"]["args"] = json!(["/bin/sh", "-c", "/bin/true $0; :", format!("number-{number}")]);
         let bundle = folder.join(number.to_string());

@@ -60,6 +60,9 @@ fn acts() {
         "send-many" => crate::sockets::calls::send_many(&argument),
         "send-by-int80" => crate::sockets::calls::send_by_int80(&argument),
         "ask-dns" => crate::sockets::ask_dns(&argument),
+        "spin" => crate::resources::spin(&argument),
+        "touch" => crate::resources::touch(&argument),
+        "ping-pong" => crate::resources::ping_pong(&argument),
         "want-without-descriptors" => crate::wanted::want_without_descriptors(),
         other => panic!("{other} is no act"),
     }

@@ -98,7 +98,7 @@ fn taken(kernel: &mut Kernel, clock: &Clock, pid: u32, subscription: &Subscripti
             return;
         }
         all += 1;
-        if subscription.filters.want(&event, None) {
+        if subscription.filters.want(&event, None, false) {
             wanted.push(settled(serde_json::to_value(&event).expect("an event")));
         }
     });

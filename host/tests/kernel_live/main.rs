@@ -16,11 +16,13 @@ mod equivalence;
 mod fair;
 mod files;
 mod filters;
+mod groups;
 mod harness;
 mod merged;
 mod overflow;
 mod privileged;
 mod processes;
+mod resources;
 mod sockets;
 mod storm;
 #[path = "../support/tools.rs"]

@@ -167,6 +167,7 @@ fn empty(first: u64, last: u64) -> Batch {
         changes: None,
         privileged: None,
         sockets: None,
+        resources: None,
     }
 }
 

@@ -77,8 +77,8 @@ pub mod vespid {
             }
         }
         /// A batch of events as a small star schema: fact tables (`execs`, `exits`, `connections`, `opens`, `changes`,
-        /// `privileged`, `sockets`), one row an event, and dimension tables (`strings`, `processes`, `containers`), one row for
-        /// each thing the facts refer to.
+        /// `privileged`, `sockets`, `resources`), one row an event, and dimension tables (`strings`, `processes`, `containers`),
+        /// one row for each thing the facts refer to.
         ///
         /// Every table is a record of columns; all columns of a table have the same length, and row `i` is the `i`-th element
         /// of each. A reference to a row of another table is that row's index, or `0xffff_ffff` for "none".
@@ -580,6 +580,77 @@ pub mod vespid {
                         .finish()
                 }
             }
+            /// What control groups used of the machine, an interval at a time, and processes killed for want of memory.
+            ///
+            /// Counters are sampled: every so often on each CPU, whoever runs is charged with a period of the counter. A group's
+            /// figure is a multiple of the period and right on the average; the relative error is one by the square root of the
+            /// number of periods.
+            #[derive(Clone, Default)]
+            pub struct Resources {
+                /// Sequence number of the event.
+                pub seq: _rt::Vec<u64>,
+                /// When: for usage, shortly after the end of the interval.
+                pub time: _rt::Vec<u64>,
+                /// Row of the process that was killed; none for usage.
+                pub process: _rt::Vec<u32>,
+                /// Row of the container; none for what runs on the host, or if it is not known.
+                pub container: _rt::Vec<u32>,
+                /// String: path of the control group; `/` for what is in none. Empty if it is not known: it was gone by the end of
+                /// the interval, and nothing had been executed in it.
+                pub cgroup: _rt::Vec<u32>,
+                /// 1 usage of a control group within an interval, 2 out-of-memory kill.
+                pub op: _rt::Vec<u8>,
+                /// 1: nanoseconds that the interval lasted; else 0.
+                pub interval: _rt::Vec<u64>,
+                /// 1: which of the counters were measured, as bits: 1 `cpu`, 2 `minor-faults`, 4 `major-faults`,
+                /// 8 `voluntary-switches`, 16 `involuntary-switches`, 32 `cycles`, 64 `instructions`, 128 `cache-misses`. The others
+                /// are 0 for want of a counter, not of usage.
+                pub measured: _rt::Vec<u32>,
+                /// 1: nanoseconds on a processor.
+                pub cpu: _rt::Vec<u64>,
+                /// 1: page faults that took no input.
+                pub minor_faults: _rt::Vec<u64>,
+                /// 1: page faults that took input.
+                pub major_faults: _rt::Vec<u64>,
+                /// 1: times a thread gave up its processor, to wait for something.
+                pub voluntary_switches: _rt::Vec<u64>,
+                /// 1: times a thread was put off its processor.
+                pub involuntary_switches: _rt::Vec<u64>,
+                /// 1: cycles of processors.
+                pub cycles: _rt::Vec<u64>,
+                /// 1: instructions that were completed.
+                pub instructions: _rt::Vec<u64>,
+                /// 1: misses of the last cache before memory.
+                pub cache_misses: _rt::Vec<u64>,
+                /// 2: resident memory of the process, in bytes; 0 if it is not known.
+                pub memory: _rt::Vec<u64>,
+            }
+            impl ::core::fmt::Debug for Resources {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Resources")
+                        .field("seq", &self.seq)
+                        .field("time", &self.time)
+                        .field("process", &self.process)
+                        .field("container", &self.container)
+                        .field("cgroup", &self.cgroup)
+                        .field("op", &self.op)
+                        .field("interval", &self.interval)
+                        .field("measured", &self.measured)
+                        .field("cpu", &self.cpu)
+                        .field("minor-faults", &self.minor_faults)
+                        .field("major-faults", &self.major_faults)
+                        .field("voluntary-switches", &self.voluntary_switches)
+                        .field("involuntary-switches", &self.involuntary_switches)
+                        .field("cycles", &self.cycles)
+                        .field("instructions", &self.instructions)
+                        .field("cache-misses", &self.cache_misses)
+                        .field("memory", &self.memory)
+                        .finish()
+                }
+            }
             /// How many events were lost, by where, since the batch before this one. Losses before a plugin's first batch are
             /// not in it.
             #[repr(C)]
@@ -646,6 +717,7 @@ pub mod vespid {
                 pub changes: Option<Changes>,
                 pub privileged: Option<Privileged>,
                 pub sockets: Option<Sockets>,
+                pub resources: Option<Resources>,
             }
             impl ::core::fmt::Debug for Batch {
                 fn fmt(
@@ -664,6 +736,7 @@ pub mod vespid {
                         .field("changes", &self.changes)
                         .field("privileged", &self.privileged)
                         .field("sockets", &self.sockets)
+                        .field("resources", &self.resources)
                         .finish()
                 }
             }
@@ -680,7 +753,7 @@ pub mod vespid {
                 Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub struct Kinds : u8 {
                 const EXECS = 1 << 0; const EXITS = 1 << 1; const CONNECTIONS = 1 << 2;
                 const OPENS = 1 << 3; const CHANGES = 1 << 4; const PRIVILEGED = 1 << 5;
-                const SOCKETS = 1 << 6; }
+                const SOCKETS = 1 << 6; const RESOURCES = 1 << 7; }
             }
             /// What a path is held against.
             #[derive(Clone)]
@@ -754,9 +827,9 @@ pub mod vespid {
                 /// Describes no row. A table that only such filters are about is not wanted: with another configuration it
                 /// may be.
                 pub never: bool,
-                /// All but `exits`: whether the call succeeded.
+                /// All but `exits` and `resources`: whether the call succeeded.
                 pub outcomes: Outcomes,
-                /// All: where the process runs.
+                /// All: where the process runs; of `resources`, what kind of control group it is about.
                 pub places: Places,
                 /// All: real user id of the process.
                 pub users: _rt::Vec<u32>,
@@ -767,7 +840,7 @@ pub mod vespid {
                 pub paths: _rt::Vec<Pattern>,
                 /// `opens`: one of these.
                 pub accesses: Accesses,
-                /// `connections`, `changes`, `privileged`, `sockets`: `op` is one of these.
+                /// `connections`, `changes`, `privileged`, `sockets`, `resources`: `op` is one of these.
                 pub ops: _rt::Vec<u8>,
                 /// `connections`, `sockets`: the local port is in one of these ranges.
                 pub local_ports: _rt::Vec<PortRange>,
@@ -972,6 +1045,7 @@ pub mod vespid {
                 Change(u32),
                 Privileged(u32),
                 Socket(u32),
+                Resource(u32),
             }
             impl ::core::fmt::Debug for Row {
                 fn fmt(
@@ -990,6 +1064,9 @@ pub mod vespid {
                             f.debug_tuple("Row::Privileged").field(e).finish()
                         }
                         Row::Socket(e) => f.debug_tuple("Row::Socket").field(e).finish(),
+                        Row::Resource(e) => {
+                            f.debug_tuple("Row::Resource").field(e).finish()
+                        }
                     }
                 }
             }
@@ -1923,7 +2000,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result339 = {
+                        let result391 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2189,6 +2266,11 @@ pub mod exports {
                             let l299 = i32::from(
                                 *arg0
                                     .add(40 + 198 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l339 = i32::from(
+                                *arg0
+                                    .add(40 + 225 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -3361,122 +3443,337 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
+                                resources: match l339 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l340 = *arg0
+                                                .add(40 + 226 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l341 = *arg0
+                                                .add(40 + 227 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len342 = l341;
+                                            let l343 = *arg0
+                                                .add(40 + 228 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l344 = *arg0
+                                                .add(40 + 229 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len345 = l344;
+                                            let l346 = *arg0
+                                                .add(40 + 230 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l347 = *arg0
+                                                .add(40 + 231 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len348 = l347;
+                                            let l349 = *arg0
+                                                .add(40 + 232 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l350 = *arg0
+                                                .add(40 + 233 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len351 = l350;
+                                            let l352 = *arg0
+                                                .add(40 + 234 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l353 = *arg0
+                                                .add(40 + 235 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len354 = l353;
+                                            let l355 = *arg0
+                                                .add(40 + 236 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l356 = *arg0
+                                                .add(40 + 237 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len357 = l356;
+                                            let l358 = *arg0
+                                                .add(40 + 238 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l359 = *arg0
+                                                .add(40 + 239 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len360 = l359;
+                                            let l361 = *arg0
+                                                .add(40 + 240 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l362 = *arg0
+                                                .add(40 + 241 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len363 = l362;
+                                            let l364 = *arg0
+                                                .add(40 + 242 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l365 = *arg0
+                                                .add(40 + 243 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len366 = l365;
+                                            let l367 = *arg0
+                                                .add(40 + 244 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l368 = *arg0
+                                                .add(40 + 245 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len369 = l368;
+                                            let l370 = *arg0
+                                                .add(40 + 246 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l371 = *arg0
+                                                .add(40 + 247 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len372 = l371;
+                                            let l373 = *arg0
+                                                .add(40 + 248 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l374 = *arg0
+                                                .add(40 + 249 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len375 = l374;
+                                            let l376 = *arg0
+                                                .add(40 + 250 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l377 = *arg0
+                                                .add(40 + 251 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len378 = l377;
+                                            let l379 = *arg0
+                                                .add(40 + 252 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l380 = *arg0
+                                                .add(40 + 253 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len381 = l380;
+                                            let l382 = *arg0
+                                                .add(40 + 254 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l383 = *arg0
+                                                .add(40 + 255 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len384 = l383;
+                                            let l385 = *arg0
+                                                .add(40 + 256 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l386 = *arg0
+                                                .add(40 + 257 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len387 = l386;
+                                            let l388 = *arg0
+                                                .add(40 + 258 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l389 = *arg0
+                                                .add(40 + 259 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len390 = l389;
+                                            super::super::super::super::vespid::plugin::events::Resources {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l340.cast(), len342, len342),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l343.cast(), len345, len345),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l346.cast(), len348, len348),
+                                                ),
+                                                container: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l349.cast(), len351, len351),
+                                                ),
+                                                cgroup: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l352.cast(), len354, len354),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l355.cast(), len357, len357),
+                                                ),
+                                                interval: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l358.cast(), len360, len360),
+                                                ),
+                                                measured: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l361.cast(), len363, len363),
+                                                ),
+                                                cpu: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l364.cast(), len366, len366),
+                                                ),
+                                                minor_faults: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l367.cast(), len369, len369),
+                                                ),
+                                                major_faults: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l370.cast(), len372, len372),
+                                                ),
+                                                voluntary_switches: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l373.cast(), len375, len375),
+                                                ),
+                                                involuntary_switches: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l376.cast(), len378, len378),
+                                                ),
+                                                cycles: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l379.cast(), len381, len381),
+                                                ),
+                                                instructions: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l382.cast(), len384, len384),
+                                                ),
+                                                cache_misses: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l385.cast(), len387, len387),
+                                                ),
+                                                memory: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l388.cast(), len390, len390),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
                             })
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            48 + 224 * ::core::mem::size_of::<*const u8>(),
+                            40 + 260 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr340 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result339 {
+                        let ptr392 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result391 {
                             Ok(e) => {
-                                *ptr340.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr392.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts341,
-                                    series: series341,
-                                    ids: ids341,
-                                    values: values341,
+                                    verdicts: verdicts393,
+                                    series: series393,
+                                    ids: ids393,
+                                    values: values393,
                                 } = e;
-                                let vec353 = verdicts341;
-                                let len353 = vec353.len();
-                                let layout353 = _rt::alloc::Layout::from_size_align(
-                                        vec353.len()
+                                let vec405 = verdicts393;
+                                let len405 = vec405.len();
+                                let layout405 = _rt::alloc::Layout::from_size_align(
+                                        vec405.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result353, _cleanup353) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout353,
+                                let (result405, _cleanup405) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout405,
                                 );
-                                if let Some(cleanup) = _cleanup353 {
+                                if let Some(cleanup) = _cleanup405 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec353.into_iter().enumerate() {
-                                    let base = result353
+                                for (i, e) in vec405.into_iter().enumerate() {
+                                    let base = result405
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule342,
-                                            severity: severity342,
-                                            message: message342,
-                                            key: key342,
-                                            tags: tags342,
-                                            subject: subject342,
-                                            fields: fields342,
+                                            rule: rule394,
+                                            severity: severity394,
+                                            message: message394,
+                                            key: key394,
+                                            tags: tags394,
+                                            subject: subject394,
+                                            fields: fields394,
                                         } = e;
-                                        let vec343 = (rule342.into_bytes()).into_boxed_slice();
-                                        let ptr343 = vec343.as_ptr().cast::<u8>();
-                                        let len343 = vec343.len();
-                                        ::core::mem::forget(vec343);
+                                        let vec395 = (rule394.into_bytes()).into_boxed_slice();
+                                        let ptr395 = vec395.as_ptr().cast::<u8>();
+                                        let len395 = vec395.len();
+                                        ::core::mem::forget(vec395);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len343;
-                                        *base.add(0).cast::<*mut u8>() = ptr343.cast_mut();
+                                            .cast::<usize>() = len395;
+                                        *base.add(0).cast::<*mut u8>() = ptr395.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity342.clone() as i32) as u8;
-                                        let vec344 = (message342.into_bytes()).into_boxed_slice();
-                                        let ptr344 = vec344.as_ptr().cast::<u8>();
-                                        let len344 = vec344.len();
-                                        ::core::mem::forget(vec344);
+                                            .cast::<u8>() = (severity394.clone() as i32) as u8;
+                                        let vec396 = (message394.into_bytes()).into_boxed_slice();
+                                        let ptr396 = vec396.as_ptr().cast::<u8>();
+                                        let len396 = vec396.len();
+                                        ::core::mem::forget(vec396);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len344;
+                                            .cast::<usize>() = len396;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr344.cast_mut();
-                                        let vec345 = (key342.into_bytes()).into_boxed_slice();
-                                        let ptr345 = vec345.as_ptr().cast::<u8>();
-                                        let len345 = vec345.len();
-                                        ::core::mem::forget(vec345);
+                                            .cast::<*mut u8>() = ptr396.cast_mut();
+                                        let vec397 = (key394.into_bytes()).into_boxed_slice();
+                                        let ptr397 = vec397.as_ptr().cast::<u8>();
+                                        let len397 = vec397.len();
+                                        ::core::mem::forget(vec397);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len345;
+                                            .cast::<usize>() = len397;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr345.cast_mut();
-                                        let vec347 = tags342;
-                                        let len347 = vec347.len();
-                                        let layout347 = _rt::alloc::Layout::from_size_align(
-                                                vec347.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr397.cast_mut();
+                                        let vec399 = tags394;
+                                        let len399 = vec399.len();
+                                        let layout399 = _rt::alloc::Layout::from_size_align(
+                                                vec399.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result347, _cleanup347) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout347,
+                                        let (result399, _cleanup399) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout399,
                                         );
-                                        if let Some(cleanup) = _cleanup347 {
+                                        if let Some(cleanup) = _cleanup399 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec347.into_iter().enumerate() {
-                                            let base = result347
+                                        for (i, e) in vec399.into_iter().enumerate() {
+                                            let base = result399
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec346 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr346 = vec346.as_ptr().cast::<u8>();
-                                                let len346 = vec346.len();
-                                                ::core::mem::forget(vec346);
+                                                let vec398 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr398 = vec398.as_ptr().cast::<u8>();
+                                                let len398 = vec398.len();
+                                                ::core::mem::forget(vec398);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len346;
-                                                *base.add(0).cast::<*mut u8>() = ptr346.cast_mut();
+                                                    .cast::<usize>() = len398;
+                                                *base.add(0).cast::<*mut u8>() = ptr398.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len347;
+                                            .cast::<usize>() = len399;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result347;
-                                        match subject342 {
+                                            .cast::<*mut u8>() = result399;
+                                        match subject394 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V348;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V400;
                                                 match e {
-                                                    V348::Exec(e) => {
+                                                    V400::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3484,7 +3781,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V348::Exit(e) => {
+                                                    V400::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3492,7 +3789,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V348::Connection(e) => {
+                                                    V400::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -3500,7 +3797,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V348::Open(e) => {
+                                                    V400::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -3508,7 +3805,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V348::Change(e) => {
+                                                    V400::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -3516,7 +3813,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V348::Privileged(e) => {
+                                                    V400::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -3524,10 +3821,18 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V348::Socket(e) => {
+                                                    V400::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V400::Resource(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (7i32) as u8;
                                                         *base
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
@@ -3540,159 +3845,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec352 = fields342;
-                                        let len352 = vec352.len();
-                                        let layout352 = _rt::alloc::Layout::from_size_align(
-                                                vec352.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec404 = fields394;
+                                        let len404 = vec404.len();
+                                        let layout404 = _rt::alloc::Layout::from_size_align(
+                                                vec404.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result352, _cleanup352) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout352,
+                                        let (result404, _cleanup404) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout404,
                                         );
-                                        if let Some(cleanup) = _cleanup352 {
+                                        if let Some(cleanup) = _cleanup404 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec352.into_iter().enumerate() {
-                                            let base = result352
+                                        for (i, e) in vec404.into_iter().enumerate() {
+                                            let base = result404
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t349_0, t349_1) = e;
-                                                let vec350 = (t349_0.into_bytes()).into_boxed_slice();
-                                                let ptr350 = vec350.as_ptr().cast::<u8>();
-                                                let len350 = vec350.len();
-                                                ::core::mem::forget(vec350);
+                                                let (t401_0, t401_1) = e;
+                                                let vec402 = (t401_0.into_bytes()).into_boxed_slice();
+                                                let ptr402 = vec402.as_ptr().cast::<u8>();
+                                                let len402 = vec402.len();
+                                                ::core::mem::forget(vec402);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len350;
-                                                *base.add(0).cast::<*mut u8>() = ptr350.cast_mut();
-                                                let vec351 = (t349_1.into_bytes()).into_boxed_slice();
-                                                let ptr351 = vec351.as_ptr().cast::<u8>();
-                                                let len351 = vec351.len();
-                                                ::core::mem::forget(vec351);
+                                                    .cast::<usize>() = len402;
+                                                *base.add(0).cast::<*mut u8>() = ptr402.cast_mut();
+                                                let vec403 = (t401_1.into_bytes()).into_boxed_slice();
+                                                let ptr403 = vec403.as_ptr().cast::<u8>();
+                                                let len403 = vec403.len();
+                                                ::core::mem::forget(vec403);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len351;
+                                                    .cast::<usize>() = len403;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr351.cast_mut();
+                                                    .cast::<*mut u8>() = ptr403.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len352;
+                                            .cast::<usize>() = len404;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result352;
+                                            .cast::<*mut u8>() = result404;
                                     }
                                 }
-                                *ptr340
+                                *ptr392
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len353;
-                                *ptr340
+                                    .cast::<usize>() = len405;
+                                *ptr392
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result353;
-                                let vec357 = series341;
-                                let len357 = vec357.len();
-                                let layout357 = _rt::alloc::Layout::from_size_align(
-                                        vec357.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result405;
+                                let vec409 = series393;
+                                let len409 = vec409.len();
+                                let layout409 = _rt::alloc::Layout::from_size_align(
+                                        vec409.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result357, _cleanup357) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout357,
+                                let (result409, _cleanup409) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout409,
                                 );
-                                if let Some(cleanup) = _cleanup357 {
+                                if let Some(cleanup) = _cleanup409 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec357.into_iter().enumerate() {
-                                    let base = result357
+                                for (i, e) in vec409.into_iter().enumerate() {
+                                    let base = result409
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric354,
-                                            labels: labels354,
+                                            metric: metric406,
+                                            labels: labels406,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric354);
-                                        let vec356 = labels354;
-                                        let len356 = vec356.len();
-                                        let layout356 = _rt::alloc::Layout::from_size_align(
-                                                vec356.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric406);
+                                        let vec408 = labels406;
+                                        let len408 = vec408.len();
+                                        let layout408 = _rt::alloc::Layout::from_size_align(
+                                                vec408.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result356, _cleanup356) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout356,
+                                        let (result408, _cleanup408) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout408,
                                         );
-                                        if let Some(cleanup) = _cleanup356 {
+                                        if let Some(cleanup) = _cleanup408 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec356.into_iter().enumerate() {
-                                            let base = result356
+                                        for (i, e) in vec408.into_iter().enumerate() {
+                                            let base = result408
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec355 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr355 = vec355.as_ptr().cast::<u8>();
-                                                let len355 = vec355.len();
-                                                ::core::mem::forget(vec355);
+                                                let vec407 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr407 = vec407.as_ptr().cast::<u8>();
+                                                let len407 = vec407.len();
+                                                ::core::mem::forget(vec407);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len355;
-                                                *base.add(0).cast::<*mut u8>() = ptr355.cast_mut();
+                                                    .cast::<usize>() = len407;
+                                                *base.add(0).cast::<*mut u8>() = ptr407.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len356;
+                                            .cast::<usize>() = len408;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result356;
+                                            .cast::<*mut u8>() = result408;
                                     }
                                 }
-                                *ptr340
+                                *ptr392
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len357;
-                                *ptr340
+                                    .cast::<usize>() = len409;
+                                *ptr392
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result357;
-                                let vec358 = <_ as Into<_rt::Vec<_>>>::into(ids341)
+                                    .cast::<*mut u8>() = result409;
+                                let vec410 = <_ as Into<_rt::Vec<_>>>::into(ids393)
                                     .into_boxed_slice();
-                                let ptr358 = vec358.as_ptr().cast::<u8>();
-                                let len358 = vec358.len();
-                                ::core::mem::forget(vec358);
-                                *ptr340
+                                let ptr410 = vec410.as_ptr().cast::<u8>();
+                                let len410 = vec410.len();
+                                ::core::mem::forget(vec410);
+                                *ptr392
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len358;
-                                *ptr340
+                                    .cast::<usize>() = len410;
+                                *ptr392
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr358.cast_mut();
-                                let vec359 = <_ as Into<_rt::Vec<_>>>::into(values341)
+                                    .cast::<*mut u8>() = ptr410.cast_mut();
+                                let vec411 = <_ as Into<_rt::Vec<_>>>::into(values393)
                                     .into_boxed_slice();
-                                let ptr359 = vec359.as_ptr().cast::<u8>();
-                                let len359 = vec359.len();
-                                ::core::mem::forget(vec359);
-                                *ptr340
+                                let ptr411 = vec411.as_ptr().cast::<u8>();
+                                let len411 = vec411.len();
+                                ::core::mem::forget(vec411);
+                                *ptr392
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len359;
-                                *ptr340
+                                    .cast::<usize>() = len411;
+                                *ptr392
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr359.cast_mut();
+                                    .cast::<*mut u8>() = ptr411.cast_mut();
                             }
                             Err(e) => {
-                                *ptr340.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec360 = (e.into_bytes()).into_boxed_slice();
-                                let ptr360 = vec360.as_ptr().cast::<u8>();
-                                let len360 = vec360.len();
-                                ::core::mem::forget(vec360);
-                                *ptr340
+                                *ptr392.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec412 = (e.into_bytes()).into_boxed_slice();
+                                let ptr412 = vec412.as_ptr().cast::<u8>();
+                                let len412 = vec412.len();
+                                ::core::mem::forget(vec412);
+                                *ptr392
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len360;
-                                *ptr340
+                                    .cast::<usize>() = len412;
+                                *ptr392
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr360.cast_mut();
+                                    .cast::<*mut u8>() = ptr412.cast_mut();
                             }
                         };
-                        ptr340
+                        ptr392
                     }
                 }
                 #[doc(hidden)]
@@ -4035,6 +4340,14 @@ pub mod exports {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
+                                                        *base
+                                                            .add(8 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<i32>() = _rt::as_i32(e);
+                                                    }
+                                                    V9::Resource(e) => {
+                                                        *base
+                                                            .add(4 + 9 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<u8>() = (7i32) as u8;
                                                         *base
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
@@ -4649,12 +4962,12 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2873] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3109] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbc\x15\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa8\x17\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x14\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
@@ -4675,46 +4988,50 @@ gs\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btarget-kind\x01\x0
 code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\
 \x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08\
 protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\
-\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06de\
-codew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04\
-lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01\
-k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0a\
-containers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07chan\
-ges\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin\
-/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0bconnections\x05open\
-s\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01\
-s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succe\
-eded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08\
-truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06pla\
-ces\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01\
-p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
-places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\
-\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\
-\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-k\
-ind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\
-\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\
-\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-v\
-ersiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describ\
-e@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08criti\
-cal\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnecti\
-on\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\
-\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08seve\
-rity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07v\
-erdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\
-\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\
-\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\
-\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08\
-restored\x03\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06\
-configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\
-\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\
-\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\
-\x01@\x02\x07versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespi\
-d:plugin/guest@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\
-\0\x06plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.254.2\x10wit-bindgen-rust\x060.60.0";
+\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x11\x03seq\x04\x04ti\
+me\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08interval\x04\x08meas\
+ured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12voluntary-switches\x04\
+\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\x04\x0ccache-misses\x04\
+\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06kernelw\x06decodew\x05qu\
+euew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04\
+lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01\
+k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07strings\x03\x09processes\x06\x0a\
+containers\x08\x05execs\x1e\x05exits\x1f\x0bconnections\x20\x05opens!\x07changes\
+\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05batch\x03\0&\x03\0\x1avespi\
+d:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05execs\x05exits\x0bconnections\
+\x05opens\x07changes\x0aprivileged\x07sockets\x09resources\x04\0\x05kinds\x03\0\0\
+\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\
+\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04rea\
+d\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0a\
+containers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-r\
+ange\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05nev\
+er\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\
+\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-net\
+works\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09\
+histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kin\
+d\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01\
+r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0d\
+config-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\
+\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
+warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
+exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08\
+manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\
+\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\
+\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\
+\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08\
+describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01\
+p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\
+\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01\
+p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
+\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
+spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -4727,11 +5044,11 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2594] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x85\x13\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2830] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf1\x14\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B%\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x14\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
@@ -4752,37 +5069,42 @@ gs\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btarget-kind\x01\x0
 code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\
 \x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08\
 protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\
-\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x03\x06kernelw\x06de\
-codew\x05queuew\x04\0\x04lost\x03\0\x18\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04\
-lastw\x04lost\x19\x04\0\x06header\x03\0\x1a\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01\
-k\x13\x01k\x15\x01k\x17\x01r\x0b\x06header\x1b\x07strings\x03\x09processes\x06\x0a\
-containers\x08\x05execs\x1c\x05exits\x1d\x0bconnections\x1e\x05opens\x1f\x07chan\
-ges\x20\x0aprivileged!\x07sockets\"\x04\0\x05batch\x03\0#\x03\0\x1avespid:plugin\
-/events@0.1.0\x05\x01\x01B\x1b\x01n\x07\x05execs\x05exits\x0bconnections\x05open\
-s\x07changes\x0aprivileged\x07sockets\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01\
-s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succe\
-eded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08\
-truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06pla\
-ces\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01\
-p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
-places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\
-\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\
-\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-k\
-ind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\
-\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\
-\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-v\
-ersiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describ\
-e@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05error\x08criti\
-cal\x04\0\x08severity\x03\0\0\x01q\x07\x04exec\x01y\0\x04exit\x01y\0\x0aconnecti\
-on\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x04\
-\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08seve\
-rity\x01\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07v\
-erdict\x03\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01\
-p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06\
-values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\
-\x04\0:vespid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\
-\0&plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocess\
-ed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x11\x03seq\x04\x04ti\
+me\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08interval\x04\x08meas\
+ured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12voluntary-switches\x04\
+\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\x04\x0ccache-misses\x04\
+\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06kernelw\x06decodew\x05qu\
+euew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04\
+lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01\
+k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07strings\x03\x09processes\x06\x0a\
+containers\x08\x05execs\x1e\x05exits\x1f\x0bconnections\x20\x05opens!\x07changes\
+\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05batch\x03\0&\x03\0\x1avespi\
+d:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05execs\x05exits\x0bconnections\
+\x05opens\x07changes\x0aprivileged\x07sockets\x09resources\x04\0\x05kinds\x03\0\0\
+\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\
+\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04rea\
+d\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0a\
+containers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-r\
+ange\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05nev\
+er\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\
+\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-net\
+works\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09\
+histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kin\
+d\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01\
+r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0d\
+config-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\
+\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
+warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
+exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of\
+-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remov\
+ed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
+wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -10,6 +10,7 @@ mod exit;
 mod open;
 mod privileged;
 mod process;
+mod resource;
 mod socket;
 
 pub use change::{Change, ChangeOp};
@@ -20,6 +21,9 @@ pub use exit::Exit;
 pub use open::{Open, PathKind};
 pub use privileged::{Privileged, PrivilegedOp};
 pub use process::{Process, ProcessId};
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use resource::measured;
+pub use resource::{Resource, ResourceOp};
 pub use socket::{Socket, SocketOp};
 
 use std::net::{IpAddr, Ipv6Addr};

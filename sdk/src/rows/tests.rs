@@ -81,6 +81,7 @@ fn rows_of_all_kinds_come_in_the_order_of_their_events() {
     builder.open(sh, "/b");
     builder.privileged(sh, PrivilegedOp::Memfd);
     builder.socket(sh, SocketOp::Bound);
+    builder.usage(1);
     builder.exit(sh);
     let columns = builder.columns();
     let kinds = Batch::new(&columns).in_order().map(|row| match row {
@@ -91,6 +92,7 @@ fn rows_of_all_kinds_come_in_the_order_of_their_events() {
         Row::Change(_) => "change",
         Row::Privileged(_) => "privileged",
         Row::Socket(_) => "socket",
+        Row::Resource(_) => "resource",
     });
     assert_eq!(
         kinds.collect::<Vec<_>>(),
@@ -102,6 +104,7 @@ fn rows_of_all_kinds_come_in_the_order_of_their_events() {
             "open",
             "privileged",
             "socket",
+            "resource",
             "exit"
         ]
     );

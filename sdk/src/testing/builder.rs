@@ -2,6 +2,7 @@
 use std::net::SocketAddr;
 
 use super::EPOCH;
+use super::resources::ResourceRow;
 use super::syscalls::{ChangeRow, PrivilegedRow, SocketRow};
 
 /// Makes a batch. Events get the time that [`at`](BatchBuilder::at) set last, and sequence numbers in order.
@@ -34,6 +35,7 @@ pub struct BatchBuilder {
     pub(super) changes: Vec<ChangeRow>,
     pub(super) privileged: Vec<PrivilegedRow>,
     pub(super) sockets: Vec<SocketRow>,
+    pub(super) resources: Vec<ResourceRow>,
     pub(super) first: u64,
     seq: u64,
     time: u64,
@@ -210,6 +212,7 @@ impl BatchBuilder {
             changes: Vec::new(),
             privileged: Vec::new(),
             sockets: Vec::new(),
+            resources: Vec::new(),
             first: 1,
             seq: 0,
             time: EPOCH,
@@ -231,6 +234,7 @@ impl BatchBuilder {
         self.changes.clear();
         self.privileged.clear();
         self.sockets.clear();
+        self.resources.clear();
         self.first = self.seq + 1;
         self
     }

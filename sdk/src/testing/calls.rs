@@ -117,6 +117,10 @@ record!(of_privileged: Privileged { seq time process op code argument target det
 record!(of_sockets: Sockets {
     seq time process op family protocol addresses local_port remote_port name code result netns
 });
+record!(of_resources: Resources {
+    seq time process container cgroup op interval measured cpu minor_faults major_faults voluntary_switches
+    involuntary_switches cycles instructions cache_misses memory
+});
 record!(of_lost: Lost { kernel decode queue });
 
 fn of_header(mut header: Table) -> Option<events::Header> {
@@ -142,6 +146,7 @@ fn of_batch(mut batch: Table) -> Option<events::Batch> {
         changes: batch.table("changes").and_then(of_changes),
         privileged: batch.table("privileged").and_then(of_privileged),
         sockets: batch.table("sockets").and_then(of_sockets),
+        resources: batch.table("resources").and_then(of_resources),
     })
 }
 

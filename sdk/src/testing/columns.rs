@@ -60,6 +60,7 @@ impl BatchBuilder {
         let changes = (!self.changes.is_empty()).then(|| self.change_columns(&mut strings));
         let privileged = (!self.privileged.is_empty()).then(|| self.privileged_columns(&mut strings));
         let sockets = (!self.sockets.is_empty()).then(|| self.socket_columns(&mut strings));
+        let resources = (!self.resources.is_empty()).then(|| self.resource_columns(&mut strings));
         events::Batch {
             header,
             strings: strings.table,
@@ -72,6 +73,7 @@ impl BatchBuilder {
             changes,
             privileged,
             sockets,
+            resources,
         }
     }
 
@@ -225,6 +227,30 @@ impl BatchBuilder {
             table.target.push(call.target.unwrap_or(NONE));
             table.detail.push(strings.id(&call.detail));
             table.result.push(call.result);
+        }
+        table
+    }
+
+    fn resource_columns(&self, strings: &mut Strings) -> events::Resources {
+        let mut table = events::Resources::default();
+        for resource in &self.resources {
+            table.seq.push(resource.seq);
+            table.time.push(resource.time);
+            table.process.push(resource.process.unwrap_or(NONE));
+            table.container.push(resource.container.unwrap_or(NONE));
+            table.cgroup.push(strings.id(&resource.cgroup));
+            table.op.push(resource.op);
+            table.interval.push(resource.interval);
+            table.measured.push(resource.measured);
+            table.cpu.push(resource.cpu);
+            table.minor_faults.push(resource.minor_faults);
+            table.major_faults.push(resource.major_faults);
+            table.voluntary_switches.push(resource.voluntary_switches);
+            table.involuntary_switches.push(resource.involuntary_switches);
+            table.cycles.push(resource.cycles);
+            table.instructions.push(resource.instructions);
+            table.cache_misses.push(resource.cache_misses);
+            table.memory.push(resource.memory);
         }
         table
     }

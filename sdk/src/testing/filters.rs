@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::bindings::vespid::plugin::describe::{Accesses, Filter, Kinds, Outcomes, Pattern, Places, PortRange};
 
 /// The tables by name.
-pub(super) const TABLES: [(&str, Kinds); 7] = [
+pub(super) const TABLES: [(&str, Kinds); 8] = [
     ("execs", Kinds::EXECS),
     ("exits", Kinds::EXITS),
     ("connections", Kinds::CONNECTIONS),
@@ -12,6 +12,7 @@ pub(super) const TABLES: [(&str, Kinds); 7] = [
     ("changes", Kinds::CHANGES),
     ("privileged", Kinds::PRIVILEGED),
     ("sockets", Kinds::SOCKETS),
+    ("resources", Kinds::RESOURCES),
 ];
 
 /// A JSON list of them.

@@ -8,11 +8,13 @@ mod cases;
 mod columns;
 mod filters;
 mod harness;
+mod resources;
 mod syscalls;
 
 pub use builder::{BatchBuilder, ConnectionRow, ContainerRow, ExecRow, ExitRow, OpenRow, ProcessRow};
 pub use cases::cases;
 pub use harness::{Harness, Outcome};
+pub use resources::ResourceRow;
 pub use syscalls::{ChangeRow, PrivilegedRow, SocketRow};
 
 /// Midnight of 2026-01-01 in Unix nanoseconds: where time begins in a [`BatchBuilder`].

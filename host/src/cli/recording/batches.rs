@@ -47,6 +47,7 @@ enum Table {
     Changes,
     Privileged,
     Sockets,
+    Resources,
 }
 
 impl Table {
@@ -59,6 +60,7 @@ impl Table {
             Table::Changes => Kinds::CHANGES,
             Table::Privileged => Kinds::PRIVILEGED,
             Table::Sockets => Kinds::SOCKETS,
+            Table::Resources => Kinds::RESOURCES,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use self::table::{Column, Row, Table};
 use super::{Failure, damaged, refused};
 use crate::bytes::Bytes;
-use crate::enrich::{Nothing, Options, ProcessTable};
+use crate::enrich::{Attribution, Nothing, Options, ProcessTable};
 use crate::event::{Body, Event};
 use crate::progress;
 use crate::recording::{Line, Reader, Slice, Sliced};
@@ -98,6 +98,20 @@ const SOCKETS: [(&str, Column); 11] = [
     ("result", I64),
     ("netns", U32),
 ];
+const RESOURCES: [(&str, Column); 12] = [
+    ("op", Text),
+    ("interval", U64),
+    ("measured", U32),
+    ("cpu", U64),
+    ("minor_faults", U64),
+    ("major_faults", U64),
+    ("voluntary_switches", U64),
+    ("involuntary_switches", U64),
+    ("cycles", U64),
+    ("instructions", U64),
+    ("cache_misses", U64),
+    ("memory", U64),
+];
 const CONNECTIONS: [(&str, Column); 16] = [
     ("op", Text),
     ("direction", Text),
@@ -127,6 +141,7 @@ struct Tables {
     changes: Table,
     privileged: Table,
     sockets: Table,
+    resources: Table,
 }
 
 #[expect(clippy::print_stderr, reason = "this is the command's result")]
@@ -149,6 +164,7 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         changes: table("changes", &CHANGES)?,
         privileged: table("privileged", &PRIVILEGED)?,
         sockets: table("sockets", &SOCKETS)?,
+        resources: table("resources", &RESOURCES)?,
     };
     let bar = progress::counting("events exported");
     let mut written = Ok(());
@@ -174,6 +190,7 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         tables.changes,
         tables.privileged,
         tables.sockets,
+        tables.resources,
     ];
     for table in all {
         counts.push(table.finish().map_err(Failure::output)?);
@@ -196,7 +213,7 @@ impl Tables {
 
     fn event(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
         self.seq += 1;
-        let process = self.processes.observe(event).process;
+        let Attribution { process, container, .. } = self.processes.observe(event);
         let table = match &event.body {
             Body::Fork(_) => return Ok(()),
             Body::Exec(_) => &mut self.execs,
@@ -206,6 +223,7 @@ impl Tables {
             Body::Change(_) => &mut self.changes,
             Body::Privileged(_) => &mut self.privileged,
             Body::Socket(_) => &mut self.sockets,
+            Body::Resource(_) => &mut self.resources,
         };
         let mut row = table.row();
         row.u64(self.seq).u64(event.time);
@@ -218,13 +236,18 @@ impl Tables {
                 let subject = &event.subject;
                 row.u32(subject.pid).u32(0).u64(0).u32(subject.uid).u32(subject.gid);
                 row.u32(u32::MAX).u32(u32::MAX);
-                for _ in 0..8 {
+                for _ in 0..7 {
                     row.text("");
                 }
-                row.u32(0);
-                for _ in 0..4 {
-                    row.text("");
-                }
+                // Only resources are used in a control group and by no process.
+                row.bytes(match &event.body {
+                    Body::Resource(resource) => resource.cgroup.as_slice(),
+                    _ => b"",
+                });
+                row.u32(0).text("").text("");
+                let container = container.and_then(|id| held.containers().get(id));
+                row.bytes(container.map_or(b"", |container| &container.id));
+                row.bytes(container.map_or(b"", |container| &container.name));
             }
             Some(process) => {
                 row.u32(process.pid).u32(process.ppid).u64(process.start);
@@ -299,6 +322,19 @@ fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
         Body::Privileged(call) => {
             row.text(call.op.name()).u32(call.code).u64(call.argument);
             row.u32(call.target_pid).bytes(call.detail.as_slice()).i64(call.result);
+        }
+        Body::Resource(resource) => {
+            row.text(resource.op.name())
+                .u64(resource.interval)
+                .u32(resource.measured);
+            row.u64(resource.cpu)
+                .u64(resource.minor_faults)
+                .u64(resource.major_faults);
+            row.u64(resource.voluntary_switches).u64(resource.involuntary_switches);
+            row.u64(resource.cycles)
+                .u64(resource.instructions)
+                .u64(resource.cache_misses)
+                .u64(resource.memory);
         }
         Body::Socket(socket) => {
             row.text(socket.op.name());

@@ -33,7 +33,11 @@ fn check(probe: &Probe) -> Check {
             probe.name,
             format!("cannot run because {why}"),
             probe.loses,
-            "a newer kernel may have it",
+            if probe.hook.starts_with("perf_event") {
+                "give a virtual machine a PMU, if its host has one to give"
+            } else {
+                "a newer kernel may have it"
+            },
         ),
     };
     Check {

@@ -3,13 +3,13 @@ use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use proptest::prelude::*;
-use vespid_ebpf::{ConnectionOp, PrivilegedOp};
+use vespid_ebpf::{ConnectionOp, PrivilegedOp, ResourceOp};
 
 use super::*;
 use crate::bytes::Bytes;
 use crate::enrich::{Attribution, Container, Nothing, Options, Process, ProcessTable};
 use crate::event::{
-    Body, Connection, Event, Exec, Exit, Fork, Image, Known, KnownContainer, Open, Privileged, Subject,
+    Body, Connection, Event, Exec, Exit, Fork, Image, Known, KnownContainer, Open, Privileged, Resource, Subject,
 };
 use crate::recording::{End, Line, Reader, Sliced, VERSION};
 
@@ -359,6 +359,92 @@ fn slice() -> impl Strategy<Value = Slice> {
             container: container.map(str::to_owned),
         })
         .prop_filter("can hold something", |slice| slice.check().is_ok())
+}
+
+/// For each event of a part that has a container of its own, or a process in one: the container's id and name.
+fn containers(lines: &[Line<'_>], slice: &str) -> Vec<String> {
+    let slice: Slice = toml::from_str(slice).unwrap();
+    let mut sliced = Sliced::new(recording(lines), &slice).unwrap();
+    let mut table = ProcessTable::new(Options::default(), Box::new(Nothing));
+    let mut out = Vec::new();
+    while sliced
+        .pull(|line| match line {
+            Line::Known(known) => table.learn(known),
+            Line::Container(known) => table.learn_container(known),
+            Line::Event(event) => {
+                let whose = table.observe(event);
+                let process = whose.process.and_then(|id| table.get(id)?.container());
+                let container = whose.container.or(process).and_then(|id| table.containers().get(id));
+                let text = |text: &[u8]| Bytes::from(text).to_string();
+                out.push(container.map_or("none".into(), |container| {
+                    format!("{} {}", &text(&container.id)[..4], text(&container.name))
+                }));
+            }
+            _ => {}
+        })
+        .unwrap()
+    {}
+    out
+}
+
+#[test]
+fn what_a_container_used_is_in_a_part_about_it() {
+    let event = |at: u64, subject, body| {
+        let time = NOON + at * SECOND;
+        Line::Event(Event { time, subject, body })
+    };
+    let nobody = subject(0, 0, u32::MAX);
+    let usage = |at, cgroup: &'static str| {
+        let usage = Resource {
+            cgroup: cgroup.into(),
+            ..Resource::of(ResourceOp::Usage)
+        };
+        event(at, nobody, Body::Resource(usage))
+    };
+    let told = |cgroup: &'static str, id: &'static str, name: &'static str| {
+        Line::Container(KnownContainer {
+            cgroup: cgroup.into(),
+            id: id.into(),
+            name: name.into(),
+            ..KnownContainer::default()
+        })
+    };
+    let image = Image {
+        cgroup_path: DOCKER.into(),
+        ..Image::default()
+    };
+    let exec = Exec {
+        image,
+        ..Exec::default()
+    };
+    let shop = subject(10, NOON, 0);
+    let lines = [
+        told("", DOCKER.strip_prefix("/docker/").unwrap(), "shop"),
+        event(1, shop, Body::Exec(exec)),
+        usage(2, DOCKER),
+        usage(3, "/"),
+        told("/machine/chosen", "chosen-id", "other"),
+        usage(4, "/machine/chosen"),
+        // Nobody runs in it, so it was asked for again.
+        told("/machine/chosen", "chosen-id", "other"),
+        usage(5, "/machine/chosen"),
+        usage(6, DOCKER),
+        event(7, shop, Body::Resource(Resource::of(ResourceOp::OomKill))),
+    ];
+    assert_eq!(containers(&lines, "container = '3f4e'"), ["3f4e shop"; 4]);
+    assert_eq!(containers(&lines, "container = 'chosen-id'"), ["chos other"; 2]);
+    assert_eq!(
+        containers(&lines, "kinds = ['resource']\nfrom = '+0.5s'"),
+        [
+            "3f4e shop",
+            "none",
+            "chos other",
+            "chos other",
+            "3f4e shop",
+            "3f4e shop"
+        ]
+    );
+    assert_eq!(containers(&lines, "kinds = ['resource']\npid_tree = 10"), ["3f4e shop"]);
 }
 
 /// How many histories: more with `PROPTEST_CASES`.

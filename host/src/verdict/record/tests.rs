@@ -113,6 +113,7 @@ fn batch() -> Batch {
         changes: None,
         privileged: None,
         sockets: None,
+        resources: None,
     }
 }
 
