@@ -16,6 +16,8 @@ const CONTAINERS: u64 = 100_000;
 const SETTLED: u64 = 25_000;
 /// Ten times as many as a busy node starts.
 const EACH_SECOND: u64 = 100;
+/// More than can be remembered for as long as ended processes are.
+const FLOOD: u64 = 5_000;
 const SECOND: u64 = 1_000_000_000;
 const BEGIN: u64 = 1_767_225_600 * SECOND;
 /// Process id of who starts them.
@@ -38,6 +40,8 @@ struct Node {
     pipeline: Pipeline,
     reader: Reader,
     time: u64,
+    /// Containers so far.
+    started: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -119,26 +123,18 @@ fn resident_kib() -> u64 {
     number.expect("a size").parse().expect("a number")
 }
 
-#[test]
-fn memory_is_the_same_after_a_hundred_thousand_containers() {
-    let options = Options::default();
-    let grace = options.grace_ns / SECOND;
-    let table = ProcessTable::new(options, Box::new(Nothing));
-    let mut node = Node {
-        pipeline: Pipeline::new(&Config::default().batch, &Origin::default(), table),
-        reader: Reader { rows: 0 },
-        time: BEGIN,
-    };
-    let everything = Subscription::whole(Kinds::all());
-    node.pipeline.subscribe(Seat(0), &everything, &mut node.reader);
+/// Containers come and go; the most that were held at once, and what memory was in use after `SETTLED` of them.
+fn churn(node: &mut Node, count: u64, each_second: u64) -> (usize, u64) {
     let shim = Process {
         pid: SHIM,
         start: BEGIN,
     };
+    let begin = node.time;
     let (mut most, mut settled) = (0, 0);
-    for number in 0..CONTAINERS {
-        node.time = BEGIN + number * SECOND / EACH_SECOND;
-        let id = format!("{number:064x}");
+    for number in 0..count {
+        node.time = node.time.max(begin + number * SECOND / each_second);
+        let id = format!("{:064x}", node.started);
+        node.started += 1;
         let cgroup = format!("/docker/{id}");
         let pid = |offset: u64| u32::try_from(100 + (2 * number + offset) % PIDS).expect("a pid");
         let first = node.fork(shim, pid(0));
@@ -154,13 +150,40 @@ fn memory_is_the_same_after_a_hundred_thousand_containers() {
             settled = resident_kib();
         }
     }
-    node.pipeline.flush(&mut node.reader);
+    (most, settled)
+}
+
+#[test]
+fn a_hundred_thousand_containers_leave_nothing_and_a_flood_is_told_apart() {
+    let options = Options::default();
+    let grace = options.grace_ns / SECOND;
+    let capacity = options.capacity;
+    let table = ProcessTable::new(options, Box::new(Nothing));
+    let mut node = Node {
+        pipeline: Pipeline::new(&Config::default().batch, &Origin::default(), table),
+        reader: Reader { rows: 0 },
+        time: BEGIN,
+        started: 0,
+    };
+    let everything = Subscription::whole(Kinds::all());
+    node.pipeline.subscribe(Seat(0), &everything, &mut node.reader);
+
+    let (most, settled) = churn(&mut node, CONTAINERS, EACH_SECOND);
     let now = resident_kib();
     eprintln!("{settled} KiB after {SETTLED}, {now} KiB after {CONTAINERS}; at most {most} containers held");
-    assert_eq!(node.reader.rows as u64, CONTAINERS * 4, "two execs and two ends each");
     assert!(
         most as u64 <= EACH_SECOND * (grace + 2),
         "a container is forgotten with its last process: {most}"
     );
     assert!(now < settled + 4 * 1024, "{settled} KiB, then {now} KiB");
+
+    let (most, _) = churn(&mut node, CONTAINERS, FLOOD);
+    eprintln!("{} KiB after a flood; at most {most} containers held", resident_kib());
+    assert!(most <= capacity, "not more than processes: {most}");
+    node.pipeline.flush(&mut node.reader);
+    assert_eq!(
+        node.reader.rows as u64,
+        2 * CONTAINERS * 4,
+        "two execs and two ends each"
+    );
 }

@@ -7,8 +7,9 @@ use hashbrown::HashMap;
 use super::container;
 use crate::event::KnownContainer;
 
-/// Containers that may be told of before a process of theirs is seen.
-const MAX_CONTAINERS: usize = 16_384;
+/// Containers that may be told of before a process of theirs is seen. More than processes are held by default: then
+/// those give way first, and no container goes without its name because many have just ended.
+const MAX_CONTAINERS: usize = 65_536;
 
 /// A slot of the table: stays the same as long as the table holds the container, and is then used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
