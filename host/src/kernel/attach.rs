@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use vespid_ebpf::Kind;
 
 use super::btf::{Layout, VMLINUX};
-use super::cgroup;
+use super::cgroups;
 use super::load::{StartError, program_reason, reason};
 
 /// A probe as the programs define it.
@@ -219,7 +219,7 @@ impl Loaded {
                 program::<BtfTracePoint>(programs, self.hook).and_then(|program| program.load(tracepoint, types))
             }
             Place::Sockets => {
-                self.root = Some(cgroup::root()?);
+                self.root = Some(cgroups::root()?);
                 program::<SockOps>(programs, self.hook).and_then(SockOps::load)
             }
         };

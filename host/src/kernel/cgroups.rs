@@ -1,4 +1,4 @@
-//! From the id of a control group to its path.
+//! Control groups: where their hierarchies are mounted, and from the id of one to its path.
 //!
 //! A control group can be opened by its id, which is its file handle, as long as it exists. What executed something in a
 //! group said both, so a group that is gone by the time it is asked for is mostly still known.
@@ -6,10 +6,12 @@
     unsafe_code,
     reason = "neither the standard library nor rustix has open_by_handle_at(2); it is given a handle of our own making"
 )]
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
@@ -93,6 +95,24 @@ impl Cgroups {
     }
 }
 
+/// The root of the v2 hierarchy, wherever it is mounted: alone, or beside those of version 1.
+///
+/// # Errors
+/// Why it is not to be had.
+pub(super) fn root() -> Result<File, String> {
+    let mounts = fs::read("/proc/self/mounts").unwrap_or_default();
+    let place = find(&mounts, None).ok_or("no v2 hierarchy of control groups is mounted here")?;
+    let place = Path::new(OsStr::from_bytes(place));
+    // Every group has this file but the first one. A container is often shown its own group as if that were it.
+    if place.join("cgroup.type").exists() {
+        let place = place.display();
+        return Err(format!(
+            "the control groups at {place} are not those of the whole node: in a container, mount them from the host"
+        ));
+    }
+    File::open(place).map_err(|error| format!("{}: {error}", place.display()))
+}
+
 impl Mount {
     fn path_of(&self, id: u64) -> io::Result<Vec<u8>> {
         let group = open(&self.folder, id)?;
@@ -165,6 +185,10 @@ mod tests {
         assert_eq!(find(mounts, None), Some(&b"/cg/unified"[..]));
         assert_eq!(find(mounts, Some("cpu")), Some(&b"/cg/cpu"[..]));
         assert_eq!(find(mounts, Some("memory")), None);
+        assert_eq!(
+            find(b"cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n", None),
+            Some(&b"/sys/fs/cgroup"[..])
+        );
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! probes that carry the process tree stop the daemon.
 mod attach;
 mod btf;
-mod cgroup;
 mod cgroups;
 mod counters;
 mod load;
