@@ -35,6 +35,10 @@ pub const MAX_DEPTH: usize = 2400;
 pub const MAX_OWNERS: usize = 65_536;
 /// Flows of datagrams that are remembered at a time: of one that was forgotten, the next datagram is a first one again.
 pub const MAX_FLOWS: usize = 65_536;
+/// Calls at a time whose files can be noted while they run. Of what is beyond, records still go out, with typed paths.
+pub const MAX_NOTES: usize = 1024;
+/// Size of such a note.
+pub const NOTE_BYTES: usize = 3784;
 /// Size of what is remembered of an owner.
 pub const OWNER_BYTES: usize = 48;
 

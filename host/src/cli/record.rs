@@ -63,6 +63,7 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
     let kernel = Kernel::start(&Settings {
         kinds: mask,
         ring_bytes: config.kernel.ring_bytes,
+        prefer: config.kernel.prefer,
     })
     .map_err(|error| Failure::kernel(error.into()))?;
     let mut command = None;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use crate::enrich::runtimes;
+use crate::kernel::Way;
 use crate::plugin::config::{Settings, nearest};
 use crate::recording::EventKind;
 
@@ -39,6 +40,7 @@ pub struct Config {
 pub struct Kernel {
     pub ring_bytes: u32,
     pub filter: bool,
+    pub prefer: Way,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -119,6 +119,7 @@ impl Daemon {
         let kernel = Kernel::start(&Settings {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
+            prefer: config.kernel.prefer,
         })?;
         let objects = kernel.objects().clone();
         let clock = Clock::now();

@@ -1,82 +1,13 @@
-//! The probes: what each hooks into, what it serves, and what is lost without it.
+//! The probes: the way in which each is to be had on this kernel, found by trying, and having it run.
 use aya::programs::links::FdLink;
-use aya::programs::{BtfTracePoint, ProgramError};
+use aya::programs::{Program, ProgramError};
 use aya::{Btf, Ebpf};
 use serde::{Deserialize, Serialize};
 use vespid_ebpf::Kind;
 
 use super::btf::{Layout, VMLINUX};
+use super::hooks::{At, HOOKS, Hook, Part, Variant, Way};
 use super::load::{StartError, program_reason, reason};
-
-/// A probe as the programs define it.
-struct Hook {
-    program: &'static str,
-    tracepoint: &'static str,
-    /// Mask of the kinds that it serves.
-    serves: u32,
-    /// The kind whose fields it cannot do without.
-    needs: u32,
-    loses: &'static str,
-}
-
-const HOOKS: [Hook; 8] = [
-    Hook {
-        program: "vespid_fork",
-        tracepoint: "sched_process_fork",
-        serves: Kind::Fork.bit(),
-        needs: Kind::Fork.bit(),
-        loses: "the process tree",
-    },
-    Hook {
-        program: "vespid_exec",
-        tracepoint: "sched_process_exec",
-        serves: Kind::Exec.bit(),
-        needs: Kind::Exec.bit(),
-        loses: "what processes run",
-    },
-    Hook {
-        program: "vespid_exit",
-        tracepoint: "sched_process_exit",
-        serves: Kind::Exit.bit(),
-        needs: Kind::Exit.bit(),
-        loses: "the ends of processes",
-    },
-    Hook {
-        program: "vespid_tcp",
-        tracepoint: "inet_sock_set_state",
-        serves: Kind::Connection.bit(),
-        needs: Kind::Connection.bit(),
-        loses: "TCP connections",
-    },
-    Hook {
-        program: "vespid_sys_exit",
-        tracepoint: "sys_exit",
-        serves: Kind::Open.bit() | Kind::Exec.bit() | Kind::Connection.bit(),
-        needs: Kind::Open.bit(),
-        loses: "file opens, failed execs, and who accepted a connection",
-    },
-    Hook {
-        program: "vespid_privileged",
-        tracepoint: "sys_exit",
-        serves: Kind::Privileged.bit(),
-        needs: Kind::Privileged.bit(),
-        loses: "privileged calls",
-    },
-    Hook {
-        program: "vespid_change",
-        tracepoint: "sys_exit",
-        serves: Kind::Change.bit(),
-        needs: Kind::Change.bit(),
-        loses: "changed names and attributes of files, and mounts",
-    },
-    Hook {
-        program: "vespid_socket",
-        tracepoint: "sys_exit",
-        serves: Kind::Socket.bit(),
-        needs: Kind::Socket.bit(),
-        loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
-    },
-];
 
 /// One probe and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,6 +23,37 @@ pub struct Probe {
     pub loses: &'static str,
     /// What attaches it, by its id in the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<u32>,
+    /// The way in which it is had.
+    pub variant: Way,
+    /// Better ways that are not to be had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// Programs that it has beside that of its name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
+}
+
+/// A way that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// The way.
+    pub variant: Way,
+    /// Why not.
+    pub reason: String,
+    /// What is not seen without it.
+    pub loses: String,
+}
+
+/// A program that serves a probe of another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Name of the program.
+    pub name: String,
+    /// What it hooks into.
+    pub hook: String,
+    /// What attaches it, by its id in the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<u32>,
 }
 
@@ -118,28 +80,82 @@ pub enum State {
     Unavailable(String),
 }
 
-/// A probe whose program the kernel has verified, or refused.
+/// A probe of which the kernel has verified a variant, or refused them all.
 pub(super) struct Loaded {
     hook: &'static Hook,
-    /// Why its program cannot run on this kernel.
-    refused: Option<String>,
-    /// What its program is attached by. Closing it detaches.
-    link: Option<FdLink>,
+    /// What makes every variant impossible on this kernel.
+    obstacle: Option<String>,
+    /// Why the variants before the chosen one were passed over; of all of them if there is none.
+    passed_over: Vec<String>,
+    /// What its programs are attached by. Closing them detaches.
+    links: Vec<FdLink>,
 }
 
 impl Loaded {
-    /// Has the kernel verify the programs of all probes that it can run. None is attached yet.
-    pub(super) fn all(programs: &mut Ebpf, layout: &Layout) -> Result<Vec<Loaded>, StartError> {
-        let types = Btf::from_sys_fs().map_err(|error| StartError::UnreadableBtf(reason(&error)))?;
+    /// Has the kernel verify the programs of all probes that it can run, each in the best way that it grants, `prefer` or
+    /// one that comes after it. None is attached yet.
+    pub(super) fn all(programs: &mut Ebpf, layout: &Layout, prefer: Way) -> Result<Vec<Loaded>, StartError> {
+        let types = types().map_err(StartError::UnreadableBtf)?;
         let loaded = HOOKS.iter().map(|hook| {
-            let obstacle = layout.obstacle(hook.needs).map(str::to_owned);
-            Loaded {
+            let mut loaded = Loaded {
                 hook,
-                refused: obstacle.or_else(|| load(programs, hook, &types).err()),
-                link: None,
+                obstacle: layout.obstacle(hook.needs).map(str::to_owned),
+                passed_over: Vec::new(),
+                links: Vec::new(),
+            };
+            if loaded.obstacle.is_none() {
+                loaded.prefer(prefer);
+                loaded.load(programs, &types);
             }
+            loaded
         });
         Ok(loaded.collect())
+    }
+
+    /// Passes over what is better than the way that is preferred, if the probe is to be had in that way.
+    fn prefer(&mut self, way: Way) {
+        let before = self.hook.variants.iter().position(|variant| variant.way == way);
+        let reason = format!("the configuration prefers {}", way.name());
+        self.passed_over = vec![reason; before.unwrap_or(0)];
+    }
+
+    /// The variant that is taken.
+    fn chosen(&self) -> Option<&'static Variant> {
+        self.hook.variants.get(self.passed_over.len())
+    }
+
+    /// Has the kernel verify the chosen variant, or else the next.
+    fn load(&mut self, programs: &mut Ebpf, types: &Btf) {
+        while let Some(variant) = self.chosen() {
+            match variant.parts.iter().try_for_each(|part| load(programs, part, types)) {
+                Ok(()) => return,
+                Err(reason) => self.pass_over(programs, reason),
+            }
+        }
+    }
+
+    /// Gives up the chosen variant, with the programs that no later one needs.
+    fn pass_over(&mut self, programs: &mut Ebpf, reason: String) {
+        let Some(variant) = self.chosen() else { return };
+        self.links.clear();
+        self.passed_over.push(reason);
+        let later = self.hook.variants.iter().skip(self.passed_over.len());
+        let is_needed = |part: &Part| {
+            later
+                .clone()
+                .flat_map(|variant| variant.parts)
+                .any(|other| other.program == part.program)
+        };
+        for part in variant.parts.iter().filter(|part| !is_needed(part)) {
+            // That it was never loaded is no matter.
+            let _not_loaded = unload(programs, part);
+        }
+    }
+
+    /// Why it cannot run on this kernel.
+    fn refused(&self) -> Option<&str> {
+        let last = self.passed_over.last().filter(|_| self.chosen().is_none());
+        self.obstacle.as_deref().or(last.map(String::as_str))
     }
 
     /// Whether no event can be told whose it is without it: then it always runs.
@@ -147,19 +163,36 @@ impl Loaded {
         self.hook.needs & Kind::TREE != 0
     }
 
-    /// What attaches it, by its id in the kernel.
-    pub(super) fn link_id(&self) -> Option<u32> {
-        Some(self.link.as_ref()?.info().ok()?.id())
-    }
-
-    /// The probe, before anybody asked for it.
-    pub(super) fn probe(&self) -> Probe {
+    /// The probe as it is now.
+    pub(super) fn probe(&self, state: State) -> Probe {
+        let variants = self.hook.variants;
+        let taken = self.chosen().unwrap_or(&variants[variants.len() - 1]);
+        let link = |at: usize| Some(self.links.get(at)?.info().ok()?.id());
+        let mut parts = taken.parts.iter().enumerate();
+        let main = parts.next().map_or(String::new(), |(_, part)| part.at.text());
+        let passed_over = variants.iter().zip(&self.passed_over);
         Probe {
-            name: self.hook.program,
-            hook: format!("tp_btf/{}", self.hook.tracepoint),
-            state: State::NotNeeded,
+            name: self.hook.name,
+            hook: main,
             loses: self.hook.loses,
-            link: None,
+            link: link(0),
+            variant: taken.way,
+            passed_over: passed_over
+                .filter(|_| self.chosen().is_some())
+                .map(|(variant, reason)| PassedOver {
+                    variant: variant.way,
+                    reason: reason.clone(),
+                    loses: variant.gains.to_owned(),
+                })
+                .collect(),
+            beside: parts
+                .map(|(at, part)| Beside {
+                    name: part.program.to_owned(),
+                    hook: part.at.text(),
+                    link: link(at),
+                })
+                .collect(),
+            state,
         }
     }
 
@@ -167,44 +200,88 @@ impl Loaded {
     /// kernel has not.
     pub(super) fn want(&mut self, programs: &mut Ebpf, asked: u32, deliverable: u32) -> State {
         let always = self.carries_the_tree();
-        if let Some(reason) = self
-            .refused
-            .as_ref()
-            .filter(|_| always || self.hook.serves & asked != 0)
-        {
-            return State::Unavailable(reason.clone());
+        if let Some(reason) = self.refused().filter(|_| always || self.hook.serves & asked != 0) {
+            return State::Unavailable(reason.to_owned());
         }
         if !always && self.hook.serves & asked & deliverable == 0 {
-            self.link = None;
+            self.links.clear();
             return State::NotNeeded;
         }
-        if self.link.is_none() {
-            match attach(programs, self.hook) {
-                Ok(link) => self.link = Some(link),
+        if !self.links.is_empty() {
+            return State::Attached;
+        }
+        while let Some(variant) = self.chosen() {
+            let links: Result<Vec<FdLink>, _> = variant.parts.iter().map(|part| attach(programs, part)).collect();
+            match links {
+                Ok(links) => {
+                    self.links = links;
+                    return State::Attached;
+                }
+                // What was verified may still not be granted. The last variant is tried again next time.
+                Err(error) if self.passed_over.len() + 1 < self.hook.variants.len() => {
+                    self.pass_over(programs, program_reason(&error));
+                    match types() {
+                        Ok(types) => self.load(programs, &types),
+                        Err(reason) => return State::Unavailable(reason),
+                    }
+                }
                 Err(error) => return State::Unavailable(program_reason(&error)),
             }
         }
-        State::Attached
+        State::Unavailable(self.refused().unwrap_or_default().to_owned())
     }
 }
 
-fn load(programs: &mut Ebpf, hook: &Hook, types: &Btf) -> Result<(), String> {
-    let loaded = program(programs, hook).and_then(|program| program.load(hook.tracepoint, types));
-    loaded.map_err(|error| match error {
-        ProgramError::Btf(_) => format!("this kernel has no tracepoint {} (none in {VMLINUX})", hook.tracepoint),
-        error => program_reason(&error),
-    })
+/// The kernel's types, for what a program is attached to.
+fn types() -> Result<Btf, String> {
+    Btf::from_sys_fs().map_err(|error| reason(&error))
 }
 
-fn attach(programs: &mut Ebpf, hook: &Hook) -> Result<FdLink, ProgramError> {
-    let program = program(programs, hook)?;
-    let link = program.attach()?;
-    program.take_link(link).map(FdLink::from)
+fn load(programs: &mut Ebpf, part: &Part, types: &Btf) -> Result<(), String> {
+    let program = programs.program_mut(part.program).ok_or(ProgramError::NotLoaded);
+    let loaded = program.and_then(|program| match (program, part.at) {
+        (Program::BtfTracePoint(program), At::Tracepoint(name)) => program.load(name, types),
+        (Program::FEntry(program), At::Entry(function)) => program.load(function, types),
+        (Program::FExit(program), At::Return(function)) => program.load(function, types),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    });
+    match loaded {
+        // By a variant that was passed over.
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
+        Err(ProgramError::Btf(_)) => {
+            let (what, name) = match part.at {
+                At::Tracepoint(name) => ("tracepoint", name),
+                At::Entry(name) | At::Return(name) => ("function", name),
+            };
+            Err(format!("this kernel has no {what} {name} (none in {VMLINUX})"))
+        }
+        Err(error) => Err(program_reason(&error)),
+    }
 }
 
-fn program<'a>(programs: &'a mut Ebpf, hook: &Hook) -> Result<&'a mut BtfTracePoint, ProgramError> {
-    programs
-        .program_mut(hook.program)
-        .ok_or(ProgramError::NotLoaded)?
-        .try_into()
+fn attach(programs: &mut Ebpf, part: &Part) -> Result<FdLink, ProgramError> {
+    match programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)? {
+        Program::BtfTracePoint(program) => {
+            let link = program.attach()?;
+            program.take_link(link).map(FdLink::from)
+        }
+        Program::FEntry(program) => {
+            let link = program.attach()?;
+            program.take_link(link).map(FdLink::from)
+        }
+        Program::FExit(program) => {
+            let link = program.attach()?;
+            program.take_link(link).map(FdLink::from)
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+fn unload(programs: &mut Ebpf, part: &Part) -> Result<(), ProgramError> {
+    match programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)? {
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
 }

@@ -5,6 +5,7 @@
 mod attach;
 mod btf;
 mod counters;
+mod hooks;
 mod load;
 mod objects;
 mod programs;
@@ -20,8 +21,9 @@ use vespid_ebpf::Kind;
 
 use crate::filter::Sift;
 
-pub use attach::{Probe, State};
+pub use attach::{Beside, PassedOver, Probe, State};
 pub use counters::Counters;
+pub use hooks::Way;
 pub use load::StartError;
 pub use objects::{Inventory, MapFacts, Objects, Program};
 pub use survey::{CgroupLayout, Check, Survey, survey};
@@ -36,6 +38,8 @@ pub struct Settings {
     pub kinds: u32,
     /// Size of the ring in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// The best way in which probes are tried.
+    pub prefer: Way,
 }
 
 impl Default for Settings {
@@ -43,6 +47,7 @@ impl Default for Settings {
         Settings {
             kinds: Kind::ALL.iter().fold(0, |mask, kind| mask | kind.bit()),
             ring_bytes: DEFAULT_RING_BYTES,
+            prefer: Way::default(),
         }
     }
 }
@@ -70,7 +75,7 @@ impl Kernel {
         let layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
         let objects = Objects::of_maps(&object);
-        let loaded = attach::Loaded::all(&mut object, &layout)?;
+        let loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
         let books = counters::Books::open(&mut object, objects.clone()).map_err(StartError::Ring)?;

@@ -6,7 +6,7 @@ use std::io;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
-use vespid_ebpf::{Kind, MAX_OWNERS, OWNER_BYTES};
+use vespid_ebpf::{Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES};
 
 use super::attach::{Loaded, Probe, State};
 use super::load::{StartError, map_error};
@@ -24,6 +24,8 @@ pub(super) struct Programs {
     wanted_map: Array<MapData, u32>,
     /// Owners of connections, by the sockets' cookies.
     owners: HashMap<MapData, u64, [u8; OWNER_BYTES]>,
+    /// What is noted of calls in flight, by thread.
+    notes: HashMap<MapData, u64, [u8; NOTE_BYTES]>,
 }
 
 impl std::fmt::Debug for Programs {
@@ -46,8 +48,9 @@ impl Programs {
         let mut programs = Programs {
             wanted_map: Array::try_from(take_map(&mut object, "WANTED")?).map_err(unusable)?,
             owners: HashMap::try_from(take_map(&mut object, "OWNERS")?).map_err(unusable)?,
+            notes: HashMap::try_from(take_map(&mut object, "NOTES")?).map_err(unusable)?,
             object: Some(object),
-            probes: loaded.iter().map(Loaded::probe).collect(),
+            probes: loaded.iter().map(|loaded| loaded.probe(State::NotNeeded)).collect(),
             loaded,
             deliverable,
             wanted: 0,
@@ -78,6 +81,9 @@ impl Programs {
         if begun & Kind::Connection.bit() != 0 {
             self.make_room_for_owners();
         }
+        if begun & Kind::Change.bit() != 0 {
+            self.forget_notes();
+        }
         let Programs {
             object: Some(object),
             loaded,
@@ -95,8 +101,7 @@ impl Programs {
         for (loaded, probe) in loaded.iter_mut().zip(probes) {
             let state = loaded.want(object, kinds, *deliverable);
             if state != probe.state {
-                probe.state = state;
-                probe.link = loaded.link_id();
+                *probe = loaded.probe(state);
                 changed.push(probe.clone());
             }
         }
@@ -111,13 +116,24 @@ impl Programs {
         self.probes
             .iter_mut()
             .filter(|probe| probe.state == State::Attached)
-            .for_each(|probe| (probe.state, probe.link) = (State::NotNeeded, None));
+            .for_each(|probe| {
+                (probe.state, probe.link) = (State::NotNeeded, None);
+                probe.beside.iter_mut().for_each(|beside| beside.link = None);
+            });
     }
 
     fn report(&mut self, kinds: u32) -> io::Result<()> {
         self.wanted_map.set(0, kinds, 0).map_err(map_error)?;
         self.wanted = kinds;
         Ok(())
+    }
+
+    /// Forgets the notes of calls whose end nobody saw, before the same threads make others.
+    fn forget_notes(&mut self) {
+        let threads: Vec<u64> = self.notes.keys().filter_map(Result::ok).collect();
+        for thread in threads {
+            let _gone_already = self.notes.remove(&thread);
+        }
     }
 
     /// Makes room in the table of owners. Those whose connection closed while nobody followed connections would stay in

@@ -113,13 +113,35 @@ pub fn survey() -> Survey {
 
 fn probe_check(probe: &Probe) -> Check {
     match &probe.state {
-        State::Attached | State::NotNeeded => Check::good(probe.name, format!("{} attached", probe.hook)),
+        State::Attached | State::NotNeeded => granted(probe),
         State::Unavailable(why) => Check::bad(
             probe.name,
             format!("cannot run because {why}"),
             probe.loses,
             "a newer kernel may have it",
         ),
+    }
+}
+
+/// A probe that runs, in one of the ways to have it.
+fn granted(probe: &Probe) -> Check {
+    let beside = match probe.beside.len() {
+        0 => String::new(),
+        programs => format!(" with {programs} {}", probe.variant.name()),
+    };
+    let mut found = format!("{}{beside} attached", probe.hook);
+    for passed_over in &probe.passed_over {
+        let (way, why) = (passed_over.variant.name(), &passed_over.reason);
+        found = format!("{found}; {way} was refused: {why}");
+    }
+    let lost: Vec<&str> = probe
+        .passed_over
+        .iter()
+        .map(|passed_over| passed_over.loses.as_str())
+        .collect();
+    Check {
+        lost: lost.join("; "),
+        ..Check::good(probe.name, found)
     }
 }
 

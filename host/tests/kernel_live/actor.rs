@@ -52,6 +52,7 @@ fn acts() {
         "connect" => connect(&argument),
         "connect-refused" => drop(TcpStream::connect(&argument)),
         "connect-many" => connect_many(argument.parse().expect("a number")),
+        "change" => crate::variants::acts::act(&argument),
         "privileged" => crate::privileged::acts::act(&argument),
         "name-sockets" => crate::sockets::name_sockets(),
         "send-datagrams" => crate::sockets::send_datagrams(&argument),

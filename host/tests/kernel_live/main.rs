@@ -20,4 +20,5 @@ mod privileged;
 mod processes;
 mod sockets;
 mod storm;
+mod variants;
 mod wanted;

@@ -62,6 +62,7 @@ fn every_connection_is_either_read_or_counted() {
     let settings = Settings {
         kinds: Kind::Connection.bit(),
         ring_bytes: 64 * 1024,
+        ..Settings::default()
     };
     let mut last = None;
     for _ in 0..5 {

@@ -1,0 +1,181 @@
+//! The table of probes: what each serves, the ways to have it, and what is lost without it.
+use serde::{Deserialize, Serialize};
+use vespid_ebpf::Kind;
+
+use At::{Entry, Return, Tracepoint};
+
+/// A probe as the programs define it.
+pub(super) struct Hook {
+    /// Name of the program that writes its records.
+    pub(super) name: &'static str,
+    /// Mask of the kinds that it serves.
+    pub(super) serves: u32,
+    /// The kind whose fields it cannot do without.
+    pub(super) needs: u32,
+    /// What is not seen without it.
+    pub(super) loses: &'static str,
+    /// The ways to have it, best first: the first that the kernel grants is taken.
+    pub(super) variants: &'static [Variant],
+}
+
+/// Programs that together are a probe, that which writes the records first.
+pub(super) struct Variant {
+    pub(super) way: Way,
+    pub(super) parts: &'static [Part],
+    /// What the ways after it do not see.
+    pub(super) gains: &'static str,
+}
+
+/// How a probe comes to see something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// By what kernel functions are called with, besides tracepoints.
+    #[default]
+    Fentry,
+    /// By tracepoints alone.
+    Tracepoints,
+}
+
+impl Way {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Way::Fentry => "fentry",
+            Way::Tracepoints => "tracepoints",
+        }
+    }
+}
+
+/// A program, and where it is attached.
+pub(super) struct Part {
+    pub(super) program: &'static str,
+    pub(super) at: At,
+}
+
+/// A place in the kernel.
+#[derive(Clone, Copy)]
+pub(super) enum At {
+    Tracepoint(&'static str),
+    /// A function begins.
+    Entry(&'static str),
+    /// A function returns.
+    Return(&'static str),
+}
+
+impl At {
+    /// As libbpf's section names have it.
+    pub(super) fn text(self) -> String {
+        match self {
+            Tracepoint(name) => format!("tp_btf/{name}"),
+            Entry(function) => format!("fentry/{function}"),
+            Return(function) => format!("fexit/{function}"),
+        }
+    }
+}
+
+const fn part(program: &'static str, at: At) -> Part {
+    Part { program, at }
+}
+
+macro_rules! by_tracepoint {
+    ($program:literal, $tracepoint:literal) => {
+        &[Variant {
+            way: Way::Tracepoints,
+            parts: &[part($program, Tracepoint($tracepoint))],
+            gains: "",
+        }]
+    };
+}
+
+pub(super) const HOOKS: [Hook; 8] = [
+    Hook {
+        name: "vespid_fork",
+        serves: Kind::Fork.bit(),
+        needs: Kind::Fork.bit(),
+        loses: "the process tree",
+        variants: by_tracepoint!("vespid_fork", "sched_process_fork"),
+    },
+    Hook {
+        name: "vespid_exec",
+        serves: Kind::Exec.bit(),
+        needs: Kind::Exec.bit(),
+        loses: "what processes run",
+        variants: by_tracepoint!("vespid_exec", "sched_process_exec"),
+    },
+    Hook {
+        name: "vespid_exit",
+        serves: Kind::Exit.bit(),
+        needs: Kind::Exit.bit(),
+        loses: "the ends of processes",
+        variants: by_tracepoint!("vespid_exit", "sched_process_exit"),
+    },
+    Hook {
+        name: "vespid_tcp",
+        serves: Kind::Connection.bit(),
+        needs: Kind::Connection.bit(),
+        loses: "TCP connections",
+        variants: by_tracepoint!("vespid_tcp", "inet_sock_set_state"),
+    },
+    Hook {
+        name: "vespid_sys_exit",
+        serves: Kind::Open.bit() | Kind::Exec.bit() | Kind::Connection.bit(),
+        needs: Kind::Open.bit(),
+        loses: "file opens, failed execs, and who accepted a connection",
+        variants: by_tracepoint!("vespid_sys_exit", "sys_exit"),
+    },
+    Hook {
+        name: "vespid_privileged",
+        serves: Kind::Privileged.bit(),
+        needs: Kind::Privileged.bit(),
+        loses: "privileged calls",
+        variants: by_tracepoint!("vespid_privileged", "sys_exit"),
+    },
+    Hook {
+        name: "vespid_change",
+        serves: Kind::Change.bit(),
+        needs: Kind::Change.bit(),
+        loses: "changed names and attributes of files, and mounts",
+        variants: CHANGE,
+    },
+    Hook {
+        name: "vespid_socket",
+        serves: Kind::Socket.bit(),
+        needs: Kind::Socket.bit(),
+        loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
+        variants: by_tracepoint!("vespid_socket", "sys_exit"),
+    },
+];
+
+const CHANGE: &[Variant] = &[
+    Variant {
+        way: Way::Fentry,
+        parts: &[
+            part("vespid_change", Tracepoint("sys_exit")),
+            part("vespid_path_rename", Entry("security_path_rename")),
+            part("vespid_path_link", Entry("security_path_link")),
+            part("vespid_path_symlink", Entry("security_path_symlink")),
+            part("vespid_path_unlink", Entry("security_path_unlink")),
+            part("vespid_path_rmdir", Entry("security_path_rmdir")),
+            part("vespid_path_mkdir", Entry("security_path_mkdir")),
+            part("vespid_path_mknod", Entry("security_path_mknod")),
+            part("vespid_path_truncate", Entry("security_path_truncate")),
+            part("vespid_path_chmod", Entry("security_path_chmod")),
+            part("vespid_path_chown", Entry("security_path_chown")),
+            part("vespid_xattr_mount", Entry("mnt_want_write")),
+            part("vespid_xattr_set", Entry("security_inode_setxattr")),
+            part("vespid_xattr_remove", Entry("security_inode_removexattr")),
+            part("vespid_mount", Entry("security_sb_mount")),
+            part("vespid_mount_source", Return("kern_path")),
+            part("vespid_move_mount", Entry("security_move_mount")),
+            part("vespid_umount", Entry("security_sb_umount")),
+        ],
+        gains: "where links and mounts lead to in the paths of changes",
+    },
+    Variant {
+        way: Way::Tracepoints,
+        parts: &[part("vespid_change", Tracepoint("sys_exit"))],
+        gains: "",
+    },
+];
