@@ -13,7 +13,7 @@ mod ops;
 mod records;
 pub mod sieve;
 
-pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
+pub use offsets::{ABSENT, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets};
 pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, SocketOp};
 pub use records::{
     ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, SocketRaw,
@@ -39,6 +39,10 @@ pub const MAX_FLOWS: usize = 65_536;
 pub const MAX_NOTES: usize = 1024;
 /// Size of such a note.
 pub const NOTE_BYTES: usize = 3784;
+/// Opens through `io_uring` that can be in flight at a time.
+pub const MAX_REQUESTS: usize = 512;
+/// Size of what is remembered of one.
+pub const REQUEST_BYTES: usize = MAX_TYPED + 32;
 /// Size of what is remembered of an owner.
 pub const OWNER_BYTES: usize = 48;
 

@@ -7,6 +7,7 @@ mod privileged;
 mod socket;
 mod sys_exit;
 mod tcp;
+mod uring;
 
 mod accept;
 mod failed_exec;

@@ -2,7 +2,7 @@
 use core::ffi::c_void;
 
 use vespid_ebpf::sieve::access;
-use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd, open_traits};
+use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_traits};
 
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
@@ -14,7 +14,7 @@ use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sieve::{self, Steps};
 use super::sys_exit::action;
 use super::syscall::Call;
-use super::typed::append_typed;
+use super::typed::{Text, append_text};
 use super::walk::{append_path, path_step};
 
 /// `FMODE_CREATED` in include/linux/fs.h.
@@ -23,11 +23,21 @@ const FMODE_CREATED: u32 = 1 << 20;
 const CREAT_FLAGS: u64 = 0o1101;
 
 /// What was asked for.
-struct Request {
-    directory: i32,
-    typed: u64,
-    flags: u64,
-    mode: u64,
+pub(super) struct Request {
+    pub(super) directory: i32,
+    pub(super) typed: Text,
+    pub(super) flags: u64,
+    pub(super) mode: u64,
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    /// A descriptor, or the negated errno.
+    pub(super) result: i64,
+    /// Address of the file, or 0 if there is none, or none that is known.
+    pub(super) file: u64,
+    /// Of [`open_traits`].
+    pub(super) traits: u8,
 }
 
 impl Request {
@@ -37,13 +47,13 @@ impl Request {
         match action {
             action::CREAT => Request {
                 directory: WORKING_DIRECTORY,
-                typed: first,
+                typed: Text::User(first),
                 flags: CREAT_FLAGS,
                 mode: second,
             },
             action::OPENAT => Request {
                 directory: first as i32,
-                typed: second,
+                typed: Text::User(second),
                 flags: third,
                 mode: call.argument(3),
             },
@@ -52,14 +62,14 @@ impl Request {
                 let [flags, mode] = user::<[u64; 2]>(third).unwrap_or([0, 0]);
                 Request {
                     directory: first as i32,
-                    typed: second,
+                    typed: Text::User(second),
                     flags,
                     mode,
                 }
             }
             _ => Request {
                 directory: WORKING_DIRECTORY,
-                typed: first,
+                typed: Text::User(first),
                 flags: second,
                 mode: third,
             },
@@ -69,25 +79,35 @@ impl Request {
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
-    let request = Request::of(call, action);
-    let accesses = access(request.flags as u32);
-    if !sieve::passes(Kind::Open, call.result < 0, accesses) {
-        return;
-    }
     let file = if call.result >= 0 {
         descriptor::file(task, call.result as u32)
     } else {
         0
     };
+    let outcome = Outcome {
+        result: call.result,
+        file,
+        traits: 0,
+    };
+    tell(task, task, &Request::of(call, action), &outcome);
+}
+
+/// Tells of an open that is over. `task` is the current one; the process is that of `subject`.
+#[inline(always)]
+pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
+    let accesses = access(request.flags as u32);
+    if !sieve::passes(Kind::Open, outcome.result < 0, accesses) {
+        return;
+    }
     // SAFETY: a scratch from its map.
     let sent = of_call().and_then(|scratch| unsafe {
-        if !is_wanted(scratch, task, call, &request, file, accesses)? || !has_room(Kind::Open) {
+        if !is_wanted(scratch, task, request, outcome, accesses)? || !has_room(Kind::Open) {
             return Some(());
         }
-        describe(scratch, task, call, &request, file)
+        describe(scratch, task, subject, request, outcome)
     });
     if sent.is_none() {
-        count(Kind::Open, Outcome::Unreadable);
+        count(Kind::Open, Fate::Unreadable);
     }
 }
 
@@ -99,14 +119,14 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 unsafe fn is_wanted(
     scratch: *mut Scratch<CALL_SIZE>,
     task: Task,
-    call: Call,
     request: &Request,
-    file: u64,
+    outcome: &Outcome,
     accesses: u32,
 ) -> Option<bool> {
-    let failed = call.result < 0;
+    let failed = outcome.result < 0;
     let named = sieve::named(accesses, failed);
-    if named == 0 {
+    // Without its file, of what was opened only the words are known, which are not to be judged by.
+    if named == 0 || !failed && outcome.file == 0 {
         return Some(true);
     }
     let path = if failed {
@@ -114,11 +134,11 @@ unsafe fn is_wanted(
         unsafe {
             (&raw mut (*scratch).walk.at).write_volatile(size_of::<OpenRaw>() as u64);
             sieve::text_begins(scratch);
-            append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
+            append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         }
         directory(task, request)
     } else {
-        descriptor::path_of(file)
+        descriptor::path_of(outcome.file)
     };
     let steps = Steps {
         path: call_search_step,
@@ -128,10 +148,10 @@ unsafe fn is_wanted(
     Some(unsafe { sieve::open_passes(scratch, &steps, task, path, named, failed) })
 }
 
-/// The directory that the text of a failed open is relative to, or 0.
+/// The directory that the text of an open is relative to, or 0.
 #[inline(always)]
 fn directory(task: Task, request: &Request) -> u64 {
-    if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
+    if request.typed.first().is_none_or(|first| first == b'/') {
         0
     } else {
         descriptor::directory(task, request.directory)
@@ -142,14 +162,15 @@ fn directory(task: Task, request: &Request) -> u64 {
 unsafe fn describe(
     scratch: *mut Scratch<CALL_SIZE>,
     task: Task,
-    call: Call,
+    subject: Task,
     request: &Request,
-    file: u64,
+    outcome: &Outcome,
 ) -> Option<()> {
+    let file = outcome.file;
     let mut mode = (request.mode & 0o7777) as u32;
-    let mut traits = 0;
-    // The file itself; for a failed open the directory that a relative text is relative to.
-    let path = if call.result >= 0 {
+    let mut traits = outcome.traits;
+    // The file itself; without it the directory that a relative text is relative to.
+    let path = if file != 0 {
         let inode = kernel_u64(file, offset!(file_inode));
         mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
         if has!(file_mode) && kernel_u32(file, offset!(file_mode)) & FMODE_CREATED != 0 {
@@ -160,6 +181,7 @@ unsafe fn describe(
         }
         descriptor::path_of(file)
     } else {
+        traits |= open_traits::BY_WORDS;
         directory(task, request)
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
@@ -173,10 +195,10 @@ unsafe fn describe(
             append_path(scratch, call_path_step, task, path)
         };
 
-        let typed_len = append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
+        let typed_len = append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         let len = at.read_volatile();
-        (&raw mut (*raw).header).write(header(Kind::Open, len as u32, task));
-        (*raw).result = call.result as i32;
+        (&raw mut (*raw).header).write(header(Kind::Open, len as u32, subject));
+        (*raw).result = outcome.result as i32;
         (*raw).flags = request.flags as u32;
         (*raw).mode = mode;
         (*raw).mnt_ns = mount_namespace(task);

@@ -178,7 +178,7 @@ impl Loaded {
             link: link(0),
             variant: taken.way,
             passed_over: passed_over
-                .filter(|_| self.chosen().is_some())
+                .filter(|(variant, _)| self.chosen().is_some() && !variant.gains.is_empty())
                 .map(|(variant, reason)| PassedOver {
                     variant: variant.way,
                     reason: reason.clone(),

@@ -1,6 +1,6 @@
 //! The table of probes: what each serves, the ways to have it, and what is lost without it.
 use serde::{Deserialize, Serialize};
-use vespid_ebpf::Kind;
+use vespid_ebpf::{IO_URING, Kind};
 
 use At::{Entry, Return, Tracepoint};
 
@@ -10,7 +10,7 @@ pub(super) struct Hook {
     pub(super) name: &'static str,
     /// Mask of the kinds that it serves.
     pub(super) serves: u32,
-    /// The kind whose fields it cannot do without.
+    /// The kind whose fields it cannot do without, or [`IO_URING`].
     pub(super) needs: u32,
     /// What is not seen without it.
     pub(super) loses: &'static str,
@@ -22,7 +22,7 @@ pub(super) struct Hook {
 pub(super) struct Variant {
     pub(super) way: Way,
     pub(super) parts: &'static [Part],
-    /// What the ways after it do not see.
+    /// What the ways after it do not see; empty if they only go by other names on other kernels.
     pub(super) gains: &'static str,
 }
 
@@ -89,7 +89,7 @@ macro_rules! by_tracepoint {
     };
 }
 
-pub(super) const HOOKS: [Hook; 8] = [
+pub(super) const HOOKS: [Hook; 9] = [
     Hook {
         name: "vespid_fork",
         serves: Kind::Fork.bit(),
@@ -126,6 +126,13 @@ pub(super) const HOOKS: [Hook; 8] = [
         variants: by_tracepoint!("vespid_sys_exit", "sys_exit"),
     },
     Hook {
+        name: "vespid_io_uring",
+        serves: Kind::Open.bit(),
+        needs: IO_URING,
+        loses: "file opens through io_uring",
+        variants: IO_URING_OPENS,
+    },
+    Hook {
         name: "vespid_privileged",
         serves: Kind::Privileged.bit(),
         needs: Kind::Privileged.bit(),
@@ -145,6 +152,26 @@ pub(super) const HOOKS: [Hook; 8] = [
         needs: Kind::Socket.bit(),
         loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
         variants: by_tracepoint!("vespid_socket", "sys_exit"),
+    },
+];
+
+/// The tracepoint where requests begin has another name before Linux 6.4.
+const IO_URING_OPENS: &[Variant] = &[
+    Variant {
+        way: Way::Tracepoints,
+        parts: &[
+            part("vespid_io_uring", Tracepoint("io_uring_complete")),
+            part("vespid_io_begin", Tracepoint("io_uring_submit_req")),
+        ],
+        gains: "",
+    },
+    Variant {
+        way: Way::Tracepoints,
+        parts: &[
+            part("vespid_io_uring", Tracepoint("io_uring_complete")),
+            part("vespid_io_begin", Tracepoint("io_uring_submit_sqe")),
+        ],
+        gains: "",
     },
 ];
 

@@ -6,7 +6,7 @@ use std::io;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
-use vespid_ebpf::{Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES};
+use vespid_ebpf::{Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
 
 use super::attach::{Loaded, Probe, State};
 use super::load::{StartError, map_error};
@@ -26,6 +26,8 @@ pub(super) struct Programs {
     owners: HashMap<MapData, u64, [u8; OWNER_BYTES]>,
     /// What is noted of calls in flight, by thread.
     notes: HashMap<MapData, u64, [u8; NOTE_BYTES]>,
+    /// Opens through `io_uring` in flight, by the requests' addresses.
+    requests: HashMap<MapData, u64, [u8; REQUEST_BYTES]>,
 }
 
 impl std::fmt::Debug for Programs {
@@ -49,6 +51,7 @@ impl Programs {
             wanted_map: Array::try_from(take_map(&mut object, "WANTED")?).map_err(unusable)?,
             owners: HashMap::try_from(take_map(&mut object, "OWNERS")?).map_err(unusable)?,
             notes: HashMap::try_from(take_map(&mut object, "NOTES")?).map_err(unusable)?,
+            requests: HashMap::try_from(take_map(&mut object, "REQUESTS")?).map_err(unusable)?,
             object: Some(object),
             probes: loaded.iter().map(|loaded| loaded.probe(State::NotNeeded)).collect(),
             loaded,
@@ -81,8 +84,12 @@ impl Programs {
         if begun & Kind::Connection.bit() != 0 {
             self.make_room_for_owners();
         }
+        // What began and was not seen to end must not be taken for what comes next.
         if begun & Kind::Change.bit() != 0 {
-            self.forget_notes();
+            clear(&mut self.notes);
+        }
+        if begun & Kind::Open.bit() != 0 {
+            clear(&mut self.requests);
         }
         let Programs {
             object: Some(object),
@@ -128,14 +135,6 @@ impl Programs {
         Ok(())
     }
 
-    /// Forgets the notes of calls whose end nobody saw, before the same threads make others.
-    fn forget_notes(&mut self) {
-        let threads: Vec<u64> = self.notes.keys().filter_map(Result::ok).collect();
-        for thread in threads {
-            let _gone_already = self.notes.remove(&thread);
-        }
-    }
-
     /// Makes room in the table of owners. Those whose connection closed while nobody followed connections would stay in
     /// it for ever; the others are worth keeping, but nothing tells them apart. Cookies are never used twice, so that
     /// neither can be mistaken for another.
@@ -146,6 +145,14 @@ impl Programs {
                 let _gone_already = self.owners.remove(&cookie);
             }
         }
+    }
+}
+
+/// Removes all that there is in a table.
+fn clear<const SIZE: usize>(table: &mut HashMap<MapData, u64, [u8; SIZE]>) {
+    let keys: Vec<u64> = table.keys().filter_map(Result::ok).collect();
+    for key in keys {
+        let _gone_already = table.remove(&key);
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) enum Event<'a> {
         path_kind: Cow<'static, str>,
         created: bool,
         upper: bool,
+        io_uring: bool,
     },
     Change {
         seq: u64,
@@ -179,6 +180,7 @@ fn open<'a>(batch: &'a Batch, table: &Opens, seq: u64, row: u32) -> Event<'a> {
         path_kind: path_kind(at(&table.path_kind, row)),
         created: traits & open_traits::CREATED != 0,
         upper: traits & open_traits::UPPER != 0,
+        io_uring: traits & open_traits::IO_URING != 0,
     }
 }
 

@@ -34,6 +34,7 @@ fn acts() {
         "open-many" => (0..argument.parse().expect("a number")).for_each(|_| drop(File::open("marker"))),
         "open-every-way" => open_every_way(),
         "open-by-int80" => open_by_int80("file"),
+        "open-by-io-uring" => crate::uring::act(),
         "open-in-chroot" => open_in_chroot(),
         "open-in-mount-namespace" => open_in_mount_namespace(),
         "open-deep" => open_deep(argument.parse().expect("a number")),

@@ -20,5 +20,6 @@ mod privileged;
 mod processes;
 mod sockets;
 mod storm;
+mod uring;
 mod variants;
 mod wanted;

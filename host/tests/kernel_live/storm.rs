@@ -14,11 +14,21 @@ use zerocopy::FromBytes;
 
 /// Programs that always run.
 pub(crate) const TREE: [&str; 3] = ["vespid_exec", "vespid_exit", "vespid_fork"];
-/// All programs.
-pub(crate) const ALL: [&str; 5] = [
+/// Those for connections too.
+pub(crate) const CONNECTIONS: [&str; 5] = [
     "vespid_exec",
     "vespid_exit",
     "vespid_fork",
+    "vespid_sys_exit",
+    "vespid_tcp",
+];
+/// Those for opens too.
+pub(crate) const ALL: [&str; 7] = [
+    "vespid_exec",
+    "vespid_exit",
+    "vespid_fork",
+    "vespid_io_begin",
+    "vespid_io_uring",
     "vespid_sys_exit",
     "vespid_tcp",
 ];

@@ -163,14 +163,15 @@ fn mounts() {
             libc::OPEN_TREE_CLONE,
         );
         assert!(tree >= 0, "{}", std::io::Error::last_os_error());
-        const EMPTY_SOURCE: libc::c_uint = 4;
+        // MOVE_MOUNT_F_EMPTY_PATH, and MOVE_MOUNT_T_SYMLINKS to follow the target.
+        const FLAGS: libc::c_uint = 0x4 | 0x10;
         check(libc::syscall(
             libc::SYS_move_mount,
             tree,
             empty.as_ptr(),
             libc::AT_FDCWD,
             to.as_ptr(),
-            EMPTY_SOURCE,
+            FLAGS,
         ));
     }
 }
