@@ -120,7 +120,7 @@ unsafe fn append_name(
     };
     // SAFETY: the caller's promise.
     unsafe {
-        let note = note.filter(|_| matches!(name, Name::Text { .. }));
+        let note = note.filter(|_| !is_file && matches!(name, Name::Text { .. }));
         let noted = note.and_then(|note| Note::append(note, which, scratch));
         let (path_len, end) = match noted {
             Some(noted) => noted,

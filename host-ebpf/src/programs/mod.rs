@@ -10,6 +10,7 @@ mod tcp;
 mod uring;
 
 mod accept;
+mod asked;
 mod failed_exec;
 mod open;
 

@@ -4,6 +4,7 @@ use core::ffi::c_void;
 use vespid_ebpf::sieve::access;
 use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_traits};
 
+use super::asked;
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
 use super::header::header;
@@ -34,10 +35,46 @@ pub(super) struct Request {
 pub(super) struct Outcome {
     /// A descriptor, or the negated errno.
     pub(super) result: i64,
-    /// Address of the file, or 0 if there is none, or none that is known.
-    pub(super) file: u64,
+    pub(super) file: Opened,
     /// Of [`open_traits`].
     pub(super) traits: u8,
+}
+
+/// What was opened. An `Option` would leave registers undefined, which the verifier does not take.
+#[derive(Clone, Copy)]
+pub(super) struct Opened {
+    /// Address of its `struct path`; 0 if it is not known.
+    pub(super) path: u64,
+    pub(super) inode: u64,
+    /// Its `f_mode`.
+    pub(super) mode: u32,
+}
+
+impl Opened {
+    /// Nothing, or nothing that is known.
+    pub(super) const NOTHING: Opened = Opened {
+        path: 0,
+        inode: 0,
+        mode: 0,
+    };
+
+    /// The file at an address.
+    #[inline(always)]
+    pub(super) fn of(file: u64) -> Opened {
+        if file == 0 {
+            return Opened::NOTHING;
+        }
+        let mode = if has!(file_mode) {
+            kernel_u32(file, offset!(file_mode))
+        } else {
+            0
+        };
+        Opened {
+            path: descriptor::path_of(file),
+            inode: kernel_u64(file, offset!(file_inode)),
+            mode,
+        }
+    }
 }
 
 impl Request {
@@ -79,10 +116,10 @@ impl Request {
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
-    let file = if call.result >= 0 {
-        descriptor::file(task, call.result as u32)
+    let file = if call.result < 0 {
+        Opened::NOTHING
     } else {
-        0
+        asked::unless_replaced(descriptor::file(task, call.result as u32))
     };
     let outcome = Outcome {
         result: call.result,
@@ -126,7 +163,7 @@ unsafe fn is_wanted(
     let failed = outcome.result < 0;
     let named = sieve::named(accesses, failed);
     // Without its file, of what was opened only the words are known, which are not to be judged by.
-    if named == 0 || !failed && outcome.file == 0 {
+    if named == 0 || !failed && outcome.file.path == 0 {
         return Some(true);
     }
     let path = if failed {
@@ -138,7 +175,7 @@ unsafe fn is_wanted(
         }
         directory(task, request)
     } else {
-        descriptor::path_of(outcome.file)
+        outcome.file.path
     };
     let steps = Steps {
         path: call_search_step,
@@ -166,23 +203,20 @@ unsafe fn describe(
     request: &Request,
     outcome: &Outcome,
 ) -> Option<()> {
-    let file = outcome.file;
-    let mut mode = (request.mode & 0o7777) as u32;
     let mut traits = outcome.traits;
     // The file itself; without it the directory that a relative text is relative to.
-    let path = if file != 0 {
-        let inode = kernel_u64(file, offset!(file_inode));
-        mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
-        if has!(file_mode) && kernel_u32(file, offset!(file_mode)) & FMODE_CREATED != 0 {
+    let file = outcome.file;
+    let (path, mode) = if file.path != 0 {
+        if file.mode & FMODE_CREATED != 0 {
             traits |= open_traits::CREATED;
         }
-        if overlay::is_upper(inode) {
+        if overlay::is_upper(file.inode) {
             traits |= open_traits::UPPER;
         }
-        descriptor::path_of(file)
+        (file.path, u32::from(kernel_u16(file.inode, offset!(inode_mode))))
     } else {
         traits |= open_traits::BY_WORDS;
-        directory(task, request)
+        (directory(task, request), (request.mode & 0o7777) as u32)
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {

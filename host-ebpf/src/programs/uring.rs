@@ -13,7 +13,7 @@ use vespid_ebpf::{Kind, MAX_REQUESTS, MAX_TYPED, Outcome as Fate, REQUEST_BYTES,
 use super::descriptor;
 use super::globals::{offset, wanted};
 use super::header::is_own;
-use super::open::{Outcome, Request, tell};
+use super::open::{Opened, Outcome, Request, tell};
 use super::output::count;
 use super::read::{Task, kernel, kernel_u8, kernel_u32, kernel_u64};
 use super::typed::Text;
@@ -103,7 +103,7 @@ fn begun(request: u64) {
         } else if skips {
             let outcome = Outcome {
                 result: 0,
-                file: 0,
+                file: Opened::NOTHING,
                 traits: open_traits::IO_URING,
             };
             report(submitted, &outcome);
@@ -129,9 +129,9 @@ fn completed(request: u64) {
             return;
         }
         let file = if result >= 0 && (*submitted).slot == 0 {
-            descriptor::file(Task::current(), result as u32)
+            Opened::of(descriptor::file(Task::current(), result as u32))
         } else {
-            0
+            Opened::NOTHING
         };
         let outcome = Outcome {
             result,

@@ -123,7 +123,7 @@ pub(super) const HOOKS: [Hook; 9] = [
         serves: Kind::Open.bit() | Kind::Exec.bit() | Kind::Connection.bit(),
         needs: Kind::Open.bit(),
         loses: "file opens, failed execs, and who accepted a connection",
-        variants: by_tracepoint!("vespid_sys_exit", "sys_exit"),
+        variants: SYS_EXIT,
     },
     Hook {
         name: "vespid_io_uring",
@@ -152,6 +152,22 @@ pub(super) const HOOKS: [Hook; 9] = [
         needs: Kind::Socket.bit(),
         loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
         variants: by_tracepoint!("vespid_socket", "sys_exit"),
+    },
+];
+
+const SYS_EXIT: &[Variant] = &[
+    Variant {
+        way: Way::Fentry,
+        parts: &[
+            part("vespid_sys_exit", Tracepoint("sys_exit")),
+            part("vespid_opened", Entry("security_file_open")),
+        ],
+        gains: "what was opened, if another thread replaces the descriptor before the call returns",
+    },
+    Variant {
+        way: Way::Tracepoints,
+        parts: &[part("vespid_sys_exit", Tracepoint("sys_exit"))],
+        gains: "",
     },
 ];
 

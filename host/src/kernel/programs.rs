@@ -6,7 +6,7 @@ use std::io;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
-use vespid_ebpf::{Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
+use vespid_ebpf::{ASKED_BYTES, Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
 
 use super::attach::{Loaded, Probe, State};
 use super::load::{StartError, map_error};
@@ -26,6 +26,8 @@ pub(super) struct Programs {
     owners: HashMap<MapData, u64, [u8; OWNER_BYTES]>,
     /// What is noted of calls in flight, by thread.
     notes: HashMap<MapData, u64, [u8; NOTE_BYTES]>,
+    /// What is noted of opens in flight, by thread.
+    asked: HashMap<MapData, u64, [u8; ASKED_BYTES]>,
     /// Opens through `io_uring` in flight, by the requests' addresses.
     requests: HashMap<MapData, u64, [u8; REQUEST_BYTES]>,
 }
@@ -51,6 +53,7 @@ impl Programs {
             wanted_map: Array::try_from(take_map(&mut object, "WANTED")?).map_err(unusable)?,
             owners: HashMap::try_from(take_map(&mut object, "OWNERS")?).map_err(unusable)?,
             notes: HashMap::try_from(take_map(&mut object, "NOTES")?).map_err(unusable)?,
+            asked: HashMap::try_from(take_map(&mut object, "ASKED")?).map_err(unusable)?,
             requests: HashMap::try_from(take_map(&mut object, "REQUESTS")?).map_err(unusable)?,
             object: Some(object),
             probes: loaded.iter().map(|loaded| loaded.probe(State::NotNeeded)).collect(),
@@ -89,6 +92,7 @@ impl Programs {
             clear(&mut self.notes);
         }
         if begun & Kind::Open.bit() != 0 {
+            clear(&mut self.asked);
             clear(&mut self.requests);
         }
         let Programs {

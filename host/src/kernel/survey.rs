@@ -125,11 +125,12 @@ fn probe_check(probe: &Probe) -> Check {
 
 /// A probe that runs, in one of the ways to have it.
 fn granted(probe: &Probe) -> Check {
-    let beside = match probe.beside.len() {
-        0 => String::new(),
-        programs => format!(" with {programs} {}", probe.variant.name()),
+    let mut found = match probe.beside.as_slice() {
+        [] => probe.hook.clone(),
+        [beside] => format!("{} and {}", probe.hook, beside.hook),
+        many => format!("{} and {} more by {}", probe.hook, many.len(), probe.variant.name()),
     };
-    let mut found = format!("{}{beside} attached", probe.hook);
+    found += " attached";
     for passed_over in &probe.passed_over {
         let (way, why) = (passed_over.variant.name(), &passed_over.reason);
         found = format!("{found}; {way} was refused: {why}");

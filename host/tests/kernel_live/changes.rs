@@ -105,12 +105,11 @@ fn what_is_removed_made_and_altered_is_told() {
     for (op, name) in wanted {
         let change = found
             .iter()
-            .find(|change| change["op"] == op)
-            .unwrap_or_else(|| panic!("no {op} in {ops:?}"));
-        assert_eq!(Path::new(text(change, "path")), folder.join(name), "{change}");
+            .find(|change| change["op"] == op && Path::new(text(change, "path")) == folder.join(name))
+            .unwrap_or_else(|| panic!("no {op} of {name} in {ops:?}"));
         assert!(change["result"].is_null(), "{change}");
     }
-    let of = |op| found.iter().find(|change| change["op"] == op).expect("seen above");
+    let of = |op| found.iter().rfind(|change| change["op"] == op).expect("seen above");
     assert_eq!(of("mode")["mode"], 0o4755);
     assert_eq!(of("owner")["value"], 1_u64 | 2 << 32);
     assert_eq!(of("truncate")["value"], 1);

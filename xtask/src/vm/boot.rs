@@ -66,6 +66,7 @@ pub(super) fn boot(qemu: &Path, kernel: &Path, image: &Path, log: &Path, progres
 impl Told {
     fn of(serial: &[u8]) -> Told {
         let mut told = Told::default();
+        let mut running = None;
         let lines = serial.split(|&byte| byte == b'\n');
         for line in lines.filter_map(|line| str::from_utf8(line.trim_ascii_end()).ok()) {
             // The firmware clears the screen on the first line.
@@ -75,12 +76,16 @@ impl Told {
                 told.doctor = checks(found);
             } else if line == "@end" {
                 told.has_ended = true;
-            } else if let Some(rest) = line.strip_prefix("test ") {
-                if rest.ends_with("... ok") {
-                    told.passed += 1;
-                } else if let Some(name) = rest.strip_suffix(" ... FAILED") {
-                    told.failed.push(name.to_owned());
-                }
+            } else if let Some((name, _)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+                running = Some(name);
+            }
+            // What a test says comes between its name and its outcome.
+            if let Some(name) = running.filter(|_| line == "FAILED" || line.ends_with("... FAILED")) {
+                told.failed.push(name.to_owned());
+                running = None;
+            } else if running.is_some() && (line == "ok" || line.ends_with("... ok")) {
+                told.passed += 1;
+                running = None;
             }
         }
         told
@@ -109,13 +114,12 @@ mod tests {
     fn what_a_machine_tells_is_taken_from_between_the_kernels_lines() {
         let serial =
             b"[    0.1] hello\r\n\x1bc@release 6.1.0\r\n@doctor {\"checks\":[{\"name\":\"vespid_fork\",\"usable\":true,\
-                      \"found\":\"attached\",\"lost\":\"\"}]}\r\ntest files::a ... ok\r\ntest files::b ... FAILED\r\n";
+                      \"found\":\"attached\",\"lost\":\"\"}]}\r\ntest files::a ... ok\r\ntest files::b ... FAILED\r\n\
+                      test files::c ... mkdir: no\r\nFAILED\r\ntest files::d ... a word\r\nok\r\n";
         let told = Told::of(serial);
-        assert_eq!((told.release.as_deref(), told.passed), (Some("6.1.0"), 1));
-        assert_eq!(
-            (&told.failed[..], told.has_ended),
-            (&["files::b".to_owned()][..], false)
-        );
+        assert_eq!((told.release.as_deref(), told.passed), (Some("6.1.0"), 2));
+        let failed = ["files::b".to_owned(), "files::c".to_owned()];
+        assert_eq!((&told.failed[..], told.has_ended), (&failed[..], false));
         assert_eq!(
             (told.doctor[0].name.as_str(), told.doctor[0].usable),
             ("vespid_fork", true)

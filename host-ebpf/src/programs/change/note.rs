@@ -7,7 +7,6 @@
 //! These programs may be interrupted by others of them on the same CPU, so each note is its task's own.
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::map;
@@ -54,9 +53,10 @@ pub(super) struct Note {
 // The daemon knows the table too.
 const _: () = assert!(size_of::<Note>() == NOTE_BYTES);
 
-/// By thread. Calls beyond what there is room for are described by their words.
+/// By thread. Calls beyond what there is room for are described by their words. The room is taken beforehand: to get and
+/// give back a page for each call costs more than all the rest.
 #[map]
-static NOTES: HashMap<u64, Note> = HashMap::with_max_entries(MAX_NOTES as u32, BPF_F_NO_PREALLOC);
+static NOTES: HashMap<u64, Note> = HashMap::with_max_entries(MAX_NOTES as u32, 0);
 
 /// What a note begins as.
 #[map]

@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::null;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::actor::c;
 
@@ -16,6 +18,8 @@ pub(crate) fn act(what: &str) {
         "mounts" => mounts(),
         "chroot" => chroot(),
         "deep" => deep(),
+        "replaced" => replaced(),
+        "cost" => super::cost::act(),
         other => panic!("{other} is no act"),
     }
 }
@@ -193,5 +197,36 @@ fn deep() {
     for _ in 0..900 {
         std::fs::create_dir("directory").expect("a folder");
         std::env::set_current_dir("directory").expect("a folder");
+    }
+}
+
+/// Opens that [`replaced`] makes.
+pub(crate) const REPLACED: usize = 3_000;
+
+/// Opens a file, while another thread puts another one in its descriptor's place.
+fn replaced() {
+    let other = folder("other");
+    let path = c("real/a");
+    // SAFETY: the string lives through the calls; the descriptors are ours.
+    unsafe {
+        let number = libc::dup(other.as_raw_fd());
+        libc::close(number);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Relaxed) {
+                    if libc::fcntl(number, libc::F_GETFD) >= 0 {
+                        libc::dup2(other.as_raw_fd(), number);
+                    }
+                }
+            });
+            for _ in 0..REPLACED {
+                let opened = libc::open(path.as_ptr(), libc::O_RDONLY);
+                assert!(opened >= 0);
+                libc::close(opened);
+                libc::close(number);
+            }
+            is_over.store(true, Relaxed);
+        });
     }
 }
