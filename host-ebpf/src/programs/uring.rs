@@ -15,7 +15,7 @@ use super::globals::{offset, wanted};
 use super::header::is_own;
 use super::open::{Opened, Outcome, Request, tell};
 use super::output::count;
-use super::read::{Task, kernel, kernel_u8, kernel_u32, kernel_u64};
+use super::read::{Task, direct, kernel, kernel_u8, kernel_u32, kernel_u64};
 use super::typed::Text;
 
 /// `IORING_OP_OPENAT` and `IORING_OP_OPENAT2`.
@@ -54,9 +54,10 @@ static REQUEST_SCRATCH: PerCpuArray<Submitted> = PerCpuArray::with_max_entries(1
 /// `io_uring_submit_req(request)`, before Linux 6.4 `io_uring_submit_sqe(request, …)`.
 #[btf_tracepoint(function = "io_uring_submit_req")]
 fn vespid_io_begin(ctx: BtfTracePointContext) -> i32 {
-    let request = ctx.arg(0);
-    if concerns(request) {
-        begun(request);
+    let request: *const u8 = ctx.arg(0);
+    // SAFETY: the verifier knows the type of the argument.
+    if concerns(unsafe { direct(request, offset!(io_opcode)) }) {
+        begun(request as u64);
     }
     0
 }
@@ -64,8 +65,9 @@ fn vespid_io_begin(ctx: BtfTracePointContext) -> i32 {
 /// `io_uring_complete(ring, request, …)`.
 #[btf_tracepoint(function = "io_uring_complete")]
 fn vespid_io_uring(ctx: BtfTracePointContext) -> i32 {
+    // Of a message that belongs to no request it is 0, which reads as 0.
     let request = ctx.arg(1);
-    if concerns(request) {
+    if concerns(kernel_u8(request, offset!(io_opcode))) {
         completed(request);
         let _gone = REQUESTS.remove(request);
     }
@@ -73,9 +75,8 @@ fn vespid_io_uring(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn concerns(request: u64) -> bool {
-    // Of a message that belongs to no request, the address is 0, which reads as 0.
-    OPENS.contains(&kernel_u8(request, offset!(io_opcode))) && wanted(Kind::Open) && !is_own()
+fn concerns(operation: u8) -> bool {
+    OPENS.contains(&operation) && wanted(Kind::Open) && !is_own()
 }
 
 #[inline(never)]

@@ -199,6 +199,7 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        self.kernel.probes().iter().for_each(say_passed_over);
         want(&mut self.kernel, self.filters, &mut self.progress, [&self.always]);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
@@ -402,6 +403,17 @@ fn want<'a>(
         Err(error) => tracing::error!("the kernel cannot be told what is wanted: {error}"),
     }
     progress.probes = kernel.probes().into();
+}
+
+/// Said once, as what is lost stays lost while this kernel runs.
+fn say_passed_over(probe: &Probe) {
+    for passed_over in &probe.passed_over {
+        let (way, why, loses) = (passed_over.variant.name(), &passed_over.reason, &passed_over.loses);
+        tracing::info!(
+            probe = probe.name,
+            "does without {way}: {why}; lost without it: {loses}"
+        );
+    }
 }
 
 fn say(probe: &Probe) {

@@ -217,8 +217,9 @@ impl Loaded {
                     self.links = links;
                     return State::Attached;
                 }
-                // What was verified may still not be granted. The last variant is tried again next time.
-                Err(error) if self.passed_over.len() + 1 < self.hook.variants.len() => {
+                // What was verified may still not be granted. The last variant is tried again next time, and so is any that
+                // something passing was in the way of.
+                Err(error) if self.passed_over.len() + 1 < self.hook.variants.len() && !is_passing(&error) => {
                     self.pass_over(programs, program_reason(&error));
                     match types() {
                         Ok(types) => self.load(programs, &types),
@@ -275,6 +276,17 @@ fn attach(programs: &mut Ebpf, part: &Part) -> Result<FdLink, ProgramError> {
         }
         _ => Err(ProgramError::UnexpectedProgramType),
     }
+}
+
+/// Whether it may go better next time, with what is the same now.
+fn is_passing(error: &ProgramError) -> bool {
+    let ProgramError::SyscallError(call) = error else {
+        return false;
+    };
+    let passing = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EINTR];
+    call.io_error
+        .raw_os_error()
+        .is_some_and(|errno| passing.contains(&errno))
 }
 
 fn unload(programs: &mut Ebpf, part: &Part) -> Result<(), ProgramError> {

@@ -3,9 +3,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use tempfile::TempDir;
+use vespid::kernel::Settings;
+use vespid_ebpf::Kind;
 
 use crate::actor::actor;
-use crate::harness::live;
+use crate::harness::{live, live_with};
 
 /// A folder and its path without symbolic links.
 fn folder() -> (TempDir, PathBuf) {
@@ -141,7 +143,12 @@ fn a_failed_open_is_seen_with_its_error() {
 
 #[test]
 fn a_deep_path_is_whole_and_a_deeper_one_says_that_it_is_not() {
-    let Some(mut live) = live() else { return };
+    // The folders on the way would fill the ring.
+    let settings = Settings {
+        kinds: Kind::Open.bit(),
+        ..Settings::default()
+    };
+    let Some(mut live) = live_with(settings) else { return };
     for (depth, kind) in [(600, 0), (1_200, 3)] {
         let (_keep, folder) = folder();
         let pid = live.run(&mut actor("open-deep", depth.to_string(), &folder));

@@ -167,7 +167,7 @@ pub(crate) fn come_and_go(
         });
 
         let changed = want(kernel, 0).expect("a change");
-        assert_eq!(changed.len(), 2, "{changed:?}");
+        assert_eq!(changed.len(), 3, "{changed:?}");
         assert_eq!(attached(), TREE, "{round}");
         // What was under way has long ended when these are there.
         let before = tally.execs;

@@ -170,6 +170,8 @@ fn a_probe_that_cannot_be_attached_says_why_and_is_tried_again() {
 /// In a process of its own, as the limit is the process's.
 pub(crate) fn want_without_descriptors() {
     let mut live = nothing_wanted().expect("probes");
+    let variants = |live: &Live| -> Vec<_> { live.kernel.probes().iter().map(|probe| probe.variant).collect() };
+    let chosen = variants(&live);
     let limit = |descriptors| {
         let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         let before = limit.current;
@@ -193,6 +195,7 @@ pub(crate) fn want_without_descriptors() {
         "{changed:?}"
     );
     assert_eq!((changed.len(), attached()), (3, ALL.map(str::to_owned).to_vec()));
+    assert_eq!(variants(&live), chosen, "what passes is no reason to do with less");
 }
 
 #[test]

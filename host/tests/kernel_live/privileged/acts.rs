@@ -146,7 +146,7 @@ fn memory(results: &mut Results) {
         1,
         remote,
         1,
-        0
+        0_u64
     );
     call!(results, SYS_process_vm_writev, i32::MAX, local, 1, remote, 1, 0_u64);
     assert_eq!(to, from);
