@@ -1,4 +1,6 @@
 //! The probes: the way in which each is to be had on this kernel, found by trying, and having it run.
+use std::thread::{self, JoinHandle};
+
 use aya::programs::links::FdLink;
 use aya::programs::{Program, ProgramError};
 use aya::{Btf, Ebpf};
@@ -89,6 +91,8 @@ pub(super) struct Loaded {
     passed_over: Vec<String>,
     /// What its programs are attached by. Closing them detaches.
     links: Vec<FdLink>,
+    /// Closes what they were attached by before.
+    closing: Option<JoinHandle<()>>,
 }
 
 impl Loaded {
@@ -102,6 +106,7 @@ impl Loaded {
                 obstacle: layout.obstacle(hook.needs).map(str::to_owned),
                 passed_over: Vec::new(),
                 links: Vec::new(),
+                closing: None,
             };
             if loaded.obstacle.is_none() {
                 loaded.prefer(prefer);
@@ -196,6 +201,19 @@ impl Loaded {
         }
     }
 
+    /// Detaches it. Of programs on functions that takes the kernel a tenth of a second each, until nobody can be in one of
+    /// them any more; the ring would not be read meanwhile. They have nothing to do from the moment that nobody wants it.
+    fn detach(&mut self) {
+        let mut links = std::mem::take(&mut self.links).into_iter();
+        drop(links.next());
+        let rest: Vec<FdLink> = links.collect();
+        if self.chosen().is_some_and(|variant| variant.way == Way::Fentry) && !rest.is_empty() {
+            let thread = thread::Builder::new().name("vespid-detach".to_owned());
+            // If there can be no thread, they are closed here.
+            self.closing = thread.spawn(move || drop(rest)).ok();
+        }
+    }
+
     /// Attaches or detaches the probe, or leaves it as it is. `asked` may hold kinds beyond `deliverable`, which this
     /// kernel has not.
     pub(super) fn want(&mut self, programs: &mut Ebpf, asked: u32, deliverable: u32) -> State {
@@ -204,11 +222,15 @@ impl Loaded {
             return State::Unavailable(reason.to_owned());
         }
         if !always && self.hook.serves & asked & deliverable == 0 {
-            self.links.clear();
+            self.detach();
             return State::NotNeeded;
         }
         if !self.links.is_empty() {
             return State::Attached;
+        }
+        if let Some(closing) = self.closing.take() {
+            // A program can be attached to a function once.
+            let _closed = closing.join();
         }
         while let Some(variant) = self.chosen() {
             let links: Result<Vec<FdLink>, _> = variant.parts.iter().map(|part| attach(programs, part)).collect();

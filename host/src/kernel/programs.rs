@@ -122,6 +122,8 @@ impl Programs {
 
     /// Detaches all of them for good.
     pub(super) fn detach(&mut self) {
+        // Nothing more is written from here on, however long the rest takes; if it cannot be told, it goes on until then.
+        let _as_before = self.report(0);
         self.loaded.clear();
         self.object = None;
         self.probes

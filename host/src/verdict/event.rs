@@ -53,6 +53,8 @@ pub(super) enum Event<'a> {
         path_kind: Cow<'static, str>,
         created: bool,
         upper: bool,
+        /// Rare, and left out otherwise.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
         io_uring: bool,
     },
     Change {
