@@ -4,8 +4,7 @@ use aya_ebpf::programs::{FEntryContext, FExitContext};
 use vespid_ebpf::ChangeOp as Op;
 
 use super::super::syscall::in_flight;
-use super::calls::CALLS;
-use super::calls::action;
+use super::calls::{CALLS, action};
 use super::note::{self, Note, Which};
 
 /// A hook that gets a folder's `struct path` and a name in it.
