@@ -16,7 +16,7 @@ pub mod share;
 pub mod sieve;
 pub mod usage;
 
-pub use offsets::{ABSENT, FIELDS, Field, OFFSETS_VERSION, Offsets};
+pub use offsets::{ABSENT, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets};
 pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 pub use records::{
     ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, ResourceRaw,
@@ -38,6 +38,18 @@ pub const MAX_DEPTH: usize = 2400;
 pub const MAX_OWNERS: usize = 65_536;
 /// Flows of datagrams that are remembered at a time: of one that was forgotten, the next datagram is a first one again.
 pub const MAX_FLOWS: usize = 65_536;
+/// Calls at a time whose files can be noted while they run. Of what is beyond, records still go out, with typed paths.
+pub const MAX_NOTES: usize = 256;
+/// Size of such a note.
+pub const NOTE_BYTES: usize = 3792;
+/// Opens at a time of which it can be noted what the kernel opened. Of what is beyond, the descriptor is believed.
+pub const MAX_ASKED: usize = 4096;
+/// Size of such a note.
+pub const ASKED_BYTES: usize = 40;
+/// Opens through `io_uring` that can be in flight at a time.
+pub const MAX_REQUESTS: usize = 512;
+/// Size of what is remembered of one.
+pub const REQUEST_BYTES: usize = MAX_TYPED + 32;
 /// Size of what is remembered of an owner.
 pub const OWNER_BYTES: usize = 56;
 

@@ -18,7 +18,8 @@ pub const ABSENT: u32 = u32::MAX;
 pub struct Field {
     /// `struct.member`, members of anonymous structures and unions included; the first that exists is taken.
     pub paths: &'static [&'static str],
-    /// Mask of the kinds ([`Kind::bit`]) that cannot be produced without it; 0 if only a detail would be missing.
+    /// Mask of the kinds ([`Kind::bit`]) that cannot be produced without it, or [`IO_URING`]; 0 if only a detail would be
+    /// missing.
     pub needed_by: u32,
 }
 
@@ -67,6 +68,9 @@ macro_rules! offsets {
         pub const FIELDS: &[Field] = &[$($(Field { paths: &[$($path),+], needed_by: $needed },)*)*];
     };
 }
+
+/// Beside the bits of kinds: what opens through `io_uring` cannot be seen without.
+pub const IO_URING: u32 = 1 << 31;
 
 const DETAIL: u32 = 0;
 const EVERY: u32 = Kind::Fork.bit()
@@ -255,6 +259,17 @@ offsets! {
     SOCKET {
         socket_file = "socket.file";
         inode_ino = "inode.i_ino";
+    }
+    IO_URING {
+        io_opcode = "io_kiocb.opcode";
+        io_flags = "io_kiocb.flags";
+        io_result = "io_kiocb.cqe.res";
+        io_command = "io_kiocb.cmd";
+        io_open_directory = "io_open.dfd";
+        io_open_slot = "io_open.file_slot";
+        io_open_filename = "io_open.filename";
+        io_open_how = "io_open.how";
+        filename_name = "filename.name";
     }
 }
 

@@ -173,12 +173,12 @@ pub struct ConnectionRaw {
     pub remote_isn: u32,
 }
 
-/// [`Kind::Open`]: `open`, `openat`, `openat2` or `creat`, successful or not.
+/// [`Kind::Open`]: `open`, `openat`, `openat2` or `creat`, or the same through `io_uring`, successful or not.
 ///
 /// Tail: path, then the text as the caller typed it.
 ///
-/// A failed open has no file to ask for its path. If the typed text was relative, the path carried is that of the
-/// directory it was relative to.
+/// A failed open has no file to ask for its path, nor has one with [`open_traits::BY_WORDS`]. If the typed text was
+/// relative, the path carried is that of the directory it was relative to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 pub struct OpenRaw {
@@ -212,6 +212,11 @@ pub mod open_traits {
     pub const CREATED: u8 = 1;
     /// The file lies in the upper layer of an overlay.
     pub const UPPER: u8 = 1 << 1;
+    /// It came through `io_uring`.
+    pub const IO_URING: u8 = 1 << 2;
+    /// The file is not known: the path is that of the directory that the text is relative to, though the open may not
+    /// have failed. Not shown to plugins.
+    pub const BY_WORDS: u8 = 1 << 7;
 }
 
 /// [`Kind::Change`]: a call that makes, renames, removes or alters names and attributes of files, successful or not.

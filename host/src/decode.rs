@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use vespid_ebpf::{
     ABI_VERSION, ConnectionOp, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, Kind, OpenRaw, PathEnd, exec_flags,
+    open_traits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -362,7 +363,8 @@ fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Open<'a>, Decod
     let [walked, typed] = tail.parts([raw.path_len, raw.typed_len])?;
     let end = path_end("path_end", raw.path_end)?;
     path::join(walked, end, joined)?;
-    let path_kind = if raw.result >= 0 && end != PathEnd::Absent {
+    let is_file = raw.result >= 0 && raw.traits & open_traits::BY_WORDS == 0;
+    let path_kind = if is_file && end != PathEnd::Absent {
         path::resolved(end)
     } else {
         path::from_typed(typed, end, joined)
@@ -374,7 +376,7 @@ fn open<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Open<'a>, Decod
         mode: raw.mode,
         result: raw.result,
         path_kind,
-        traits: raw.traits,
+        traits: raw.traits & !open_traits::BY_WORDS,
         count: raw.count.max(1),
     })
 }

@@ -213,12 +213,12 @@ typedef struct vespid_plugin_events_opens_t {
   plugin_list_u32_t   mode;
   // The descriptor, or the negated `errno`.
   plugin_list_s64_t   result;
-  // How far `path` can be trusted: 0 resolved by the kernel, 1 made from the typed text (failed open), 2 resolved
+  // How far `path` can be trusted: 0 resolved by the kernel, 1 made from the typed text (no file known), 2 resolved
   // but outside the root directory of the process, 3 leading components missing, 4 no place in any directory
   // tree.
   plugin_list_u8_t   path_kind;
   // Bits: 1 the call created the file, 2 the file lies in the upper layer of an overlay (in a container: it is
-  // not the image's, or was changed since).
+  // not the image's, or was changed since), 4 it came through `io_uring`.
   plugin_list_u8_t   traits;
   // How many opens the row stands for: 1, or more where `merge-ms` allows it. They have all other columns in common,
   // save `typed` and the descriptor in `result`, which are those of one of them; none is later than `time`.

@@ -7,7 +7,7 @@ mod act;
 use anyhow::{Context, anyhow};
 use aya::sys::{Stats, enable_stats};
 use vespid::filter::Sift;
-use vespid::kernel::{ConnectionProbe, Inventory, Kernel, Settings};
+use vespid::kernel::{Inventory, Kernel, Settings, Way};
 use vespid_ebpf::sieve::Sieve;
 use vespid_ebpf::{Kind, Outcome};
 
@@ -66,16 +66,13 @@ pub fn table(rounds: usize) -> anyhow::Result<Table> {
             "ns in the probes",
         ],
     );
-    let mut kernel = start(ConnectionProbe::Auto)?;
+    let mut kernel = start(Way::default())?;
     for act in &CALLS {
         let (times, counted) = measure(act, &mut kernel, rounds)?;
         table.row(row(act, "", times, &counted));
     }
     drop(kernel);
-    for (name, probe) in [
-        ("tracepoint", ConnectionProbe::Tracepoint),
-        ("sock_ops", ConnectionProbe::SockOps),
-    ] {
+    for (name, probe) in [("tracepoint", Way::Tracepoints), ("sock_ops", Way::SockOps)] {
         let mut kernel = start(probe)?;
         let (times, counted) = measure(&CONNECTION, &mut kernel, rounds)?;
         table.row(row(&CONNECTION, name, times, &counted));
@@ -85,10 +82,10 @@ pub fn table(rounds: usize) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-fn start(connections: ConnectionProbe) -> anyhow::Result<Kernel> {
+fn start(prefer: Way) -> anyhow::Result<Kernel> {
     let settings = Settings {
         kinds: 0,
-        connections,
+        prefer,
         ..Settings::default()
     };
     Kernel::start(&settings).map_err(|error| anyhow!("{error}"))
@@ -184,7 +181,7 @@ fn process() -> anyhow::Result<(Times, Counted)> {
     let mut actor = Actor::start(&PROCESS)?;
     let mut times = Times::default();
     times.unwatched.push(actor.run(PROCESS.count)?);
-    let mut kernel = start(ConnectionProbe::Auto)?;
+    let mut kernel = start(Way::default())?;
     let counted = count(&PROCESS, &mut kernel, &mut actor)?;
     actor.end()?;
     Ok((times, counted))

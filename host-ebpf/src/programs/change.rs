@@ -1,5 +1,7 @@
 //! Calls that change names and attributes of files, or what is mounted, when they return: `sys_exit(regs, result)`.
 mod calls;
+mod hooks;
+mod note;
 mod request;
 
 use core::ffi::c_void;
@@ -9,6 +11,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ChangeRaw, Kind, MAX_TYPED, Outcome, PathEnd};
 
 use self::calls::CALLS;
+use self::note::{Note, Which};
 use self::request::{Name, Request, request};
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::wanted;
@@ -17,7 +20,7 @@ use super::output::{count, has_room, send};
 use super::read::{Task, user};
 use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change};
 use super::sieve;
-use super::syscall::{Call, returned};
+use super::syscall::{Call, ended};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
 
@@ -25,12 +28,13 @@ const ENOENT: i64 = -2;
 
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_change(ctx: BtfTracePointContext) -> i32 {
-    let Some((task, call, action)) = returned(&ctx, &CALLS) else {
+    let Some((task, call, action)) = ended(&ctx, &CALLS) else {
         return 0;
     };
-    if wanted(Kind::Change) && !is_own() {
+    if !call.restarts() && wanted(Kind::Change) && !is_own() {
         report(task, call, action);
     }
+    note::forget();
     0
 }
 
@@ -64,8 +68,9 @@ unsafe fn describe(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, 
         let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<ChangeRaw>() as u64);
-        let path = append_name(scratch, task, result, request.path)?;
-        let target = append_name(scratch, task, result, request.target)?;
+        let note = note::of(request.op);
+        let path = append_name(scratch, task, result, request.path, note, Which::Path)?;
+        let target = append_name(scratch, task, result, request.target, note, Which::Target)?;
         let detail_len = append_typed::<CHANGE_SIZE, MAX_NAME>(scratch, request.detail)?;
         let len = at.read_volatile();
         (&raw mut (*raw).header).write(header(Kind::Change, len as u32, task));
@@ -88,13 +93,20 @@ unsafe fn describe(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, 
     }
 }
 
-/// Appends what is known of a file: its own path, if the call named a descriptor; else the path of the directory that the
-/// text is relative to, and the text.
+/// Appends what is known of a file: its own path, if the call named a descriptor or the path was noted; else the path of
+/// the directory that the text is relative to. And the text.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-unsafe fn append_name(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, name: Name) -> Option<Appended> {
+unsafe fn append_name(
+    scratch: *mut Scratch<CHANGE_SIZE>,
+    task: Task,
+    result: i64,
+    name: Name,
+    note: Option<*mut Note>,
+    which: Which,
+) -> Option<Appended> {
     let (path, text, is_file) = match name {
         Name::Nothing => (0, 0, false),
         Name::Words(text) => (0, text, false),
@@ -110,16 +122,18 @@ unsafe fn append_name(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i6
     };
     // SAFETY: the caller's promise.
     unsafe {
-        let (path_len, end) = if path == 0 {
-            (0, PathEnd::Absent)
-        } else {
-            append_path(scratch, change_path_step, task, path)
+        let note = note.filter(|_| !is_file && matches!(name, Name::Text { .. }));
+        let noted = note.and_then(|note| Note::append(note, which, scratch));
+        let (path_len, end) = match noted {
+            Some(noted) => noted,
+            None if path == 0 => (0, PathEnd::Absent),
+            None => append_path(scratch, change_path_step, task, path),
         };
         Some(Appended {
             path_len,
             typed_len: append_typed::<CHANGE_SIZE, MAX_TYPED>(scratch, text)?,
             end,
-            is_file,
+            is_file: is_file || noted.is_some(),
         })
     }
 }

@@ -9,9 +9,11 @@ mod sock_ops;
 mod socket;
 mod sys_exit;
 mod tcp;
+mod uring;
 mod usage;
 
 mod accept;
+mod asked;
 mod connection;
 mod failed_exec;
 mod open;

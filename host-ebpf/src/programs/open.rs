@@ -2,8 +2,9 @@
 use core::ffi::c_void;
 
 use vespid_ebpf::sieve::access;
-use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome, PathEnd, open_traits};
+use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_traits};
 
+use super::asked;
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
 use super::header::{cgroup_id, header};
@@ -15,7 +16,7 @@ use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sieve::{self, Steps};
 use super::sys_exit::action;
 use super::syscall::Call;
-use super::typed::append_typed;
+use super::typed::{Text, append_text};
 use super::walk::{append_path, path_step};
 
 /// `FMODE_CREATED` in include/linux/fs.h.
@@ -24,11 +25,57 @@ const FMODE_CREATED: u32 = 1 << 20;
 const CREAT_FLAGS: u64 = 0o1101;
 
 /// What was asked for.
-struct Request {
-    directory: i32,
-    typed: u64,
-    flags: u64,
-    mode: u64,
+pub(super) struct Request {
+    pub(super) directory: i32,
+    pub(super) typed: Text,
+    pub(super) flags: u64,
+    pub(super) mode: u64,
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    /// A descriptor, or the negated errno.
+    pub(super) result: i64,
+    pub(super) file: Opened,
+    /// Of [`open_traits`].
+    pub(super) traits: u8,
+}
+
+/// What was opened. An `Option` would leave registers undefined, which the verifier does not take.
+#[derive(Clone, Copy)]
+pub(super) struct Opened {
+    /// Address of its `struct path`; 0 if it is not known.
+    pub(super) path: u64,
+    pub(super) inode: u64,
+    /// Its `f_mode`.
+    pub(super) mode: u32,
+}
+
+impl Opened {
+    /// Nothing, or nothing that is known.
+    pub(super) const NOTHING: Opened = Opened {
+        path: 0,
+        inode: 0,
+        mode: 0,
+    };
+
+    /// The file at an address.
+    #[inline(always)]
+    pub(super) fn of(file: u64) -> Opened {
+        if file == 0 {
+            return Opened::NOTHING;
+        }
+        let mode = if has!(file_mode) {
+            kernel_u32(file, offset!(file_mode))
+        } else {
+            0
+        };
+        Opened {
+            path: descriptor::path_of(file),
+            inode: kernel_u64(file, offset!(file_inode)),
+            mode,
+        }
+    }
 }
 
 impl Request {
@@ -38,13 +85,13 @@ impl Request {
         match action {
             action::CREAT => Request {
                 directory: WORKING_DIRECTORY,
-                typed: first,
+                typed: Text::User(first),
                 flags: CREAT_FLAGS,
                 mode: second,
             },
             action::OPENAT => Request {
                 directory: first as i32,
-                typed: second,
+                typed: Text::User(second),
                 flags: third,
                 mode: call.argument(3),
             },
@@ -53,14 +100,14 @@ impl Request {
                 let [flags, mode] = user::<[u64; 2]>(third).unwrap_or([0, 0]);
                 Request {
                     directory: first as i32,
-                    typed: second,
+                    typed: Text::User(second),
                     flags,
                     mode,
                 }
             }
             _ => Request {
                 directory: WORKING_DIRECTORY,
-                typed: first,
+                typed: Text::User(first),
                 flags: second,
                 mode: third,
             },
@@ -70,30 +117,41 @@ impl Request {
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
-    let request = Request::of(call, action);
+    let file = if call.result < 0 {
+        Opened::NOTHING
+    } else {
+        asked::unless_replaced(descriptor::file(task, call.result as u32))
+    };
+    let outcome = Outcome {
+        result: call.result,
+        file,
+        traits: 0,
+    };
+    tell(task, task, &Request::of(call, action), &outcome);
+}
+
+/// Tells of an open that is over. `task` is the current one; the process is that of `subject`.
+#[inline(always)]
+pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
     let accesses = access(request.flags as u32);
-    if !sieve::passes(Kind::Open, call.result < 0, accesses) {
+    if !sieve::passes(Kind::Open, outcome.result < 0, accesses) {
         return;
     }
-    let file = if call.result >= 0 {
-        descriptor::file(task, call.result as u32)
-    } else {
-        0
-    };
-    let window = if call.result >= 0 { merge::window() } else { 0 };
+    // Of what has no file nothing tells whether it is the same again.
+    let window = if outcome.file.path != 0 { merge::window() } else { 0 };
     // SAFETY: a scratch from its map.
     let sent = of_call().and_then(|scratch| unsafe {
-        if !is_wanted(scratch, task, call, &request, file, accesses)? {
+        if !is_wanted(scratch, task, request, outcome, accesses)? {
             return Some(());
         }
         // What is merged takes no room.
-        if window == 0 && !has_room(Kind::Open, || cgroup_id(task)) {
+        if window == 0 && !has_room(Kind::Open, || cgroup_id(subject)) {
             return Some(());
         }
-        describe(scratch, task, call, &request, file, window)
+        describe(scratch, task, subject, request, outcome, window)
     });
     if sent.is_none() {
-        count(Kind::Open, Outcome::Unreadable);
+        count(Kind::Open, Fate::Unreadable);
     }
 }
 
@@ -105,14 +163,14 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 unsafe fn is_wanted(
     scratch: *mut Scratch<CALL_SIZE>,
     task: Task,
-    call: Call,
     request: &Request,
-    file: u64,
+    outcome: &Outcome,
     accesses: u32,
 ) -> Option<bool> {
-    let failed = call.result < 0;
+    let failed = outcome.result < 0;
     let named = sieve::named(accesses, failed);
-    if named == 0 {
+    // Without its file, of what was opened only the words are known, which are not to be judged by.
+    if named == 0 || !failed && outcome.file.path == 0 {
         return Some(true);
     }
     let path = if failed {
@@ -120,11 +178,11 @@ unsafe fn is_wanted(
         unsafe {
             (&raw mut (*scratch).walk.at).write_volatile(size_of::<OpenRaw>() as u64);
             sieve::text_begins(scratch);
-            append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
+            append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         }
         directory(task, request)
     } else {
-        descriptor::path_of(file)
+        outcome.file.path
     };
     let steps = Steps {
         path: call_search_step,
@@ -134,10 +192,10 @@ unsafe fn is_wanted(
     Some(unsafe { sieve::open_passes(scratch, &steps, task, path, named, failed) })
 }
 
-/// The directory that the text of a failed open is relative to, or 0.
+/// The directory that the text of an open is relative to, or 0.
 #[inline(always)]
 fn directory(task: Task, request: &Request) -> u64 {
-    if user::<u8>(request.typed).is_none_or(|first| first == b'/') {
+    if request.typed.first().is_none_or(|first| first == b'/') {
         0
     } else {
         descriptor::directory(task, request.directory)
@@ -148,27 +206,25 @@ fn directory(task: Task, request: &Request) -> u64 {
 unsafe fn describe(
     scratch: *mut Scratch<CALL_SIZE>,
     task: Task,
-    call: Call,
+    subject: Task,
     request: &Request,
-    file: u64,
+    outcome: &Outcome,
     window: u64,
 ) -> Option<()> {
-    let mut inode = 0;
-    let mut mode = (request.mode & 0o7777) as u32;
-    let mut traits = 0;
-    // The file itself; for a failed open the directory that a relative text is relative to.
-    let path = if call.result >= 0 {
-        inode = kernel_u64(file, offset!(file_inode));
-        mode = u32::from(kernel_u16(inode, offset!(inode_mode)));
-        if has!(file_mode) && kernel_u32(file, offset!(file_mode)) & FMODE_CREATED != 0 {
+    let mut traits = outcome.traits;
+    // The file itself; without it the directory that a relative text is relative to.
+    let file = outcome.file;
+    let (path, mode) = if file.path != 0 {
+        if file.mode & FMODE_CREATED != 0 {
             traits |= open_traits::CREATED;
         }
-        if overlay::is_upper(inode) {
+        if overlay::is_upper(file.inode) {
             traits |= open_traits::UPPER;
         }
-        descriptor::path_of(file)
+        (file.path, u32::from(kernel_u16(file.inode, offset!(inode_mode))))
     } else {
-        directory(task, request)
+        traits |= open_traits::BY_WORDS;
+        (directory(task, request), (request.mode & 0o7777) as u32)
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
@@ -180,8 +236,8 @@ unsafe fn describe(
         } else {
             append_path(scratch, call_path_step, task, path)
         };
-        (&raw mut (*raw).header).write(header(Kind::Open, 0, task));
-        (*raw).result = call.result as i32;
+        (&raw mut (*raw).header).write(header(Kind::Open, 0, subject));
+        (*raw).result = outcome.result as i32;
         (*raw).flags = request.flags as u32;
         (*raw).mode = mode;
         (*raw).mnt_ns = mount_namespace(task);
@@ -192,7 +248,7 @@ unsafe fn describe(
         (*raw).count = 1;
         let mut is_first = false;
         if window != 0 {
-            let count = match merge::way(scratch, task, inode, window) {
+            let count = match merge::way(scratch, subject, file.inode, window) {
                 Way::Merged => return Some(()),
                 Way::Record(count) => count,
                 Way::First => {
@@ -200,13 +256,13 @@ unsafe fn describe(
                     1
                 }
             };
-            if !has_room(Kind::Open, || cgroup_id(task)) {
+            if !has_room(Kind::Open, || cgroup_id(subject)) {
                 merge::give_back(count - 1);
                 return Some(());
             }
             (*raw).count = count;
         }
-        (*raw).typed_len = append_typed::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
+        (*raw).typed_len = append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         (*raw).header.len = at.read_volatile() as u32;
         if is_first {
             merge::keep(scratch, window);

@@ -5,8 +5,8 @@ use vespid_ebpf::Kind;
 
 use super::globals::wanted;
 use super::header::is_own;
-use super::syscall::{Calls, returned, table};
-use super::{accept, failed_exec, open, sieve};
+use super::syscall::{Calls, ended, table};
+use super::{accept, asked, failed_exec, open, sieve};
 
 /// What a call does.
 pub(super) mod action {
@@ -20,7 +20,13 @@ pub(super) mod action {
 }
 use action::{ACCEPT, CREAT, EXEC, EXECAT, OPEN, OPENAT, OPENAT2};
 
-static CALLS: Calls = Calls {
+/// Whether a call opens a file by name.
+#[inline(always)]
+pub(super) fn opens(action: u8) -> bool {
+    matches!(action, OPEN | CREAT | OPENAT | OPENAT2)
+}
+
+pub(super) static CALLS: Calls = Calls {
     native: table(&[
         (2, OPEN),
         (43, ACCEPT),
@@ -44,10 +50,11 @@ static CALLS: Calls = Calls {
 
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
-    let Some((task, call, action)) = returned(&ctx, &CALLS) else {
+    let Some((task, call, action)) = ended(&ctx, &CALLS) else {
         return 0;
     };
     match action {
+        _ if call.restarts() => {}
         EXEC | EXECAT => {
             if wanted(Kind::Exec) && call.result < 0 && !is_own() && sieve::passes(Kind::Exec, true, 1) {
                 failed_exec::report(task, call, action);
@@ -63,6 +70,9 @@ fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
                 open::report(task, call, action);
             }
         }
+    }
+    if opens(action) {
+        asked::forget();
     }
     0
 }

@@ -3,6 +3,7 @@
 //!
 //! The registers still hold the arguments. What user pointers refer to may have been changed by another thread since
 //! the kernel read it, hence "as typed".
+use aya_ebpf::helpers::generated::bpf_task_pt_regs;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use super::globals::offset;
@@ -22,6 +23,12 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// Whether it was interrupted and comes again, as if it had not been made yet.
+    #[inline(always)]
+    pub(super) fn restarts(self) -> bool {
+        RESTARTS.contains(&self.result)
+    }
+
     /// An argument of the call, counted from 0.
     #[inline(always)]
     pub(super) fn argument(self, index: u32) -> u64 {
@@ -69,8 +76,39 @@ pub(super) const fn table(pairs: &[(usize, u8)]) -> [u8; NUMBERS] {
 /// it is read from the programs' read-only data.
 #[inline(always)]
 pub(super) fn returned(ctx: &BtfTracePointContext, calls: &'static Calls) -> Option<(Task, Call, u8)> {
+    ended(ctx, calls).filter(|(_, call, _)| !call.restarts())
+}
+
+/// Like [`returned`], of calls as well that come again.
+#[inline(always)]
+pub(super) fn ended(ctx: &BtfTracePointContext, calls: &'static Calls) -> Option<(Task, Call, u8)> {
     let regs: *const u8 = ctx.arg(0);
     // SAFETY: `regs` is an argument of the tracepoint.
+    let (task, compat, action) = unsafe { concerns(regs, calls)? };
+    let call = Call {
+        regs,
+        compat,
+        result: ctx.arg(1),
+    };
+    Some((task, call, action))
+}
+
+/// The call that the current task is in, if it concerns a program: what it is to that program.
+#[inline(always)]
+pub(super) fn in_flight(calls: &'static Calls) -> Option<(Task, u8)> {
+    let task = Task::current();
+    // SAFETY: the task is trusted, and so is what the helper returns.
+    let (task, _, action) = unsafe { concerns(bpf_task_pt_regs(task.0 as *mut _) as *const u8, calls)? };
+    Some((task, action))
+}
+
+/// What a call is to a program; `None` if nothing. Also says whether it came through the 32-bit table.
+///
+/// # Safety
+/// `regs` must be known to the verifier as those of the current task.
+#[inline(always)]
+unsafe fn concerns(regs: *const u8, calls: &'static Calls) -> Option<(Task, bool, u8)> {
+    // SAFETY: the caller's promise.
     let number: u64 = unsafe { direct(regs, offset!(regs_orig_ax)) };
     let at = number as usize & (NUMBERS - 1);
     // SAFETY: `at` is below the length of both.
@@ -86,13 +124,8 @@ pub(super) fn returned(ctx: &BtfTracePointContext, calls: &'static Calls) -> Opt
     let task = Task::current();
     let is_compat = task.field::<u32>(offset!(task_status)) & COMPAT != 0;
     let action = if is_compat { compat } else { native };
-    let call = Call {
-        regs,
-        compat: is_compat,
-        result: ctx.arg(1),
-    };
-    if action == 0 || RESTARTS.contains(&call.result) {
+    if action == 0 {
         return None;
     }
-    Some((task, call, action))
+    Some((task, is_compat, action))
 }

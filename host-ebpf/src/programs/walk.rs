@@ -74,10 +74,27 @@ pub(super) unsafe fn append_path<const SIZE: usize>(
     task: Task,
     path: u64,
 ) -> (u16, PathEnd) {
+    let [vfsmount, dentry] = ends_of(path);
+    // SAFETY: the caller's promise.
+    unsafe { append_entry(scratch, step, task, vfsmount, dentry) }
+}
+
+/// Like [`append_path`], of a directory entry in a mount.
+///
+/// # Safety
+/// As for [`append_path`].
+#[inline(always)]
+pub(super) unsafe fn append_entry<const SIZE: usize>(
+    scratch: *mut Scratch<SIZE>,
+    step: Step,
+    task: Task,
+    vfsmount: u64,
+    dentry: u64,
+) -> (u16, PathEnd) {
     // SAFETY: the caller's promise.
     unsafe {
         let walk = &raw mut (*scratch).walk;
-        if !begin(walk, task, path) {
+        if !begin_at(walk, task, vfsmount, dentry) {
             return (0, PathEnd::Absent);
         }
         (*walk).from = (*walk).at;
@@ -95,10 +112,23 @@ pub(super) unsafe fn append_path<const SIZE: usize>(
 /// `walk` must point into its map.
 #[inline(always)]
 pub(super) unsafe fn begin(walk: *mut Walk, task: Task, path: u64) -> bool {
-    // struct path is { vfsmount *mnt; dentry *dentry; }
-    let Some([vfsmount, dentry]) = kernel::<[u64; 2]>(path, 0) else {
-        return false;
-    };
+    let [vfsmount, dentry] = ends_of(path);
+    // SAFETY: the caller's promise.
+    unsafe { begin_at(walk, task, vfsmount, dentry) }
+}
+
+/// The mount and the directory entry of a `struct path { vfsmount *mnt; dentry *dentry; }`; zeroes if it cannot be read.
+#[inline(always)]
+pub(super) fn ends_of(path: u64) -> [u64; 2] {
+    kernel(path, 0).unwrap_or([0, 0])
+}
+
+/// Like [`begin`], at a directory entry in a mount.
+///
+/// # Safety
+/// As for [`begin`].
+#[inline(always)]
+unsafe fn begin_at(walk: *mut Walk, task: Task, vfsmount: u64, dentry: u64) -> bool {
     if dentry == 0 {
         return false;
     }

@@ -86,14 +86,10 @@ fn page(survey: &Survey) -> String {
     if of(Level::Loss).next().is_some() {
         section(&mut page, "Lost, and what to do", of(Level::Loss), true);
     }
-    if of(Level::Note).any(|check| !check.remedy.is_empty()) {
-        let notes = of(Level::Note).filter(|check| !check.remedy.is_empty());
-        section(
-            &mut page,
-            "Nothing is lost by these, but they could be better",
-            notes,
-            true,
-        );
+    let can_be_better = |check: &&Check| !check.remedy.is_empty() || !check.lost.is_empty();
+    if of(Level::Note).any(|check| can_be_better(&check)) {
+        let notes = of(Level::Note).filter(can_be_better);
+        section(&mut page, "Not as good as could be", notes, true);
     }
     for (topic, heading) in TOPICS {
         let checks = survey.checks.iter().filter(|check| check.topic == topic);

@@ -65,8 +65,8 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
         kinds: mask,
         ring_bytes: config.kernel.ring_bytes,
         fair: config.kernel.fair,
-        connections: config.probes.connections,
         sample_hz: config.resources.sample_hz,
+        prefer: config.kernel.prefer,
     })
     .map_err(|error| Failure::kernel(error.into()))?;
     let mut command = None;

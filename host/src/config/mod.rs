@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use crate::enrich::runtimes;
-use crate::kernel::ConnectionProbe;
+use crate::kernel::Way;
 use crate::plugin::config::{Settings, nearest};
 use crate::recording::EventKind;
 
@@ -23,7 +23,6 @@ pub const DEFAULT: &str = include_str!("default.toml");
 pub struct Config {
     pub node: String,
     pub kernel: Kernel,
-    pub probes: Probes,
     pub processes: Processes,
     pub containers: Containers,
     pub resources: Resources,
@@ -44,12 +43,7 @@ pub struct Kernel {
     pub fair: bool,
     pub filter: bool,
     pub merge: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "documented where users read it, in default.toml")]
-pub struct Probes {
-    pub connections: ConnectionProbe,
+    pub prefer: Way,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -1,7 +1,7 @@
 //! What `vespid ctl probes` shows.
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{Inventory, State};
+use crate::kernel::{Beside, Inventory, PassedOver, State, Way};
 
 /// The probes, and what the daemon has in the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,15 @@ pub struct Probe {
     /// What attaches it, by its id in the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<u32>,
+    /// The way in which it is had.
+    #[serde(default)]
+    pub variant: Way,
+    /// Better ways that are not to be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// Programs that it has beside that of its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
 }
 
 impl From<&crate::kernel::Probe> for Probe {
@@ -38,6 +47,9 @@ impl From<&crate::kernel::Probe> for Probe {
             state: probe.state.clone(),
             loses: probe.loses.to_owned(),
             link: probe.link,
+            variant: probe.variant,
+            passed_over: probe.passed_over.clone(),
+            beside: probe.beside.clone(),
         }
     }
 }

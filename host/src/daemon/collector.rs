@@ -11,7 +11,7 @@ use super::losses::{ByContainer, Losses};
 use super::plugins;
 use super::roster::Running;
 use super::usage::Usage;
-use super::wants::{Early, say, tables, want};
+use super::wants::{Early, say, say_passed_over, tables, want};
 
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode};
@@ -225,6 +225,7 @@ impl Collector {
     /// # Errors
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        self.kernel.probes().iter().for_each(say_passed_over);
         self.progress.probes = want(&mut self.kernel, self.early, [&self.always]);
         while !stop.load(Ordering::Relaxed) {
             self.kernel

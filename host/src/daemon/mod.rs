@@ -135,8 +135,8 @@ impl Daemon {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,
             fair: config.kernel.fair,
-            connections: config.probes.connections,
             sample_hz: config.resources.sample_hz,
+            prefer: config.kernel.prefer,
         })?;
         let objects = kernel.objects().clone();
         let clock = Clock::now();

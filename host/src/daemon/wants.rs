@@ -47,12 +47,22 @@ pub(super) fn want<'a>(
     kernel.probes().into()
 }
 
+/// Said once, as what is lost stays lost while this kernel runs.
+pub(super) fn say_passed_over(probe: &Probe) {
+    for passed_over in &probe.passed_over {
+        let (way, why, loses) = (passed_over.variant.name(), &passed_over.reason, &passed_over.loses);
+        tracing::info!(
+            probe = probe.name,
+            "does without {way}: {why}; lost without it: {loses}"
+        );
+    }
+}
+
 pub(super) fn say(probe: &Probe) {
     let (name, hook) = (probe.name, probe.hook.as_str());
     match &probe.state {
         State::Attached => tracing::debug!(probe = name, hook, "attached"),
         State::NotNeeded => tracing::debug!(probe = name, hook, "detached"),
-        State::Spare => tracing::debug!(probe = name, hook, "another probe sees the same"),
         State::Unavailable(why) => {
             let loses = probe.loses;
             tracing::warn!(

@@ -34,8 +34,12 @@ pub(super) fn decode<'a>(record: &'a [u8], joined: &'a mut Vec<u8>) -> Result<Ch
         // A relative text in a symbolic link is relative to the link, not to the caller.
         joined.clear();
         joined.extend_from_slice(&target[..target.iter().rposition(|byte| *byte == b'/').unwrap_or(0)]);
-        path::from_typed(typed, PathEnd::TaskRoot, joined);
-        path_kind = target_kind;
+        let kind = path::from_typed(typed, PathEnd::TaskRoot, joined);
+        path_kind = if target_kind == path::path_kind::PARTIAL {
+            target_kind
+        } else {
+            kind
+        };
     }
     Ok(Change {
         op,

@@ -1,124 +1,17 @@
-//! The probes: what each hooks into, what it serves, and what is lost without it.
-use std::fs::File;
+//! The probes: the way in which each is to be had on this kernel, found by trying, and having it run.
+use std::io;
+use std::thread::{self, JoinHandle};
 
 use aya::programs::links::FdLink;
-use aya::programs::{BtfTracePoint, CgroupAttachMode, Program, ProgramError, SockOps};
+use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, Ebpf};
 use serde::{Deserialize, Serialize};
 use vespid_ebpf::Kind;
 
 use super::btf::{Layout, VMLINUX};
 use super::cgroups;
+use super::hooks::{At, HOOKS, Hook, Part, Variant, Way};
 use super::load::{StartError, program_reason, reason};
-
-/// A probe as the programs define it.
-struct Hook {
-    program: &'static str,
-    place: Place,
-    /// Mask of the kinds that it serves.
-    serves: u32,
-    /// The kind whose fields it cannot do without.
-    needs: u32,
-    loses: &'static str,
-}
-
-/// What a program hooks into.
-#[derive(Clone, Copy)]
-enum Place {
-    /// A tracepoint whose arguments have types.
-    Tracepoint(&'static str),
-    /// The sockets of all control groups, from the root of the v2 hierarchy.
-    Sockets,
-}
-
-/// By which of two probes connections are followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionProbe {
-    /// The tracepoint, or, where that is not to be had, `sock_ops`.
-    #[default]
-    Auto,
-    /// The tracepoint `inet_sock_set_state`.
-    Tracepoint,
-    /// A program on the sockets of the control groups.
-    SockOps,
-}
-
-const BY_TRACEPOINT: &str = "vespid_tcp";
-const BY_SOCK_OPS: &str = "vespid_sock_ops";
-
-const HOOKS: [Hook; 10] = [
-    Hook {
-        program: "vespid_fork",
-        place: Place::Tracepoint("sched_process_fork"),
-        serves: Kind::Fork.bit(),
-        needs: Kind::Fork.bit(),
-        loses: "the process tree",
-    },
-    Hook {
-        program: "vespid_exec",
-        place: Place::Tracepoint("sched_process_exec"),
-        serves: Kind::Exec.bit(),
-        needs: Kind::Exec.bit(),
-        loses: "what processes run",
-    },
-    Hook {
-        program: "vespid_exit",
-        place: Place::Tracepoint("sched_process_exit"),
-        serves: Kind::Exit.bit(),
-        needs: Kind::Exit.bit(),
-        loses: "the ends of processes",
-    },
-    Hook {
-        program: BY_TRACEPOINT,
-        place: Place::Tracepoint("inet_sock_set_state"),
-        serves: Kind::Connection.bit(),
-        needs: Kind::Connection.bit(),
-        loses: "TCP connections",
-    },
-    Hook {
-        program: BY_SOCK_OPS,
-        place: Place::Sockets,
-        serves: Kind::Connection.bit(),
-        needs: Kind::Connection.bit(),
-        loses: "TCP connections",
-    },
-    Hook {
-        program: "vespid_sys_exit",
-        place: Place::Tracepoint("sys_exit"),
-        serves: Kind::Open.bit() | Kind::Exec.bit() | Kind::Connection.bit(),
-        needs: Kind::Open.bit(),
-        loses: "file opens, failed execs, and who accepted a connection",
-    },
-    Hook {
-        program: "vespid_privileged",
-        place: Place::Tracepoint("sys_exit"),
-        serves: Kind::Privileged.bit(),
-        needs: Kind::Privileged.bit(),
-        loses: "privileged calls",
-    },
-    Hook {
-        program: "vespid_change",
-        place: Place::Tracepoint("sys_exit"),
-        serves: Kind::Change.bit(),
-        needs: Kind::Change.bit(),
-        loses: "changed names and attributes of files, and mounts",
-    },
-    Hook {
-        program: "vespid_socket",
-        place: Place::Tracepoint("sys_exit"),
-        serves: Kind::Socket.bit(),
-        needs: Kind::Socket.bit(),
-        loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
-    },
-    Hook {
-        program: "vespid_oom",
-        place: Place::Tracepoint("mark_victim"),
-        serves: Kind::Resource.bit(),
-        needs: Kind::Resource.bit(),
-        loses: "processes killed for want of memory",
-    },
-];
 
 /// One probe and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -135,6 +28,37 @@ pub struct Probe {
     /// What attaches it, by its id in the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<u32>,
+    /// The way in which it is had.
+    pub variant: Way,
+    /// Better ways that are not to be had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+    /// Programs that it has beside that of its name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
+}
+
+/// A way that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// The way.
+    pub variant: Way,
+    /// Why not.
+    pub reason: String,
+    /// What is not seen without it.
+    pub loses: String,
+}
+
+/// A program that serves a probe of another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Name of the program.
+    pub name: String,
+    /// What it hooks into.
+    pub hook: String,
+    /// What attaches it, by its id in the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<u32>,
 }
 
 impl Probe {
@@ -143,7 +67,7 @@ impl Probe {
     pub fn unavailable(&self) -> Option<&str> {
         match &self.state {
             State::Unavailable(why) => Some(why),
-            State::Attached | State::NotNeeded | State::Spare => None,
+            State::Attached | State::NotNeeded => None,
         }
     }
 }
@@ -156,79 +80,89 @@ pub enum State {
     Attached,
     /// Nobody asked for what it sees.
     NotNeeded,
-    /// Another one sees the same.
-    Spare,
     /// It cannot run, because of this.
     Unavailable(String),
 }
 
-/// A probe whose program the kernel has verified, or refused.
+/// A probe of which the kernel has verified a variant, or refused them all.
 pub(super) struct Loaded {
     hook: &'static Hook,
-    /// Why its program cannot run on this kernel.
-    refused: Option<String>,
-    /// Whether another one runs in its place.
-    is_spare: bool,
-    /// The root of the control groups, if it hooks in there.
-    root: Option<File>,
-    /// What its program is attached by. Closing it detaches.
-    link: Option<FdLink>,
+    /// What makes every variant impossible on this kernel.
+    obstacle: Option<String>,
+    /// Why the variants before the chosen one were passed over; of all of them if there is none.
+    passed_over: Vec<String>,
+    /// What its programs are attached by. Closing them detaches.
+    links: Vec<FdLink>,
+    /// Closes what they were attached by before.
+    closing: Option<JoinHandle<()>>,
 }
 
 impl Loaded {
-    /// Has the kernel verify the programs of all probes that it can run. None is attached yet.
-    pub(super) fn all(
-        programs: &mut Ebpf,
-        layout: &Layout,
-        connections: ConnectionProbe,
-    ) -> Result<Vec<Loaded>, StartError> {
-        let types = Btf::from_sys_fs().map_err(|error| StartError::UnreadableBtf(reason(&error)))?;
-        let mut all: Vec<Loaded> = Vec::new();
-        for hook in &HOOKS {
-            let is_spare = match (hook.program, connections) {
-                (BY_TRACEPOINT, ConnectionProbe::SockOps) | (BY_SOCK_OPS, ConnectionProbe::Tracepoint) => true,
-                (BY_SOCK_OPS, ConnectionProbe::Auto) => !all
-                    .iter()
-                    .any(|earlier| earlier.hook.program == BY_TRACEPOINT && earlier.refused.is_some()),
-                _ => false,
-            };
+    /// Has the kernel verify the programs of all probes that it can run, each in the best way that it grants, `prefer` or
+    /// one that comes after it. None is attached yet.
+    pub(super) fn all(programs: &mut Ebpf, layout: &Layout, prefer: Way) -> Result<Vec<Loaded>, StartError> {
+        let types = types().map_err(StartError::UnreadableBtf)?;
+        let loaded = HOOKS.iter().map(|hook| {
             let mut loaded = Loaded {
                 hook,
-                refused: layout.obstacle(hook.needs).map(str::to_owned),
-                is_spare,
-                root: None,
-                link: None,
+                obstacle: layout.obstacle(hook.needs).map(str::to_owned),
+                passed_over: Vec::new(),
+                links: Vec::new(),
+                closing: None,
             };
-            if loaded.refused.is_none() && !is_spare {
-                loaded.refused = loaded.load(programs, &types).err();
+            if loaded.obstacle.is_none() {
+                loaded.prefer(prefer);
+                loaded.load(programs, &types);
             }
-            all.push(loaded);
-        }
-        let stands_in = |one: &Loaded| one.hook.program == BY_SOCK_OPS && !one.is_spare && one.refused.is_none();
-        let is_spare = all.iter().any(stands_in);
-        all.iter_mut()
-            .filter(|one| one.hook.program == BY_TRACEPOINT)
-            .for_each(|one| one.is_spare = is_spare);
-        Ok(all)
+            loaded
+        });
+        Ok(loaded.collect())
     }
 
-    /// Has the kernel verify its program.
-    fn load(&mut self, programs: &mut Ebpf, types: &Btf) -> Result<(), String> {
-        let loaded = match self.hook.place {
-            Place::Tracepoint(tracepoint) => {
-                program::<BtfTracePoint>(programs, self.hook).and_then(|program| program.load(tracepoint, types))
+    /// Passes over what is better than the way that is preferred, if the probe is to be had in that way.
+    fn prefer(&mut self, way: Way) {
+        let before = self.hook.variants.iter().position(|variant| variant.way == way);
+        let reason = format!("the configuration prefers {}", way.name());
+        self.passed_over = vec![reason; before.unwrap_or(0)];
+    }
+
+    /// The variant that is taken.
+    fn chosen(&self) -> Option<&'static Variant> {
+        self.hook.variants.get(self.passed_over.len())
+    }
+
+    /// Has the kernel verify the chosen variant, or else the next.
+    fn load(&mut self, programs: &mut Ebpf, types: &Btf) {
+        while let Some(variant) = self.chosen() {
+            match variant.parts.iter().try_for_each(|part| load(programs, part, types)) {
+                Ok(()) => return,
+                Err(reason) => self.pass_over(programs, reason),
             }
-            Place::Sockets => {
-                self.root = Some(cgroups::root()?);
-                program::<SockOps>(programs, self.hook).and_then(SockOps::load)
-            }
+        }
+    }
+
+    /// Gives up the chosen variant, with the programs that no later one needs.
+    fn pass_over(&mut self, programs: &mut Ebpf, reason: String) {
+        let Some(variant) = self.chosen() else { return };
+        self.links.clear();
+        self.passed_over.push(reason);
+        let later = self.hook.variants.iter().skip(self.passed_over.len());
+        let is_needed = |part: &Part| {
+            later
+                .clone()
+                .flat_map(|variant| variant.parts)
+                .any(|other| other.program == part.program)
         };
-        loaded.map_err(|error| match (error, self.hook.place) {
-            (ProgramError::Btf(_), Place::Tracepoint(name)) => {
-                format!("this kernel has no tracepoint {name} (none in {VMLINUX})")
-            }
-            (error, _) => program_reason(&error),
-        })
+        for part in variant.parts.iter().filter(|part| !is_needed(part)) {
+            // That it was never loaded is no matter.
+            let _not_loaded = unload(programs, part);
+        }
+    }
+
+    /// Why it cannot run on this kernel.
+    fn refused(&self) -> Option<&str> {
+        let last = self.passed_over.last().filter(|_| self.chosen().is_none());
+        self.obstacle.as_deref().or(last.map(String::as_str))
     }
 
     /// Whether no event can be told whose it is without it: then it always runs.
@@ -236,26 +170,49 @@ impl Loaded {
         self.hook.needs & Kind::TREE != 0
     }
 
-    /// What attaches it, by its id in the kernel.
-    pub(super) fn link_id(&self) -> Option<u32> {
-        Some(self.link.as_ref()?.info().ok()?.id())
+    /// The probe as it is now.
+    pub(super) fn probe(&self, state: State) -> Probe {
+        let variants = self.hook.variants;
+        let taken = self.chosen().unwrap_or(&variants[variants.len() - 1]);
+        let link = |at: usize| Some(self.links.get(at)?.info().ok()?.id());
+        let mut parts = taken.parts.iter().enumerate();
+        let main = parts.next().map_or(String::new(), |(_, part)| part.at.text());
+        let passed_over = variants.iter().zip(&self.passed_over);
+        Probe {
+            name: taken.parts.first().map_or(self.hook.name, |part| part.program),
+            hook: main,
+            loses: self.hook.loses,
+            link: link(0),
+            variant: taken.way,
+            passed_over: passed_over
+                .filter(|(variant, _)| self.chosen().is_some() && !variant.gains.is_empty())
+                .map(|(variant, reason)| PassedOver {
+                    variant: variant.way,
+                    reason: reason.clone(),
+                    loses: variant.gains.to_owned(),
+                })
+                .collect(),
+            beside: parts
+                .map(|(at, part)| Beside {
+                    name: part.program.to_owned(),
+                    hook: part.at.text(),
+                    link: link(at),
+                })
+                .collect(),
+            state,
+        }
     }
 
-    /// The probe, before anybody asked for it.
-    pub(super) fn probe(&self) -> Probe {
-        Probe {
-            name: self.hook.program,
-            hook: match self.hook.place {
-                Place::Tracepoint(name) => format!("tp_btf/{name}"),
-                Place::Sockets => "sock_ops".to_owned(),
-            },
-            state: State::NotNeeded,
-            loses: if self.is_spare {
-                "nothing, as another probe sees the same"
-            } else {
-                self.hook.loses
-            },
-            link: None,
+    /// Detaches it. Of programs on functions that takes the kernel a tenth of a second each, until nobody can be in one of
+    /// them any more; the ring would not be read meanwhile. They have nothing to do from the moment that nobody wants it.
+    fn detach(&mut self) {
+        let mut links = std::mem::take(&mut self.links).into_iter();
+        drop(links.next());
+        let rest: Vec<FdLink> = links.collect();
+        if self.chosen().is_some_and(|variant| variant.way == Way::Fentry) && !rest.is_empty() {
+            let thread = thread::Builder::new().name("vespid-detach".to_owned());
+            // If there can be no thread, they are closed here.
+            self.closing = thread.spawn(move || drop(rest)).ok();
         }
     }
 
@@ -263,54 +220,118 @@ impl Loaded {
     /// kernel has not.
     pub(super) fn want(&mut self, programs: &mut Ebpf, asked: u32, deliverable: u32) -> State {
         let always = self.carries_the_tree();
-        if self.is_spare {
-            return self.refused.clone().map_or(State::Spare, State::Unavailable);
-        }
-        if let Some(reason) = self
-            .refused
-            .as_ref()
-            .filter(|_| always || self.hook.serves & asked != 0)
-        {
-            return State::Unavailable(reason.clone());
+        if let Some(reason) = self.refused().filter(|_| always || self.hook.serves & asked != 0) {
+            return State::Unavailable(reason.to_owned());
         }
         if !always && self.hook.serves & asked & deliverable == 0 {
-            self.link = None;
+            self.detach();
             return State::NotNeeded;
         }
-        if self.link.is_none() {
-            match self.attach(programs) {
-                Ok(link) => self.link = Some(link),
+        if !self.links.is_empty() {
+            return State::Attached;
+        }
+        if let Some(closing) = self.closing.take() {
+            // A program can be attached to a function once.
+            let _closed = closing.join();
+        }
+        while let Some(variant) = self.chosen() {
+            let links: Result<Vec<FdLink>, _> = variant.parts.iter().map(|part| attach(programs, part)).collect();
+            match links {
+                Ok(links) => {
+                    self.links = links;
+                    return State::Attached;
+                }
+                // What was verified may still not be granted. The last variant is tried again next time, and so is any that
+                // something passing was in the way of.
+                Err(error) if self.passed_over.len() + 1 < self.hook.variants.len() && !is_passing(&error) => {
+                    self.pass_over(programs, program_reason(&error));
+                    match types() {
+                        Ok(types) => self.load(programs, &types),
+                        Err(reason) => return State::Unavailable(reason),
+                    }
+                }
                 Err(error) => return State::Unavailable(program_reason(&error)),
             }
         }
-        State::Attached
-    }
-
-    fn attach(&self, programs: &mut Ebpf) -> Result<FdLink, ProgramError> {
-        match &self.root {
-            None => {
-                let program = program::<BtfTracePoint>(programs, self.hook)?;
-                let link = program.attach()?;
-                program.take_link(link).map(FdLink::from)
-            }
-            Some(root) => {
-                let program = program::<SockOps>(programs, self.hook)?;
-                // Beside whatever else is attached there: a link never replaces, and never keeps others out.
-                let link = program.attach(root, CgroupAttachMode::Single)?;
-                // Since Linux 5.7 it is one.
-                program
-                    .take_link(link)?
-                    .try_into()
-                    .map_err(|_| ProgramError::NotAttached)
-            }
-        }
+        State::Unavailable(self.refused().unwrap_or_default().to_owned())
     }
 }
 
-fn program<'a, P>(programs: &'a mut Ebpf, hook: &Hook) -> Result<&'a mut P, ProgramError>
-where
-    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
-{
-    let program = programs.program_mut(hook.program).ok_or(ProgramError::NotLoaded)?;
-    <&mut P>::try_from(program)
+/// The kernel's types, for what a program is attached to.
+fn types() -> Result<Btf, String> {
+    Btf::from_sys_fs().map_err(|error| reason(&error))
+}
+
+fn load(programs: &mut Ebpf, part: &Part, types: &Btf) -> Result<(), String> {
+    if let At::Sockets = part.at {
+        cgroups::root()?;
+    }
+    let program = programs.program_mut(part.program).ok_or(ProgramError::NotLoaded);
+    let loaded = program.and_then(|program| match (program, part.at) {
+        (Program::BtfTracePoint(program), At::Tracepoint(name)) => program.load(name, types),
+        (Program::FEntry(program), At::Entry(function)) => program.load(function, types),
+        (Program::FExit(program), At::Return(function)) => program.load(function, types),
+        (Program::SockOps(program), At::Sockets) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    });
+    match loaded {
+        // By a variant that was passed over.
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
+        Err(error) => Err(match (&error, part.at) {
+            (ProgramError::Btf(_), At::Tracepoint(name)) => {
+                format!("this kernel has no tracepoint {name} (none in {VMLINUX})")
+            }
+            (ProgramError::Btf(_), At::Entry(name) | At::Return(name)) => {
+                format!("this kernel has no function {name} (none in {VMLINUX})")
+            }
+            _ => program_reason(&error),
+        }),
+    }
+}
+
+fn attach(programs: &mut Ebpf, part: &Part) -> Result<FdLink, ProgramError> {
+    match programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)? {
+        Program::BtfTracePoint(program) => {
+            let link = program.attach()?;
+            program.take_link(link).map(FdLink::from)
+        }
+        Program::FEntry(program) => {
+            let link = program.attach()?;
+            program.take_link(link).map(FdLink::from)
+        }
+        Program::FExit(program) => {
+            let link = program.attach()?;
+            program.take_link(link).map(FdLink::from)
+        }
+        Program::SockOps(program) => {
+            let root = cgroups::root().map_err(io::Error::other)?;
+            // Beside whatever else is attached there: a link never replaces, and never keeps others out.
+            let link = program.attach(root, CgroupAttachMode::Single)?;
+            // Since Linux 5.7 it is one.
+            let link = program.take_link(link)?.try_into();
+            link.map_err(|_| ProgramError::NotAttached)
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Whether it may go better next time, with what is the same now.
+fn is_passing(error: &ProgramError) -> bool {
+    let ProgramError::SyscallError(call) = error else {
+        return false;
+    };
+    let passing = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EINTR];
+    call.io_error
+        .raw_os_error()
+        .is_some_and(|errno| passing.contains(&errno))
+}
+
+fn unload(programs: &mut Ebpf, part: &Part) -> Result<(), ProgramError> {
+    match programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)? {
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        Program::SockOps(program) => program.unload(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
 }

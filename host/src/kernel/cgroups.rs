@@ -224,7 +224,7 @@ mod tests {
             eprintln!("SKIPPED: no control groups are mounted here");
             return;
         };
-        let folder = std::path::Path::new(str::from_utf8(&mount.path).expect("text")).to_owned();
+        let folder = Path::new(str::from_utf8(&mount.path).expect("text")).to_owned();
         let is_v1 = cgroups.mounts[0].is_none();
         let made = folder.join(format!("vespid-test-{}", std::process::id()));
         if let Err(error) = fs::create_dir(&made) {

@@ -6,6 +6,7 @@ mod attach;
 mod btf;
 mod cgroups;
 mod counters;
+mod hooks;
 mod load;
 mod merged;
 mod objects;
@@ -25,9 +26,10 @@ use vespid_ebpf::{Kind, ResourceOp};
 
 use crate::filter::Sift;
 
-pub use attach::{ConnectionProbe, Probe, State};
+pub use attach::{Beside, PassedOver, Probe, State};
 pub use cgroups::Cgroups;
 pub use counters::Counters;
+pub use hooks::Way;
 pub use load::StartError;
 pub use objects::{Inventory, MapFacts, Objects, Program};
 pub use sampling::DEFAULT_SAMPLE_HZ;
@@ -46,10 +48,10 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// Whether control groups get no more than their share of a ring that fills: see [`vespid_ebpf::share`].
     pub fair: bool,
-    /// By which probe connections are followed.
-    pub connections: ConnectionProbe,
     /// How often a second the CPU clock is looked at, on each CPU.
     pub sample_hz: u32,
+    /// The best way in which probes are tried.
+    pub prefer: Way,
 }
 
 impl Default for Settings {
@@ -58,8 +60,8 @@ impl Default for Settings {
             kinds: Kind::ALL.iter().fold(0, |mask, kind| mask | kind.bit()),
             ring_bytes: DEFAULT_RING_BYTES,
             fair: true,
-            connections: ConnectionProbe::default(),
             sample_hz: DEFAULT_SAMPLE_HZ,
+            prefer: Way::default(),
         }
     }
 }
@@ -90,7 +92,7 @@ impl Kernel {
         let layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
         let objects = Objects::of_maps(&object);
-        let loaded = attach::Loaded::all(&mut object, &layout, settings.connections)?;
+        let loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
         let samplers = sampling::Sampler::all(&mut object, &layout, settings.sample_hz);
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;

@@ -7,7 +7,7 @@ use std::io;
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use vespid_ebpf::usage::{COUNTERS, Samples};
-use vespid_ebpf::{Kind, MAX_OWNERS, OWNER_BYTES};
+use vespid_ebpf::{ASKED_BYTES, Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
 
 use super::attach::{Loaded, Probe, State};
 use super::load::{StartError, map_error};
@@ -29,6 +29,12 @@ pub(super) struct Programs {
     wanted_map: Array<MapData, u32>,
     /// Owners of connections, by the sockets' cookies.
     owners: HashMap<MapData, u64, [u8; OWNER_BYTES]>,
+    /// What is noted of calls in flight, by thread.
+    notes: HashMap<MapData, u64, [u8; NOTE_BYTES]>,
+    /// What is noted of opens in flight, by thread.
+    asked: HashMap<MapData, u64, [u8; ASKED_BYTES]>,
+    /// Opens through `io_uring` in flight, by the requests' addresses.
+    requests: HashMap<MapData, u64, [u8; REQUEST_BYTES]>,
 }
 
 impl std::fmt::Debug for Programs {
@@ -55,8 +61,11 @@ impl Programs {
             periods,
             wanted_map: Array::try_from(take_map(&mut object, "WANTED")?).map_err(unusable)?,
             owners: HashMap::try_from(take_map(&mut object, "OWNERS")?).map_err(unusable)?,
+            notes: HashMap::try_from(take_map(&mut object, "NOTES")?).map_err(unusable)?,
+            asked: HashMap::try_from(take_map(&mut object, "ASKED")?).map_err(unusable)?,
+            requests: HashMap::try_from(take_map(&mut object, "REQUESTS")?).map_err(unusable)?,
             object: Some(object),
-            probes: (loaded.iter().map(Loaded::probe))
+            probes: (loaded.iter().map(|loaded| loaded.probe(State::NotNeeded)))
                 .chain(samplers.iter().map(Sampler::probe))
                 .collect(),
             loaded,
@@ -96,6 +105,14 @@ impl Programs {
         if begun & Kind::Connection.bit() != 0 {
             self.make_room_for_owners();
         }
+        // What began and was not seen to end must not be taken for what comes next.
+        if begun & Kind::Change.bit() != 0 {
+            clear(&mut self.notes);
+        }
+        if begun & Kind::Open.bit() != 0 {
+            clear(&mut self.asked);
+            clear(&mut self.requests);
+        }
         let Programs {
             object: Some(object),
             loaded,
@@ -113,8 +130,7 @@ impl Programs {
         for (loaded, probe) in loaded.iter_mut().zip(probes) {
             let state = loaded.want(object, kinds, *deliverable);
             if state != probe.state {
-                probe.state = state;
-                probe.link = loaded.link_id();
+                *probe = loaded.probe(state);
                 changed.push(probe.clone());
             }
         }
@@ -163,13 +179,18 @@ impl Programs {
 
     /// Detaches all of them for good.
     pub(super) fn detach(&mut self) {
+        // Nothing more is written from here on, however long the rest takes; if it cannot be told, it goes on until then.
+        let _as_before = self.report(0);
         self.loaded.clear();
         self.samplers.clear();
         self.object = None;
         self.probes
             .iter_mut()
             .filter(|probe| probe.state == State::Attached)
-            .for_each(|probe| (probe.state, probe.link) = (State::NotNeeded, None));
+            .for_each(|probe| {
+                (probe.state, probe.link) = (State::NotNeeded, None);
+                probe.beside.iter_mut().for_each(|beside| beside.link = None);
+            });
     }
 
     fn report(&mut self, kinds: u32) -> io::Result<()> {
@@ -188,6 +209,14 @@ impl Programs {
                 let _gone_already = self.owners.remove(&cookie);
             }
         }
+    }
+}
+
+/// Removes all that there is in a table.
+fn clear<const SIZE: usize>(table: &mut HashMap<MapData, u64, [u8; SIZE]>) {
+    let keys: Vec<u64> = table.keys().filter_map(Result::ok).collect();
+    for key in keys {
+        let _gone_already = table.remove(&key);
     }
 }
 

@@ -61,6 +61,9 @@ pub(super) enum Event<'a> {
         upper: bool,
         #[serde(skip_serializing_if = "is_one")]
         count: u32,
+        /// Rare, and left out otherwise.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        io_uring: bool,
     },
     Change {
         seq: u64,
@@ -214,6 +217,7 @@ fn open<'a>(batch: &'a Batch, table: &Opens, seq: u64, row: u32) -> Event<'a> {
         created: traits & open_traits::CREATED != 0,
         upper: traits & open_traits::UPPER != 0,
         count: at(&table.count, row),
+        io_uring: traits & open_traits::IO_URING != 0,
     }
 }
 

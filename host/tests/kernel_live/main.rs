@@ -27,5 +27,7 @@ mod sockets;
 mod storm;
 #[path = "../support/tools.rs"]
 mod tools;
+mod uring;
+mod variants;
 mod wanted;
 mod yardstick;

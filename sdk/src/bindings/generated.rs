@@ -376,12 +376,12 @@ pub mod vespid {
                 pub mode: _rt::Vec<u32>,
                 /// The descriptor, or the negated `errno`.
                 pub result: _rt::Vec<i64>,
-                /// How far `path` can be trusted: 0 resolved by the kernel, 1 made from the typed text (failed open), 2 resolved
+                /// How far `path` can be trusted: 0 resolved by the kernel, 1 made from the typed text (no file known), 2 resolved
                 /// but outside the root directory of the process, 3 leading components missing, 4 no place in any directory
                 /// tree.
                 pub path_kind: _rt::Vec<u8>,
                 /// Bits: 1 the call created the file, 2 the file lies in the upper layer of an overlay (in a container: it is
-                /// not the image's, or was changed since).
+                /// not the image's, or was changed since), 4 it came through `io_uring`.
                 pub traits: _rt::Vec<u8>,
                 /// How many opens the row stands for: 1, or more where `merge-ms` allows it. They have all other columns in common,
                 /// save `typed` and the descriptor in `result`, which are those of one of them; none is later than `time`.

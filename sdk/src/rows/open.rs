@@ -20,7 +20,7 @@ fact!(
     /// assert_eq!(open.path_kind(), PathKind::Resolved);
     /// assert!(open.writes() && open.truncates() && !open.reads());
     /// assert!(!open.is_directory() && !open.is_path_only());
-    /// assert!(!open.created() && !open.is_upper());
+    /// assert!(!open.created() && !open.is_upper() && !open.through_io_uring());
     /// assert_eq!((open.fd(), open.mode(), open.flags()), (Some(3), 0o100_644, 0o1001));
     /// assert_eq!(open.process().unwrap().name(), b"vi");
     ///
@@ -79,6 +79,7 @@ const O_TMPFILE_BIT: u32 = 0o20_000_000;
 // Bits of `opens.traits`.
 const CREATED: u8 = 1;
 const UPPER: u8 = 2;
+const IO_URING: u8 = 4;
 const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
 
@@ -176,6 +177,13 @@ impl<'a> Open<'a> {
     #[inline]
     pub fn count(self) -> u32 {
         cell(&self.table.count, self.row)
+    }
+
+    /// Whether it came through `io_uring`. It has a descriptor only if one was asked for, and no result if none was.
+    #[must_use]
+    #[inline]
+    pub fn through_io_uring(self) -> bool {
+        cell(&self.table.traits, self.row) & IO_URING != 0
     }
 
     /// Whether the call failed.

@@ -132,13 +132,12 @@ mod tests {
     fn what_a_machine_tells_is_taken_from_between_the_kernels_lines() {
         let serial =
             b"[    0.1] hello\r\n\x1bc@release 6.1.0\r\n@doctor {\"checks\":[{\"name\":\"vespid_fork\",\"usable\":true,\
-                      \"found\":\"attached\",\"lost\":\"\"}]}\r\ntest files::a ... ok\r\ntest files::b ... FAILED\r\n";
+                      \"found\":\"attached\",\"lost\":\"\"}]}\r\ntest files::a ... ok\r\ntest files::b ... FAILED\r\n\
+                      test files::c ... mkdir: no\r\nFAILED\r\ntest files::d ... a word\r\nok\r\n";
         let told = Told::of(serial);
-        assert_eq!((told.release.as_deref(), told.passed), (Some("6.1.0"), 1));
-        assert_eq!(
-            (&told.failed[..], told.has_ended),
-            (&["files::b".to_owned()][..], false)
-        );
+        assert_eq!((told.release.as_deref(), told.passed), (Some("6.1.0"), 2));
+        let failed = ["files::b".to_owned(), "files::c".to_owned()];
+        assert_eq!((&told.failed[..], told.has_ended), (&failed[..], false));
         assert_eq!(
             (told.doctor.checks[0].name.as_str(), told.doctor.checks[0].usable),
             ("vespid_fork", true)

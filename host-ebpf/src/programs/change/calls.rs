@@ -43,6 +43,15 @@ pub(super) mod action {
 }
 use action::*;
 
+/// Whether a call names its file by a descriptor.
+#[inline(always)]
+pub(super) fn names_descriptor(action: u8) -> bool {
+    matches!(
+        action,
+        FTRUNCATE | FTRUNCATE64 | FCHMOD | FCHOWN | FSETXATTR | FREMOVEXATTR
+    )
+}
+
 /// The i386 calls that take users and groups of 16 bits are left out: no program has used them since Linux 2.4.
 pub(super) static CALLS: Calls = Calls {
     native: table(&[

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{CallError, Client, as_json, failure, pause, print};
 use crate::cli::Failure;
-use crate::control::probes::{Probe, Probes};
+use crate::control::probes::Probes;
 use crate::kernel::{Inventory, Program, State};
 use crate::screen::text::harmless;
 
@@ -44,15 +44,46 @@ fn twice(client: &Client, interval: Duration) -> Result<(Probes, Probes), CallEr
 
 fn text(before: &Inventory, now: &Probes, interval: Duration) -> String {
     let mut table = plain([
-        "probe", "hook", "state", "runs/s", "ns/run", "missed", "program", "link", "verified", "KiB",
+        "probe", "hook", "variant", "state", "runs/s", "ns/run", "missed", "program", "link", "verified", "KiB",
     ]);
     let mut notes = Vec::new();
     let mut has_run = false;
     for probe in &now.probes {
-        let program = |inventory: &Inventory| inventory.programs.iter().find(|one| one.name == probe.name).cloned();
-        let (was, is) = (program(before).unwrap_or_default(), program(&now.kernel));
-        has_run |= is.as_ref().is_some_and(|is| is.runs > was.runs);
-        table.add_row(line(probe, &was, is.as_ref(), interval));
+        let state = match probe.state {
+            State::Attached => "attached",
+            State::NotNeeded => "not needed",
+            State::Unavailable(_) => "unavailable",
+        };
+        let heads = [
+            probe.name.clone(),
+            probe.hook.clone(),
+            probe.variant.name().to_owned(),
+            state.to_owned(),
+        ];
+        let beside = probe.beside.iter().map(|beside| {
+            let heads = [
+                format!("  {}", beside.name),
+                beside.hook.clone(),
+                String::new(),
+                String::new(),
+            ];
+            (beside.name.as_str(), heads, beside.link)
+        });
+        for (name, heads, link) in std::iter::once((probe.name.as_str(), heads, probe.link)).chain(beside) {
+            let program = |inventory: &Inventory| inventory.programs.iter().find(|one| one.name == name).cloned();
+            let (was, is) = (program(before).unwrap_or_default(), program(&now.kernel));
+            has_run |= is.as_ref().is_some_and(|is| is.runs > was.runs);
+            table.add_row(heads.into_iter().chain(figures(&was, is.as_ref(), link, interval)));
+        }
+        for passed_over in &probe.passed_over {
+            notes.push(format!(
+                "{} has to do without {}: {}; lost without it: {}",
+                probe.name,
+                passed_over.variant.name(),
+                harmless(&passed_over.reason),
+                passed_over.loses
+            ));
+        }
         if let State::Unavailable(why) = &probe.state {
             notes.push(format!(
                 "{} cannot run because {}; lost without it: {}",
@@ -86,13 +117,7 @@ fn text(before: &Inventory, now: &Probes, interval: Duration) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn line(probe: &Probe, was: &Program, is: Option<&Program>, interval: Duration) -> [String; 10] {
-    let state = match probe.state {
-        State::Attached => "attached",
-        State::NotNeeded => "not needed",
-        State::Spare => "spare",
-        State::Unavailable(_) => "unavailable",
-    };
+fn figures(was: &Program, is: Option<&Program>, link: Option<u32>, interval: Duration) -> [String; 7] {
     let runs = is.map_or(0, |is| is.runs.saturating_sub(was.runs));
     let run_ns = is.map_or(0, |is| is.run_ns.saturating_sub(was.run_ns));
     let figure = |figure: f64| {
@@ -104,14 +129,11 @@ fn line(probe: &Probe, was: &Program, is: Option<&Program>, interval: Duration) 
     };
     let of = |number: fn(&Program) -> u64| is.map_or_else(|| "-".to_owned(), |is| number(is).to_string());
     [
-        probe.name.clone(),
-        probe.hook.clone(),
-        state.to_owned(),
         figure(runs as f64 / interval.as_secs_f64()),
         figure(run_ns as f64 / runs.max(1) as f64),
         of(|is| is.missed),
         of(|is| is.id.into()),
-        probe.link.map_or_else(|| "-".to_owned(), |link| link.to_string()),
+        link.map_or_else(|| "-".to_owned(), |link| link.to_string()),
         of(|is| is.verified_instructions),
         is.map_or_else(|| "-".to_owned(), |is| kib(is.bytes)),
     ]

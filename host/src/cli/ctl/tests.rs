@@ -14,7 +14,7 @@ use crate::control::ledger::{Calls, Ledger};
 use crate::control::probes::{Probe, Probes};
 use crate::control::view::PluginLine;
 use crate::control::{Control, Refused, RefusedFile, Server};
-use crate::kernel::{Inventory, MapFacts, Program, State};
+use crate::kernel::{Beside, Inventory, MapFacts, PassedOver, Program, State, Way};
 use crate::ledger::Stage;
 use crate::shadow::{Counts, Sample, SideSummary, Summary};
 
@@ -45,6 +45,17 @@ impl Control for Fake {
             state,
             loses: "file opens".to_owned(),
             link: Some(31),
+            variant: Way::Tracepoints,
+            passed_over: vec![PassedOver {
+                variant: Way::Fentry,
+                reason: "not permitted\u{1b}[2J".to_owned(),
+                loses: "links".to_owned(),
+            }],
+            beside: vec![Beside {
+                name: "vespid_path".to_owned(),
+                hook: "fentry/security_path_unlink".to_owned(),
+                link: Some(32),
+            }],
         };
         Probes {
             probes: vec![
@@ -259,6 +270,7 @@ fn probes_are_listed_with_what_they_cost_and_what_is_lost_without_them() {
         [
             "vespid_open",
             "tp_btf/sys_exit",
+            "tracepoints",
             "attached",
             "-",
             "-",
@@ -269,6 +281,22 @@ fn probes_are_listed_with_what_they_cost_and_what_is_lost_without_them() {
             "8"
         ]
     );
+    assert_eq!(
+        row("vespid_path"),
+        [
+            "vespid_path",
+            "fentry/security_path_unlink",
+            "-",
+            "-",
+            "-",
+            "-",
+            "32",
+            "-",
+            "-"
+        ]
+    );
+    let passed_over = "vespid_open has to do without fentry: not permitted\\x1b[2J; lost without it: links";
+    assert!(text.contains(passed_over), "{text}");
     assert_eq!(row("RECORDS"), ["RECORDS", "ringbuf", "8388608", "8237", "77"]);
     let lost = "vespid_tcp cannot run because the verifier said no\\x1b[2J; lost without it: file opens";
     assert!(text.contains(lost) && text.contains("run this as root"), "{text}");

@@ -43,7 +43,7 @@ pub enum Topic {
 pub enum Level {
     /// As it should be.
     Fine,
-    /// Not as it could be; nothing is lost by it.
+    /// Not as it could be; a detail is lost by it at most.
     Note,
     /// Something is lost.
     Loss,

@@ -1,8 +1,6 @@
 //! The probes, each attached for a moment.
-use vespid_ebpf::Kind;
-
-use super::{Check, Topic};
-use crate::kernel::attach::{ConnectionProbe, Probe, State};
+use super::{Check, Level, Topic};
+use crate::kernel::attach::{Probe, State};
 use crate::kernel::load::reason;
 use crate::kernel::{Kernel, Settings};
 
@@ -24,10 +22,7 @@ pub(super) fn all() -> (Vec<Probe>, bool, Vec<Check>) {
 
 fn check(probe: &Probe) -> Check {
     let check = match &probe.state {
-        State::Attached | State::NotNeeded => {
-            Check::good(Topic::Probes, probe.name, format!("{} attached", probe.hook))
-        }
-        State::Spare => Check::good(Topic::Probes, probe.name, spare(probe)),
+        State::Attached | State::NotNeeded => granted(probe),
         State::Unavailable(why) => Check::bad(
             Topic::Probes,
             probe.name,
@@ -46,25 +41,24 @@ fn check(probe: &Probe) -> Check {
     }
 }
 
-/// Whether a probe that is not used could be: there is one, beside the tracepoint on connections.
-fn spare(probe: &Probe) -> String {
-    let settings = Settings {
-        kinds: Kind::Connection.bit(),
-        connections: ConnectionProbe::SockOps,
-        ..Settings::default()
+/// A probe that runs, in one of the ways to have it.
+fn granted(probe: &Probe) -> Check {
+    let mut found = match probe.beside.as_slice() {
+        [] => probe.hook.clone(),
+        [beside] => format!("{} and {}", probe.hook, beside.hook),
+        many => format!("{} and {} more by {}", probe.hook, many.len(), probe.variant.name()),
     };
-    let tried = Kernel::start(&settings);
-    let tried = tried.map(|kernel| kernel.probes().iter().find(|one| one.name == probe.name).cloned());
-    match tried {
-        Ok(Some(probe)) => match probe.unavailable() {
-            None => format!(
-                "{} can be attached; not used, as another probe sees the same",
-                probe.hook
-            ),
-            Some(why) => format!("not used, and cannot be, because {why}"),
-        },
-        Ok(None) => "not used".to_owned(),
-        Err(error) => format!("not used, and cannot be, because {}", reason(&error)),
+    found += " attached";
+    for passed_over in &probe.passed_over {
+        let (way, why) = (passed_over.variant.name(), &passed_over.reason);
+        found = format!("{found}; {way} was refused: {why}");
+    }
+    let passed_over = probe.passed_over.iter();
+    let lost: Vec<&str> = passed_over.map(|passed_over| passed_over.loses.as_str()).collect();
+    Check {
+        level: if lost.is_empty() { Level::Fine } else { Level::Note },
+        lost: lost.join("; "),
+        ..Check::good(Topic::Probes, probe.name, found)
     }
 }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use vespid::kernel::{ConnectionProbe, Kernel, Settings};
+use vespid::kernel::{Kernel, Settings, Way};
 use vespid_ebpf::Kind;
 
 use crate::actor::actor;
@@ -14,11 +14,11 @@ use crate::storm::{Tally, attached};
 type Rows = BTreeMap<u64, Vec<Value>>;
 
 /// Follows the script; gives what its SYNs said, too.
-fn follow(connections: ConnectionProbe) -> Option<(Live, String)> {
+fn follow(prefer: Way) -> Option<(Live, String)> {
     let folder = tempfile::tempdir().expect("a folder");
     let mut live = live_with(Settings {
         kinds: Kind::Connection.bit(),
-        connections,
+        prefer,
         ..Settings::default()
     })?;
     let pid = live.run(&mut actor("connections", "", folder.path()));
@@ -141,12 +141,12 @@ fn check_numbers(live: &Live, numbers: &str) {
 
 #[test]
 fn either_probe_sees_the_same_connections() {
-    let Some((live, numbers)) = follow(ConnectionProbe::Tracepoint) else {
+    let Some((live, numbers)) = follow(Way::Tracepoints) else {
         return;
     };
     let by_tracepoint = check_the_script(&live, &numbers);
     drop(live);
-    let Some((live, numbers)) = follow(ConnectionProbe::SockOps) else {
+    let Some((live, numbers)) = follow(Way::SockOps) else {
         return;
     };
     let probe = live
@@ -200,7 +200,7 @@ fn probes_on_the_control_groups_stand_beside_one_another_and_leave_nothing_behin
     const CONNECTIONS: u64 = 20;
     let settings = Settings {
         kinds: Kind::Connection.bit(),
-        connections: ConnectionProbe::SockOps,
+        prefer: Way::SockOps,
         ..Settings::default()
     };
     let Some(mut live) = live_with(settings) else { return };

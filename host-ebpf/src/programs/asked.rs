@@ -1,0 +1,96 @@
+//! What the call that a task is in has opened, noted when the kernel asks its security modules about it. Another thread
+//! may put another file in the descriptor's place before the call returns.
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::macros::{fentry, map};
+use aya_ebpf::maps::HashMap;
+use aya_ebpf::programs::FEntryContext;
+use vespid_ebpf::{ASKED_BYTES, Kind, MAX_ASKED};
+
+use super::descriptor::path_of;
+use super::globals::{has, offset, wanted};
+use super::header::is_own;
+use super::open::Opened;
+use super::read::{direct, kernel_u64};
+use super::sieve;
+use super::sys_exit::{CALLS, opens};
+use super::syscall::in_flight;
+use super::walk::ends_of;
+
+const BPF_NOEXIST: u64 = 1;
+
+/// A file that is being opened.
+#[repr(C)]
+struct Asked {
+    file: u64,
+    inode: u64,
+    /// As in `struct path`.
+    vfsmount: u64,
+    dentry: u64,
+    mode: u64,
+}
+
+// The daemon knows the table too.
+const _: () = assert!(size_of::<Asked>() == ASKED_BYTES);
+
+/// By thread. Of what is beyond, the descriptor is believed.
+#[map]
+static ASKED: HashMap<u64, Asked> = HashMap::with_max_entries(MAX_ASKED as u32, 0);
+
+/// `security_file_open(file)`. The first of a call counts: a file of an overlay has another behind it.
+#[fentry(function = "security_file_open")]
+fn vespid_opened(ctx: FEntryContext) -> i32 {
+    let is_open = in_flight(&CALLS).is_some_and(|(_, action)| opens(action));
+    if !is_open || !wanted(Kind::Open) || is_own() || !sieve::may_pass(Kind::Open, u32::MAX) {
+        return 0;
+    }
+    let file: *const u8 = ctx.arg(0);
+    let path = offset!(file_path);
+    // SAFETY: the verifier knows the type of the argument.
+    let asked = unsafe {
+        Asked {
+            file: file as u64,
+            inode: direct(file, offset!(file_inode)),
+            vfsmount: direct(file, path),
+            dentry: direct(file, path + 8),
+            mode: if has!(file_mode) {
+                u64::from(direct::<u32>(file, offset!(file_mode)))
+            } else {
+                0
+            },
+        }
+    };
+    let _full = ASKED.insert(bpf_get_current_pid_tgid(), &asked, BPF_NOEXIST);
+    0
+}
+
+/// What was opened: the file at an address, which its descriptor has now, or that which had it before. Not if the name has
+/// another file by now, too.
+#[inline(always)]
+pub(super) fn unless_replaced(file: u64) -> Opened {
+    let Some(asked) = ASKED.get_ptr(bpf_get_current_pid_tgid()) else {
+        return Opened::of(file);
+    };
+    // SAFETY: a live map value.
+    unsafe {
+        let dentry = (*asked).dentry;
+        // An address alone says little: it is given to another file as soon as it is free.
+        let is_same = (*asked).file == file && ends_of(path_of(file))[1] == dentry;
+        if is_same || !has!(dentry_inode) || kernel_u64(dentry, offset!(dentry_inode)) != (*asked).inode {
+            return Opened::of(file);
+        }
+        Opened {
+            path: &raw const (*asked).vfsmount as u64,
+            inode: (*asked).inode,
+            mode: (*asked).mode as u32,
+        }
+    }
+}
+
+/// Forgets it, when the call has returned.
+#[inline(always)]
+pub(super) fn forget() {
+    let thread = bpf_get_current_pid_tgid();
+    if ASKED.get_ptr(thread).is_some() {
+        let _gone = ASKED.remove(thread);
+    }
+}
