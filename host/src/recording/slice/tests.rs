@@ -151,7 +151,12 @@ fn describe(table: &ProcessTable, attribution: &Attribution) -> Vec<Seen> {
         );
         (process, container.cloned())
     };
-    let mut out: Vec<Seen> = attribution.previous.iter().map(|process| one(process)).collect();
+    let mut out: Vec<Seen> = table
+        .previous()
+        .filter(|_| attribution.has_previous)
+        .map(&one)
+        .into_iter()
+        .collect();
     let mut next = attribution.process;
     while let Some(process) = next.and_then(|id| table.get(id)) {
         out.push(one(process));
