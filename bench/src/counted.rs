@@ -1,11 +1,12 @@
-//! The costs that can be counted, and so are the same in every run: allocations and their bytes, and instructions inside
-//! WebAssembly. Continuous integration compares them with what they were.
+//! The costs that can be counted, and so are the same in every run: allocations and their bytes, instructions of the
+//! collector, and instructions inside WebAssembly. Continuous integration compares them with what they were.
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 
-use crate::{dispatch, stages};
+use crate::stages::Stretch;
+use crate::{dispatch, instructions, stages};
 
 /// How much more than its baseline a cost may be. Compilers differ a little from version to version, and so do tables
 /// that are grown by hash.
@@ -16,16 +17,27 @@ const NOTHING: f64 = 0.005;
 /// Costs of an event by name.
 pub type Costs = BTreeMap<String, f64>;
 
-/// Counts.
+/// What has all others in it: each takes valgrind some seconds.
+const WHOLE: [Stretch; 2] = [Stretch::RingToBatch, Stretch::RingToShipped];
+/// What only valgrind counts.
+const OF_THE_MACHINE: &str = "machine instructions";
+
+/// Counts. Instructions of this program `bench`, if there is a valgrind.
 ///
 /// # Errors
 /// If the plugins have not been built, or the fixtures cannot be read.
-pub fn measure(plugins: &Path) -> anyhow::Result<Costs> {
+pub fn measure(plugins: &Path, bench: &Path) -> anyhow::Result<Costs> {
     let mut costs = Costs::new();
     for (mix, stretch, cost) in stages::measure(5)? {
         let name = format!("{} / {}", mix.name(), stretch.name());
         costs.insert(format!("{name} / allocations"), rounded(cost.allocations));
         costs.insert(format!("{name} / bytes allocated"), rounded(cost.bytes));
+    }
+    if instructions::is_possible() {
+        for (mix, stretch, count) in instructions::measure(bench, &WHOLE)? {
+            let name = format!("{} / {} / {OF_THE_MACHINE}", mix.name(), stretch.name());
+            costs.insert(name, count.round());
+        }
     }
     for (plugin, fuel) in dispatch::fuel(plugins)? {
         costs.insert(format!("{plugin} / instructions"), rounded(fuel));
@@ -45,6 +57,9 @@ pub fn regressions(baseline: &Costs, found: &Costs) -> Vec<String> {
         }
     }
     let gone = baseline.keys().filter(|name| !found.contains_key(*name));
+    // Where there is no valgrind, nothing is said of what it counts.
+    let has_valgrind = found.keys().any(|name| name.ends_with(OF_THE_MACHINE));
+    let gone = gone.filter(|name| has_valgrind || !name.ends_with(OF_THE_MACHINE));
     worse.extend(gone.map(|name| format!("{name}: in the baseline, but no longer measured")));
     worse
 }

@@ -5,11 +5,13 @@
 pub mod alloc;
 pub mod counted;
 pub mod dispatch;
+pub mod instructions;
 pub mod live;
 pub mod machine;
 pub mod native;
 pub mod output;
 pub mod page;
+pub mod plot;
 pub mod probes;
 pub mod program;
 pub mod replay;

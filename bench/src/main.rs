@@ -14,8 +14,9 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use vespid_bench::live::{self, Effort};
 use vespid_bench::program::Program;
+use vespid_bench::stages::Instructions;
 use vespid_bench::table::Table;
-use vespid_bench::{counted, dispatch, machine, output, probes, replay, scale, stages};
+use vespid_bench::{counted, dispatch, instructions, machine, output, plot, probes, replay, scale, stages};
 
 /// What is measured, in this order.
 const SECTIONS: [&str; 7] = ["stages", "ceiling", "outputs", "scale", "replay", "probes", "live"];
@@ -38,6 +39,8 @@ struct Args {
     baseline: PathBuf,
     /// A file that a line is appended to.
     trend: Option<PathBuf>,
+    /// What growth is drawn to.
+    plot: Option<PathBuf>,
     /// Only compare counted costs.
     short: bool,
     sections: Vec<String>,
@@ -45,7 +48,10 @@ struct Args {
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let done = if args.first().is_some_and(|first| first == "load") {
+    let done = if args.first().is_some_and(|first| first == "count") {
+        let word = |at: usize| args.get(at).and_then(|word| word.to_str()).unwrap_or_default();
+        instructions::count(word(1), word(2)).map(|()| ExitCode::SUCCESS)
+    } else if args.first().is_some_and(|first| first == "load") {
         args.remove(0);
         live::load_main(&args).map(|(count, seconds)| {
             println!("{count} {seconds}");
@@ -84,6 +90,7 @@ fn parse(args: Vec<OsString>) -> anyhow::Result<Args> {
         json: needed("json")?,
         baseline: needed("baseline")?,
         trend: file("trend"),
+        plot: file("plot"),
         short,
         sections,
     };
@@ -95,7 +102,10 @@ fn parse(args: Vec<OsString>) -> anyhow::Result<Args> {
 
 /// Counted costs against their baseline.
 fn short(args: &Args) -> anyhow::Result<ExitCode> {
-    let found = counted::measure(&args.plugins)?;
+    if !instructions::is_possible() {
+        println!("SKIPPED: the collector's instructions: there is no valgrind");
+    }
+    let found = counted::measure(&args.plugins, &std::env::current_exe()?)?;
     println!("{}", serde_json::to_string_pretty(&found)?);
     let worse = counted::regressions(&counted::read(&args.baseline)?, &found);
     if worse.is_empty() {
@@ -134,20 +144,34 @@ fn all(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(trend) = &args.trend {
         append(trend, &report)?;
     }
+    if let (Some(plot), Some(picture)) = (&args.plot, plot::svg(&report["tables"])) {
+        std::fs::write(plot, picture).with_context(|| format!("cannot write {}", plot.display()))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Counted by valgrind; nothing, if there is none.
+fn instructions() -> anyhow::Result<Instructions> {
+    if instructions::is_possible() {
+        return instructions::measure(&std::env::current_exe()?, &stages::Stretch::ALL);
+    }
+    println!("SKIPPED: instructions: there is no valgrind\n");
+    Ok(Instructions::new())
 }
 
 fn measure(section: &str, args: &Args, program: &Program) -> anyhow::Result<Vec<Table>> {
     let tables = match section {
-        "stages" => vec![stages::table(ROUNDS)?],
+        "stages" => vec![stages::table(ROUNDS, instructions()?)?],
         "ceiling" => vec![dispatch::table(&args.plugins, &args.idle, ROUNDS)?],
         "outputs" => vec![
             output::table(FEW_ROUNDS)?,
-            output::scrape(&[1_000, 100_000], FEW_ROUNDS)?,
+            output::scrape(&[1_000, 10_000, 100_000, 1_000_000], FEW_ROUNDS)?,
         ],
         "scale" => vec![
-            scale::plugins(&args.plugins, &[1, 4, 16])?,
-            scale::processes(&[1_000, 32_000, 1_000_000], FEW_ROUNDS)?,
+            scale::plugins(&args.plugins, &[1, 4, 16, 64])?,
+            scale::processes(&[100, 1_000, 32_000, 1_000_000], FEW_ROUNDS)?,
+            scale::containers(&[10, 100, 1_000, 10_000], FEW_ROUNDS)?,
+            scale::subscriptions(&[1, 4, 16, 64], FEW_ROUNDS)?,
         ],
         "replay" => vec![replay::table(program, &args.plugins, replay::EVENTS)?],
         "probes" => match program.is_live() {
@@ -201,7 +225,9 @@ fn append(file: &Path, report: &Value) -> anyhow::Result<()> {
     let line = json!({
         "date": date,
         "commit": report["commit"],
+        "build": report["machine"]["build"],
         "load": report["load"],
+        "instructions an event": ratios("stages", "instructions", &["events", "stage"]),
         "allocations an event": ratios("stages", "allocations", &["events", "stage"]),
         "component by native": ratios("dispatch", "ratio", &["plugin", "rows a batch"]),
         "slowdown": ratios("live", "slowdown", &["load", "tracer"]),

@@ -11,8 +11,8 @@ use crate::scale::cpu_seconds;
 use crate::table::{Cell, Table};
 use crate::traffic::Traffic;
 
-/// Events of the recording.
-pub const EVENTS: u64 = 1_000_000;
+/// Events of the recording. Of text, a tenth.
+pub const EVENTS: u64 = 10_000_000;
 
 /// What a core replays in a second: read alone, without a plugin, and with one.
 ///
@@ -20,15 +20,17 @@ pub const EVENTS: u64 = 1_000_000;
 /// If the plugin has not been built, or the recording cannot be written.
 pub fn table(program: &Program, plugins: &Path, events: u64) -> anyhow::Result<Table> {
     let folder = tempfile::tempdir()?;
-    let file = folder.path().join("long.jsonl");
+    let file = folder.path().join("long.vespid");
+    let text = folder.path().join("long.jsonl.zst");
     let written = record(&file, events)?;
-    record(&folder.path().join("short.jsonl"), 1)?;
-    let bytes = file.metadata()?.len();
+    let fewer = record(&text, events / 10)?;
+    record(&folder.path().join("short.vespid"), 1)?;
     let mut table = Table::new(
         "replay",
         "The recorded mix again and again as one recording, replayed; target with one plugin: 3,000,000",
         &[
             "what",
+            "form",
             "events",
             "bytes an event",
             "events a second",
@@ -36,22 +38,24 @@ pub fn table(program: &Program, plugins: &Path, events: u64) -> anyhow::Result<T
         ],
     );
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let mut row = |what: &str, (took, cpu): (f64, f64)| {
+    let mut row = |what: &str, of: &Path, written: u64, (took, cpu): (f64, f64)| {
         let written = written as f64;
+        let bytes = of.metadata().map_or(f64::NAN, |found| found.len() as f64);
         table.row([
             what.into(),
+            if of == text { "text" } else { "binary" }.into(),
             Cell::number(written, 0),
-            Cell::number(bytes as f64 / written, 0),
+            Cell::number(bytes / written, 1),
             Cell::number(written / took, 0),
             Cell::number(written / cpu, 0),
         ]);
     };
-    let begin = (Instant::now(), cpu_seconds());
-    read(&file)?;
-    row(
-        "reading alone",
-        (begin.0.elapsed().as_secs_f64(), cpu_seconds() - begin.1),
-    );
+    for (of, written) in [(&text, fewer), (&file, written)] {
+        let begin = (Instant::now(), cpu_seconds());
+        read(of)?;
+        let spent = (begin.0.elapsed().as_secs_f64(), cpu_seconds() - begin.1);
+        row("reading alone", of, written, spent);
+    }
     let (none, one) = (folder.path().join("none"), folder.path().join("one"));
     std::fs::create_dir(&none)?;
     std::fs::create_dir(&one)?;
@@ -62,8 +66,8 @@ pub fn table(program: &Program, plugins: &Path, events: u64) -> anyhow::Result<T
         ("the shipped ones", plugins),
     ] {
         // Code comes from the cache the second time.
-        replay(program, &folder.path().join("short.jsonl"), plugins)?;
-        row(what, replay(program, &file, plugins)?);
+        replay(program, &folder.path().join("short.vespid"), plugins)?;
+        row(what, &file, written, replay(program, &file, plugins)?);
     }
     Ok(table)
 }

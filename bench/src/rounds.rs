@@ -1,5 +1,5 @@
 //! Things that are measured in turn, so that what the machine does meanwhile meets all of them alike.
-use std::time::Instant;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::alloc::{Allocated, counted};
 
@@ -27,7 +27,7 @@ impl<F: FnMut() -> u64> Course for Plain<F> {
 /// What one event costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Nanoseconds, at the median of the rounds.
+    /// Nanoseconds of this thread's CPU time, at the median of the rounds.
     pub ns: f64,
     /// Half the distance of the rounds' quartiles, as a share of `ns`.
     pub spread: f64,
@@ -37,17 +37,22 @@ pub struct Cost {
     pub bytes: f64,
 }
 
+/// CPU time of this thread: what else runs on the machine may slow it down, but is not counted for it.
+fn cpu_seconds() -> f64 {
+    vespid::clock::timespec_seconds(clock_gettime(ClockId::ThreadCPUTime))
+}
+
 /// Runs all courses once a round, one after another, and says what an event costs in each.
 pub fn interleave(rounds: usize, courses: &mut [Box<dyn Course + '_>]) -> Vec<Cost> {
     let mut books: Vec<Book> = courses.iter().map(|_| Book::default()).collect();
     for round in 0..rounds + WARM_UP {
         for (course, book) in courses.iter_mut().zip(&mut books) {
             course.prepare();
-            let begin = Instant::now();
+            let begin = cpu_seconds();
             let (events, allocated) = counted(|| course.run());
-            let took = begin.elapsed();
+            let took = cpu_seconds() - begin;
             if round >= WARM_UP {
-                book.add(took.as_secs_f64() * 1e9, events, allocated);
+                book.add(took * 1e9, events, allocated);
             }
         }
     }

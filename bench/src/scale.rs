@@ -1,4 +1,4 @@
-//! How cost grows: with the number of plugins, and with the processes that are known.
+//! How cost grows: with the number of plugins, of subscriptions, of processes and of containers that are known.
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
@@ -6,9 +6,9 @@ use std::time::Instant;
 use rustix::time::{ClockId, clock_gettime};
 use vespid::config::Config;
 use vespid::enrich::{Nothing, Options, ProcessTable};
-use vespid::event::{Body, Event, Image, Known, Open, Subject};
+use vespid::event::{Body, Event, Image, Known, KnownContainer, Open, Subject};
 use vespid::filter::Subscription;
-use vespid::interface::vespid::plugin::describe::{Kinds, Manifest};
+use vespid::interface::vespid::plugin::describe::{Accesses, Filter, Kinds, Manifest, Outcomes, Pattern, Places};
 use vespid::interface::vespid::plugin::reports::Report;
 use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};
 use vespid::plugin::{Delivery, Engine, Failure, Identity, Plugin, Sink, Worker};
@@ -189,6 +189,125 @@ fn open(pid: u32) -> Event<'static> {
             ..Open::default()
         }),
     }
+}
+
+/// Opens by processes of so many containers, each of which is in every batch that is long enough.
+///
+/// # Errors
+/// None at present.
+pub fn containers(sizes: &[u32], rounds: usize) -> anyhow::Result<Table> {
+    let mut table = Table::new(
+        "containers",
+        "Enriching and batching opens, each by a process of another container; batches of 4,096 rows",
+        &["containers", "ns an event", "±", "allocations", "bytes"],
+    );
+    for &size in sizes {
+        let mut known = ProcessTable::new(Options::default(), Box::new(Nothing));
+        known.learn(&process(1));
+        for number in 0..size {
+            let mut process = process(number + 2);
+            let id = format!("{number:064x}");
+            process.image.cgroup_path = format!("/system.slice/docker-{id}.scope").into_bytes().into();
+            known.learn(&process);
+            known.learn_container(&KnownContainer {
+                id: id.into_bytes().into(),
+                runtime: "docker".into(),
+                name: format!("web-{number}").into_bytes().into(),
+                image: "registry.example/shop/web:1.2.3".into(),
+                ..KnownContainer::default()
+            });
+        }
+        let mut pipeline = Pipeline::new(&Config::default().batch, &Origin::default(), known);
+        let nobody = &[][..];
+        pipeline.subscribe(Seat(0), &Subscription::whole(Kinds::OPENS), &mut Workers(nobody));
+        let mut at = 0_u32;
+        let mut courses: [Box<dyn crate::rounds::Course>; 1] = [Box::new(Plain(|| {
+            for _ in 0..OPENS {
+                at = (at + 7_919) % size;
+                pipeline.take(&open(at + 2), &mut Workers(nobody));
+            }
+            u64::from(OPENS)
+        }))];
+        let costs = interleave(rounds, &mut courses);
+        table.row(
+            [Cell::number(f64::from(size), 0)]
+                .into_iter()
+                .chain(costs.iter().flat_map(cost)),
+        );
+    }
+    Ok(table)
+}
+
+/// The recorded mix into the batches of so many subscriptions of which no two are the same, though all want every row.
+///
+/// # Errors
+/// If the fixtures cannot be read.
+pub fn subscriptions(numbers: &[u64], rounds: usize) -> anyhow::Result<Table> {
+    let mut table = Table::new(
+        "subscriptions",
+        "Enriching and batching the recorded mix, into one batch for each different subscription",
+        &["subscriptions", "ns an event", "±", "allocations", "bytes"],
+    );
+    for &number in numbers {
+        let known = ProcessTable::new(Options::default(), Box::new(Nothing));
+        let mut pipeline = Pipeline::new(&Config::default().batch, &Origin::default(), known);
+        let nobody = &[][..];
+        for seat in 0..number {
+            pipeline.subscribe(Seat(seat), &all_but_in_name(seat)?, &mut Workers(nobody));
+        }
+        let mut traffic = Traffic::recorded()?;
+        let mut courses: [Box<dyn crate::rounds::Course>; 1] = [Box::new(Mixed {
+            traffic: &mut traffic,
+            pipeline: &mut pipeline,
+            events: Vec::new(),
+        })];
+        let costs = interleave(rounds, &mut courses);
+        #[expect(clippy::cast_precision_loss, reason = "some dozens")]
+        let number = number as f64;
+        table.row([Cell::number(number, 0)].into_iter().chain(costs.iter().flat_map(cost)));
+    }
+    Ok(table)
+}
+
+/// The next round of the recorded mix.
+struct Mixed<'a> {
+    traffic: &'a mut Traffic,
+    pipeline: &'a mut Pipeline,
+    events: Vec<Event<'static>>,
+}
+
+impl crate::rounds::Course for Mixed<'_> {
+    fn prepare(&mut self) {
+        self.events = events(self.traffic.next_round()).collect();
+    }
+
+    fn run(&mut self) -> u64 {
+        for event in &self.events {
+            self.pipeline.take(event, &mut Workers(&[]));
+        }
+        self.events.len() as u64
+    }
+}
+
+/// Every row, by a filter that no other number has.
+fn all_but_in_name(number: u64) -> anyhow::Result<Subscription> {
+    let tables = Kinds::EXECS | Kinds::OPENS;
+    let filter = Filter {
+        tables,
+        never: false,
+        outcomes: Outcomes::empty(),
+        places: Places::empty(),
+        users: Vec::new(),
+        executables: Vec::new(),
+        paths: vec![Pattern::Prefix("/".to_owned()), Pattern::Exact(format!("/{number}"))],
+        accesses: Accesses::empty(),
+        ops: Vec::new(),
+        local_ports: Vec::new(),
+        remote_ports: Vec::new(),
+        remote_networks: Vec::new(),
+        merge_ms: 0,
+    };
+    Ok(Subscription::new(&[filter], tables)?)
 }
 
 /// CPU time of this process.

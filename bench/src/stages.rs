@@ -86,7 +86,7 @@ pub enum Stretch {
     RingToRecorder,
     /// The same as the one before, for the subscriptions of the shipped plugins.
     RingToShipped,
-    /// Events to processes and batches: [`Stretch::Enrich`] taken off, it is the batch.
+    /// Events to processes and batches.
     EnrichAndBatch,
 }
 
@@ -308,6 +308,14 @@ fn no_process(mix: Mix) -> ProcessTable {
     ProcessTable::new(options, Box::new(Nothing))
 }
 
+/// One stretch over one mix.
+///
+/// # Errors
+/// If the fixtures cannot be read.
+pub fn course(stretch: Stretch, mix: Mix) -> anyhow::Result<Box<dyn Course>> {
+    Ok(Box::new(Path::new(stretch, mix)?))
+}
+
 /// Every stretch over every mix.
 ///
 /// # Errors
@@ -317,7 +325,7 @@ pub fn measure(rounds: usize) -> anyhow::Result<Vec<(Mix, Stretch, Cost)>> {
     for mix in Mix::ALL {
         let courses = Stretch::ALL
             .iter()
-            .map(|stretch| Ok(Box::new(Path::new(*stretch, mix)?) as Box<dyn Course>))
+            .map(|stretch| course(*stretch, mix))
             .collect::<anyhow::Result<Vec<_>>>();
         let costs = interleave(rounds, &mut courses?);
         all.extend(
@@ -330,11 +338,14 @@ pub fn measure(rounds: usize) -> anyhow::Result<Vec<(Mix, Stretch, Cost)>> {
     Ok(all)
 }
 
-/// The table of it.
+/// Instructions of an event.
+pub type Instructions = Vec<(Mix, Stretch, f64)>;
+
+/// The table of it, with instructions as far as they were counted.
 ///
 /// # Errors
 /// As [`measure`].
-pub fn table(rounds: usize) -> anyhow::Result<Table> {
+pub fn table(rounds: usize, instructions: Instructions) -> anyhow::Result<Table> {
     let mut table = Table::new(
         "stages",
         "From the ring to a batch, on the collector's thread; batches of 1,024 rows",
@@ -345,10 +356,15 @@ pub fn table(rounds: usize) -> anyhow::Result<Table> {
             "±",
             "allocations",
             "bytes",
+            "instructions",
             "target ns",
         ],
     );
     let all = measure(rounds)?;
+    let counted = |mix, stretch| {
+        let found = instructions.iter().find(|(of, on, _)| (*of, *on) == (mix, stretch));
+        found.map_or(Cell::Empty, |(_, _, count)| Cell::number(*count, 0))
+    };
     for &(mix, stretch, found) in &all {
         let target = match (stretch, mix) {
             (Stretch::RingToBatch, Mix::Opens | Mix::Connections) => Cell::number(150.0, 0),
@@ -359,19 +375,27 @@ pub fn table(rounds: usize) -> anyhow::Result<Table> {
             [Cell::from(mix.name()), stretch.name().into()]
                 .into_iter()
                 .chain(cost(&found))
-                .chain([target]),
+                .chain([counted(mix, stretch), target]),
         );
-        if stretch == Stretch::EnrichAndBatch {
-            let enrich = all
+        if stretch == Stretch::RingToBatch {
+            // What is not decoding or enriching. The stretch before has events that come from memory, not from a decoder's
+            // hands, and mostly measures how far away they are.
+            let other = all
                 .iter()
-                .find(|(of, stretch, _)| (*of, *stretch) == (mix, Stretch::Enrich));
-            let batch = enrich.map_or(f64::NAN, |(_, _, enrich)| found.ns - enrich.ns);
+                .filter(|(of, stretch, _)| *of == mix && matches!(stretch, Stretch::Decode | Stretch::Enrich));
+            let batch = found.ns - other.map(|(_, _, cost)| cost.ns).sum::<f64>();
             let cells = [
                 Cell::from(mix.name()),
-                "batch: the difference".into(),
+                "the batch, and the books".into(),
                 Cell::number(batch, 1),
             ];
-            let empty = [Cell::Empty, Cell::Empty, Cell::Empty, Cell::number(15.0, 0)];
+            let empty = [
+                Cell::Empty,
+                Cell::Empty,
+                Cell::Empty,
+                Cell::Empty,
+                Cell::number(15.0, 0),
+            ];
             table.row(cells.into_iter().chain(empty));
         }
     }

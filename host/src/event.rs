@@ -364,13 +364,26 @@ pub struct KnownContainer<'a> {
 }
 
 /// Whose numbers are named.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Accounts {
     /// `/etc/passwd`.
-    User,
+    User = 1,
     /// `/etc/group`.
-    Group,
+    Group = 2,
+}
+
+impl Accounts {
+    /// The one with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Accounts> {
+        match number {
+            1 => Some(Accounts::User),
+            2 => Some(Accounts::Group),
+            _ => None,
+        }
+    }
 }
 
 /// The name of a user or a group on the node, or in a container. It holds for the process that is told of next, and for

@@ -78,8 +78,18 @@ impl vespid::plugin::describe::Kinds {
     /// The table whose rows are made of these records; none for forks.
     #[must_use]
     pub fn of(kind: Kind) -> Self {
-        let table = Self::TABLES.iter().find(|(_, _, of)| *of == kind);
-        table.map_or(Self::empty(), |(_, table, _)| *table)
+        // Asked for every event, so it is not looked up in the list above.
+        match kind {
+            Kind::Fork => Self::empty(),
+            Kind::Exec => Self::EXECS,
+            Kind::Exit => Self::EXITS,
+            Kind::Connection => Self::CONNECTIONS,
+            Kind::Open => Self::OPENS,
+            Kind::Change => Self::CHANGES,
+            Kind::Privileged => Self::PRIVILEGED,
+            Kind::Socket => Self::SOCKETS,
+            Kind::Resource => Self::RESOURCES,
+        }
     }
 
     /// The names of its tables.

@@ -47,6 +47,20 @@ fn text(file: &str) -> String {
     String::from_utf8(bytes).expect("text")
 }
 
+#[test]
+fn a_recording_becomes_binary_and_text_again_and_is_the_same() {
+    let folder = Folder::new();
+    let original = fixture("demo");
+    let (binary, again) = (folder.file("demo.vespid"), folder.file("again.jsonl"));
+    succeed(&["recording", "convert", &original, "-o", &binary]);
+    succeed(&["recording", "convert", &binary, "-o", &again]);
+    assert_eq!(text(&again), text(&original));
+    assert!(fs::metadata(&binary).expect("a file").len() < fs::metadata(&original).expect("a file").len());
+    assert_eq!(verdicts(&binary, &[]), verdicts(&original, &[]));
+    let (code, found) = info(&binary);
+    assert_eq!((code, found["vespid_recording"].as_u64()), (Some(0), Some(2)));
+}
+
 struct Folder(tempfile::TempDir);
 
 impl Folder {

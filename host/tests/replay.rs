@@ -143,10 +143,10 @@ fn a_damaged_recording_is_named_after_what_was_whole_has_been_replayed() {
 
     let newer = String::from_utf8(text)
         .expect("text")
-        .replacen("\"vespid_recording\":1", "\"vespid_recording\":2", 1);
+        .replacen("\"vespid_recording\":1", "\"vespid_recording\":3", 1);
     let (code, _, said) = replay("newer", newer.as_bytes());
     assert_eq!(code, Some(6), "{said}");
-    assert!(said.contains("made by a newer Vespid (format 2)"), "{said}");
+    assert!(said.contains("made by a newer Vespid (format 3)"), "{said}");
 
     let (code, _, said) = replay("other", b"hello\n");
     assert_eq!(code, Some(6), "{said}");

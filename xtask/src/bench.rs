@@ -43,6 +43,7 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<ExitCode> {
     file("--baseline", &kept.join("baseline.json"));
     if record {
         file("--trend", &kept.join("trend.jsonl"));
+        file("--plot", &workspace::root().join("docs/growth.svg"));
     }
     if short {
         bench.arg("--short");

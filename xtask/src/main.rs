@@ -37,8 +37,8 @@ Commands:
   bench [OPTION] [SECTION...]
                        what the daemon costs, as tables and in target/bench/bench.json: all of it, or some of the sections
                        stages, ceiling, outputs, scale, replay and live; --short compares only what can be counted with
-                       bench/baseline.json, --record appends the ratios to bench/trend.jsonl, --dev measures the
-                       development build
+                       bench/baseline.json, --record appends the ratios to bench/trend.jsonl and draws
+                       docs/growth.svg, --dev measures the development build
   vm [OPTION] [FILTER...]
                        boot Debian's kernels 6.1 and 6.12 (--kernel SERIES: one of them) in virtual machines and run the
                        live tests there, or those whose names contain FILTER, or with --short a few of each kind; --matrix

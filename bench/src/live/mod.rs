@@ -65,6 +65,8 @@ pub fn table(program: &Program, plugins: &Path, effort: Effort, say: impl Fn(&st
             say(&format!("SKIPPED: {} is not installed", peer.name));
         }
     }
+    // It writes what rules match, through the kernel's audit queue, and is no tracer of all calls of a kind.
+    say("SKIPPED: auditd: one kernel has one audit daemon, and this benchmark does not take its place");
     for load in Load::ALL {
         if let Some(lack) = load.lacks() {
             say(&format!("SKIPPED: load {}: {lack}", load.name()));

@@ -48,8 +48,13 @@ impl Traffic {
                 Line::Event(event) => Some(event.time),
                 _ => None,
             });
-            let length = times.max().unwrap_or(header.created).saturating_sub(header.created) + 1;
-            let (origin, begin) = (header.created, first.get_or_insert(header).created);
+            // What waited in the ring when the recording was begun is a little older than it.
+            let origin = times
+                .clone()
+                .min()
+                .map_or(header.created, |first| first.min(header.created));
+            let length = times.max().unwrap_or(origin).saturating_sub(origin) + 1;
+            let begin = first.get_or_insert(header).created;
             reels.push(Reel {
                 lines,
                 origin,

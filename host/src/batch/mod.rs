@@ -38,10 +38,12 @@ pub struct Builder {
     privileged: Making<Privileged>,
     sockets: Making<Sockets>,
     resources: Making<Resources>,
+    rows: usize,
     first: u64,
     last: u64,
-    oldest_time: Option<u64>,
-    newest_time: Option<u64>,
+    /// Of the events in it; meaningless without any.
+    oldest_time: u64,
+    newest_time: u64,
 }
 
 impl Builder {
@@ -61,10 +63,11 @@ impl Builder {
             privileged: Making::new(),
             sockets: Making::new(),
             resources: Making::new(),
+            rows: 0,
             first: 0,
             last: 0,
-            oldest_time: None,
-            newest_time: None,
+            oldest_time: 0,
+            newest_time: 0,
         }
     }
 
@@ -84,8 +87,9 @@ impl Builder {
             return false;
         }
         // The image before comes first, so that a row found for the process is that of the image after.
-        let previous = match (&event.body, whose.process, &whose.previous) {
-            (Body::Exec(_), Some(id), Some(previous)) => self.dimensions.row_of(id, previous, processes),
+        let previous = processes.previous().filter(|_| whose.has_previous);
+        let previous = match (previous, whose.process) {
+            (Some(previous), Some(id)) => self.dimensions.row_of(id, previous, processes),
             _ => NONE,
         };
         let process = whose.process.map_or(NONE, |id| self.dimensions.row(id, processes));
@@ -122,32 +126,26 @@ impl Builder {
                 facts::resource(&mut self.resources.table, row, resource, container, cgroup);
             }
         }
-        if self.oldest_time.is_none() {
-            self.first = seq;
+        if self.rows == 0 {
+            (self.first, self.oldest_time, self.newest_time) = (seq, event.time, event.time);
         }
+        self.rows += 1;
         self.last = seq;
-        self.oldest_time = Some(self.oldest_time.map_or(event.time, |oldest| oldest.min(event.time)));
-        self.newest_time = self.newest_time.max(Some(event.time));
+        self.oldest_time = self.oldest_time.min(event.time);
+        self.newest_time = self.newest_time.max(event.time);
         true
     }
 
     /// Events in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.execs.table.seq.len()
-            + self.exits.table.seq.len()
-            + self.connections.table.seq.len()
-            + self.opens.table.seq.len()
-            + self.changes.table.seq.len()
-            + self.privileged.table.seq.len()
-            + self.sockets.table.seq.len()
-            + self.resources.table.seq.len()
+        self.rows
     }
 
     /// Whether there is no event in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.oldest_time.is_none()
+        self.rows == 0
     }
 
     /// Bytes of text in the batch. One batch takes less than 4 GiB.
@@ -159,13 +157,13 @@ impl Builder {
     /// Time of the oldest event in the batch, in Unix nanoseconds.
     #[must_use]
     pub fn oldest_time(&self) -> Option<u64> {
-        self.oldest_time
+        (self.rows > 0).then_some(self.oldest_time)
     }
 
     /// Time of the newest event, in Unix nanoseconds.
     #[must_use]
     pub fn newest_time(&self) -> Option<u64> {
-        self.newest_time
+        (self.rows > 0).then_some(self.newest_time)
     }
 
     /// The batch; the builder goes on with an empty one, which expects to grow as large.
@@ -178,7 +176,7 @@ impl Builder {
             last: self.last,
             lost,
         };
-        (self.first, self.last, self.oldest_time, self.newest_time) = (0, 0, None, None);
+        (self.rows, self.first, self.last) = (0, 0, 0);
         Batch {
             header,
             strings,

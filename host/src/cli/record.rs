@@ -14,12 +14,12 @@ use crate::daemon::{node, signals};
 use crate::kernel::{Kernel, Settings};
 use crate::logging::{self, Choice};
 use crate::progress;
-use crate::recording::{Header, Rotation, Segments, VERSION};
+use crate::recording::{Form, Header, Rotation, Segments};
 use crate::units;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The recording; compressed if the name ends in `.zst`.
+    /// The recording: text, compressed if the name ends in `.zst`; binary if it ends in `.vespid`.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     /// What to record besides forks, execs and exits, which every recording needs.
@@ -119,7 +119,7 @@ fn rotation(args: &Args) -> Result<Rotation, Failure> {
 fn header(args: &Args, mask: u32) -> Header {
     let host_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Header {
-        version: VERSION,
+        version: Form::of(&args.output).version(),
         node: args.node.clone().unwrap_or_else(host_name),
         boot_id: node::boot_id(),
         kernel: node::kernel_release(),

@@ -180,7 +180,7 @@ impl FlightRecorder {
     /// The files' name, to which each one's time is added.
     #[must_use]
     pub fn file(&self) -> PathBuf {
-        self.directory.join("flight.jsonl.zst")
+        self.directory.join("flight.vespid")
     }
 
     fn check(&self) -> Result<(), String> {

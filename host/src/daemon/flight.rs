@@ -13,7 +13,7 @@ use super::node;
 use crate::config::FlightRecorder;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::pipeline::Origin;
-use crate::recording::{Header, RecordingError, Reel, Rotation, Segments, Tape, TapeBooks, VERSION, WhenFull};
+use crate::recording::{Form, Header, RecordingError, Reel, Rotation, Segments, Tape, TapeBooks, WhenFull};
 
 /// Why nothing can be recorded there.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub(super) fn install(config: &FlightRecorder, origin: &Origin, collector: &mut 
         return None;
     }
     let header = Header {
-        version: VERSION,
+        version: Form::of(&config.file()).version(),
         node: origin.node.clone(),
         boot_id: origin.boot_id.clone(),
         kernel: node::kernel_release(),

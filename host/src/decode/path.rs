@@ -20,23 +20,53 @@ pub mod path_kind {
 /// Appends a path of names that come leaf first, each with its NUL. A path that was followed to a root starts with `/`;
 /// one whose leading components are missing, or that lies in no tree, does not.
 pub(super) fn join(names: &[u8], end: PathEnd, out: &mut Vec<u8>) -> Result<(), DecodeError> {
-    let from = out.len();
     let rooted = matches!(end, PathEnd::TaskRoot | PathEnd::NamespaceRoot);
     if let Some((last, names)) = names.split_last() {
         if *last != 0 {
             return Err(DecodeError::Path);
         }
-        out.reserve(names.len() + 1);
-        for name in names.rsplit(|byte| *byte == 0) {
-            if rooted || out.len() > from {
-                out.push(b'/');
+        // Nothing stands before the first name that there is.
+        let is_name = |byte: &u8| *byte != 0;
+        let names = match rooted {
+            true => names,
+            false => &names[..names.iter().rposition(is_name).map_or(0, |last| last + 1)],
+        };
+        // Each name's NUL becomes the `/` before it, so it is known where each name goes: from the end backwards.
+        if rooted {
+            out.push(b'/');
+        }
+        // What is there until then holds the places only.
+        out.extend_from_slice(names);
+        let (mut rest, mut to) = (names, out.len());
+        loop {
+            let len = nul_in(rest);
+            out[to - len..to].copy_from_slice(&rest[..len]);
+            if len == rest.len() {
+                break;
             }
-            out.extend_from_slice(name);
+            rest = &rest[len + 1..];
+            to -= len + 1;
+            out[to] = b'/';
         }
     } else if rooted {
         out.push(b'/');
     }
     Ok(())
+}
+
+/// Where the first NUL is; the length, if there is none. Eight bytes at a time, which is what most names have.
+fn nul_in(names: &[u8]) -> usize {
+    let (words, rest) = names.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // A byte's highest bit stays only where the byte is 0; above the first such byte there may be others.
+        let nul = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
+        if nul != 0 {
+            return at * 8 + nul.trailing_zeros() as usize / 8;
+        }
+    }
+    let before = words.len() * 8;
+    before + rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len())
 }
 
 /// The kind of a path that the kernel resolved.
@@ -83,4 +113,36 @@ pub(super) fn from_typed(typed: &[u8], end: PathEnd, path: &mut Vec<u8>) -> u8 {
         path.push(b'/');
     }
     if known { path_kind::TYPED } else { path_kind::PARTIAL }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn names_are_joined_from_the_root(names: Vec<Vec<u8>>, before: Vec<u8>, rooted: bool) {
+            let names: Vec<Vec<u8>> = names
+                .into_iter()
+                .map(|name| name.into_iter().filter(|byte| *byte != 0).collect())
+                .collect();
+            let raw: Vec<u8> = names.iter().flat_map(|name| name.iter().copied().chain([0])).collect();
+            let mut expected = before.clone();
+            for name in names.iter().rev() {
+                if rooted || expected.len() > before.len() {
+                    expected.push(b'/');
+                }
+                expected.extend_from_slice(name);
+            }
+            if rooted && names.is_empty() {
+                expected.push(b'/');
+            }
+            let mut joined = before.clone();
+            let end = if rooted { PathEnd::TaskRoot } else { PathEnd::Truncated };
+            join(&raw, end, &mut joined).unwrap();
+            prop_assert_eq!(joined, expected);
+        }
+    }
 }

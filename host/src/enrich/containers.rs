@@ -176,7 +176,14 @@ impl ContainerTable {
     }
 
     /// Forgets released containers, unless somebody came back to them.
+    #[inline]
     pub(super) fn collect(&mut self) {
+        if !self.released.is_empty() {
+            self.collect_released();
+        }
+    }
+
+    fn collect_released(&mut self) {
         while let Some(id) = self.released.pop() {
             let container = &mut self.slots[id.index()];
             if container.processes > 0 || container.id.is_empty() {

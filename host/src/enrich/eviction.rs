@@ -47,6 +47,13 @@ impl ProcessTable {
 
     /// Lets go of what is due, and of more if the table exceeds its bounds by `slack` processes.
     pub(super) fn make_room(&mut self, slack: usize) {
+        let is_due = |ended: Option<&ProcessId>| {
+            ended.is_some_and(|id| self.slots[id.index()].ended.saturating_add(self.options.grace_ns) <= self.now)
+        };
+        // Nearly always, and asked before every event.
+        if !self.is_full(slack) && !is_due(self.ended.front()) {
+            return;
+        }
         if self.holds_too_much_text() {
             self.trim();
         }

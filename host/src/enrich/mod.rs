@@ -89,12 +89,12 @@ pub enum Found {
 }
 
 /// Whose event it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Attribution {
     /// The process; none if the event names none.
     pub process: Option<ProcessId>,
-    /// After a successful exec: the process as it was before, if that is known.
-    pub previous: Option<Box<Process>>,
+    /// After a successful exec: whether it is known as it was before, which [`ProcessTable::previous`] says.
+    pub has_previous: bool,
     /// The process that it was done to, if there is one and it is known.
     pub target: Option<ProcessId>,
     /// The container that resources were used in. Of every other event it is the process's.

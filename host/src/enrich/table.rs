@@ -79,6 +79,8 @@ pub struct ProcessTable {
     pub(super) containers: ContainerTable,
     pub(super) names: Names,
     found: Vec<Found>,
+    /// A process before the exec that was observed last.
+    previous: Option<Process>,
     pub(super) images: Images,
     no_image: Arc<Image>,
     no_group: Arc<Group>,
@@ -114,6 +116,7 @@ impl ProcessTable {
             containers: ContainerTable::default(),
             names: Names::default(),
             found: Vec::new(),
+            previous: None,
             no_image: images.make(&event::Image::default()),
             no_group: Arc::default(),
             images,
@@ -131,9 +134,19 @@ impl ProcessTable {
         if !std::mem::take(&mut self.is_advanced) || event.time > self.now {
             self.pass(event.time);
         }
+        // Only now has nobody its image any more.
+        if let Some(previous) = self.previous.take() {
+            self.images.retire(previous.image);
+        }
         let attribution = self.attribute(event);
         self.clock += 1;
         attribution
+    }
+
+    /// The process of an [`Attribution`] that has one before it.
+    #[must_use]
+    pub fn previous(&self) -> Option<&Process> {
+        self.previous.as_ref()
     }
 
     /// Lets time pass until an event, and lets go of what is not held any more then.
@@ -239,7 +252,7 @@ impl ProcessTable {
         };
         Attribution {
             process: Some(id),
-            previous: None,
+            has_previous: false,
             target,
             container,
         }
@@ -346,7 +359,9 @@ impl ProcessTable {
             self.ask_for_container(id, image);
         }
         let before = &self.slots[id.index()];
-        let previous = is_known.then(|| Box::new(before.clone()));
+        if is_known {
+            self.previous = Some(before.clone());
+        }
         // Where containers live in v1 hierarchies, the v2 path is the root for everybody and says nothing.
         let moved = before.cgroup_id != 0 && subject.cgroup != 0 && before.cgroup_id != subject.cgroup;
         if moved || before.container().is_none() || !lookup::is_root(image.cgroup_path.as_slice()) {
@@ -357,7 +372,7 @@ impl ProcessTable {
         self.adopt(id, image);
         Attribution {
             process: Some(id),
-            previous,
+            has_previous: is_known,
             ..Attribution::default()
         }
     }

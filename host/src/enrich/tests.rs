@@ -230,8 +230,9 @@ fn a_process_has_its_image_and_ancestors() {
     node.fork(2, 3);
     assert_eq!(node.who(3), "nginx:3 < nginx:2 < init:1");
     let exec = node.exec(3, 2, "sh");
+    assert!(exec.has_previous);
+    assert_eq!(node.table.previous().unwrap().exe(), b"nginx");
     assert_eq!(node.who(3), "sh:3 < nginx:2 < init:1");
-    assert_eq!(exec.previous.unwrap().exe(), b"nginx");
 }
 
 #[test]
@@ -309,7 +310,7 @@ fn a_lost_fork_is_made_up_for_by_the_exec() {
     node.exec(1, 0, "init");
     let exec = node.exec(2, 1, "sh");
     assert_eq!(node.who(2), "sh:2 < init:1");
-    assert!(exec.previous.is_none());
+    assert!(!exec.has_previous);
     // Nor is the parent known.
     node.exec(9, 8, "ls");
     assert_eq!(node.who(9), "ls:9 < :8");
@@ -420,6 +421,9 @@ fn where_the_v2_path_says_nothing_the_first_process_of_a_container_is_asked_for(
     node.exec_in(1, 0, "/", 1);
     node.fork(1, 2);
     let live = node.exec_in(2, 1, "/", 2);
+    let flags = |node: &Node| node.table.previous().map(|process| process.flags);
+    let live_flags = flags(&node);
+    assert!(live.has_previous);
     assert_eq!(node.container(2), "docker 3f4e");
 
     let mut replay = Node::quiet();
@@ -431,8 +435,9 @@ fn where_the_v2_path_says_nothing_the_first_process_of_a_container_is_asked_for(
         }
     }
     let replayed = replay.exec_in(2, 1, "/", 2);
+    assert!(replayed.has_previous);
+    assert_eq!(flags(&replay), live_flags);
     assert_eq!(replay.container(2), "docker 3f4e");
-    assert_eq!(replayed.previous.unwrap().flags, live.previous.unwrap().flags);
 }
 
 #[test]

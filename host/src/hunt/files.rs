@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Span;
-use crate::recording::{Place, Reader, RecordingError};
+use crate::recording::{Form, Place, Reader, RecordingError};
 
 /// A file to be read.
 #[derive(Clone, Debug)]
@@ -132,9 +132,7 @@ pub fn select(places: &[PathBuf], span: Span, mut skipped: impl FnMut(RecordingE
         }
         for entry in fs::read_dir(place).map_err(unreadable)? {
             let file = entry.map_err(unreadable)?.path();
-            let name = file.file_name().unwrap_or_default().to_string_lossy();
-            let whole = name.strip_suffix(".part").unwrap_or(&name);
-            if !whole.ends_with(".jsonl") && !whole.ends_with(".jsonl.zst") {
+            if Form::stem(&file).is_none() {
                 continue;
             }
             match Tape::of(&file) {

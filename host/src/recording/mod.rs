@@ -1,14 +1,16 @@
 //! Recordings: events as they came from the kernel, to be replayed later, elsewhere, without privileges.
 //!
 //! A recording is JSON Lines, so that people can read, compare and write it; as a whole it may be compressed with zstd.
-//! The first line names the format's version and the node, the last one ends the recording. Between them stand, in the
+//! Or it is binary ([`Form::Rows`]): the same lines, for programs, several times as fast to write and to read. The first line names the format's version and the node, the last one ends the recording. Between them stand, in the
 //! order in which the daemon met them, events and everything else that the enrichment knew: processes from `/proc`,
 //! containers from their runtimes, names of users, and losses.
 mod anonymise;
 mod chunk;
 mod context;
+mod form;
 mod read;
 mod rotate;
+mod rows;
 mod segment;
 mod slice;
 mod sliced;
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use anonymise::Anonymiser;
 pub use chunk::Chunk;
+pub use form::Form;
 pub use read::Reader;
 pub use rotate::{Place, Rotation, Segments, Store};
 pub use slice::{EventKind, Moment, Slice, SliceError};
@@ -35,8 +38,11 @@ pub use write::Writer;
 
 use crate::event::{Event, Known, KnownAccount, KnownContainer};
 
-/// The version that is written, and the highest one that can be read.
+/// The version of text.
 pub const VERSION: u32 = 1;
+
+/// The version of the binary form, and the highest one that can be read.
+pub const ROWS_VERSION: u32 = 2;
 
 /// Longest line, in bytes. The longest event is some 100 KiB with every byte escaped.
 pub const MAX_LINE: usize = 1 << 20;
@@ -44,7 +50,7 @@ pub const MAX_LINE: usize = 1 << 20;
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`VERSION`] of the format.
+    /// [`VERSION`] or [`ROWS_VERSION`]: the form of the other lines.
     #[serde(rename = "vespid_recording")]
     pub version: u32,
     /// Name of the node.
@@ -126,7 +132,7 @@ pub enum RecordingError {
     },
     /// It is of a version that is not known yet.
     #[error(
-        "{}: made by a newer Vespid (format {found}); this one reads up to {VERSION}: replay it with that one",
+        "{}: made by a newer Vespid (format {found}); this one reads up to {ROWS_VERSION}: replay it with that one",
         file.display()
     )]
     Newer {
@@ -160,6 +166,14 @@ pub enum RecordingError {
         first: String,
         /// Another one.
         second: String,
+    },
+    /// A row is not what it should be.
+    #[error("{}: row {row} of the recording is damaged; `vespid recording cut` keeps what comes before it", file.display())]
+    Damaged {
+        /// Which.
+        file: PathBuf,
+        /// Which row, counted as lines are.
+        row: u64,
     },
     /// A line is not what it should be.
     #[error("{}:{line}: {reason}; correct the line or remove it", file.display())]

@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Header, Line, MAX_LINE, RecordingError, VERSION};
+use super::{Form, Header, Line, MAX_LINE, ROWS_VERSION, RecordingError, rows};
 
 /// First bytes of a zstd frame (RFC 8878, 3.1.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -13,6 +13,7 @@ pub struct Reader {
     file: PathBuf,
     input: Box<dyn BufRead + Send>,
     header: Header,
+    form: Form,
     line: Vec<u8>,
     at: u64,
     events: u64,
@@ -62,6 +63,7 @@ impl Reader {
             file: name.into(),
             input,
             header,
+            form: Form::Text,
             line: Vec::new(),
             at: 0,
             events: 0,
@@ -101,21 +103,26 @@ impl Reader {
             self.is_done = true;
             return Err(self.truncated());
         }
-        let (file, at) = (&self.file, self.at);
-        let malformed = |reason| RecordingError::Malformed {
-            file: file.clone(),
-            line: at,
-            reason,
+        // A row's end is told by its length alone: behind a damaged one nothing can be trusted.
+        let line = match parse(self.form, &self.line, &self.file, self.at) {
+            Ok(line) => line,
+            Err(error) => {
+                self.is_done = self.form == Form::Rows;
+                return Err(error);
+            }
         };
-        let line: Line<'_> = serde_json::from_slice(&self.line).map_err(|error| malformed(reason(&error)))?;
         match &line {
             Line::Event(_) => self.events += 1,
             Line::End(end) if end.events != self.events => {
                 self.is_done = true;
-                return Err(malformed(format!(
-                    "the end line counts {} events, but there are {}",
-                    end.events, self.events
-                )));
+                return Err(RecordingError::Malformed {
+                    file: self.file.clone(),
+                    line: self.at,
+                    reason: format!(
+                        "the end line counts {} events, but there are {}",
+                        end.events, self.events
+                    ),
+                });
             }
             Line::End(_) => self.is_done = true,
             Line::Known(_) | Line::Container(_) | Line::Account(_) | Line::Lost(_) => {}
@@ -128,12 +135,7 @@ impl Reader {
     /// # Errors
     /// As [`Reader::next`].
     pub fn again(&self) -> Result<Option<Line<'_>>, RecordingError> {
-        let line = serde_json::from_slice(&self.line);
-        line.map(Some).map_err(|error| RecordingError::Malformed {
-            file: self.file.clone(),
-            line: self.at,
-            reason: reason(&error),
-        })
+        parse(self.form, &self.line, &self.file, self.at).map(Some)
     }
 
     /// Events so far.
@@ -172,12 +174,21 @@ impl Reader {
             serde_json::from_slice(&self.line).map_err(|error| not_one(error.to_string()))?;
         match first.get("vespid_recording").and_then(serde_json::Value::as_u64) {
             None => Err(not_one("`vespid_recording` is missing".into())),
-            Some(found) if found > u64::from(VERSION) => Err(RecordingError::Newer {
+            Some(found) if found > u64::from(ROWS_VERSION) => Err(RecordingError::Newer {
                 file: self.file.clone(),
                 found,
             }),
-            Some(_) => {
+            Some(found) => {
+                let fields = first.get("rows").cloned().unwrap_or_default();
+                let fields = serde_json::from_value(fields).unwrap_or_default();
+                if rows::foreign(&fields).is_some() {
+                    return Err(RecordingError::Newer {
+                        file: self.file.clone(),
+                        found,
+                    });
+                }
                 self.header = serde_json::from_value(first).map_err(|error| not_one(error.to_string()))?;
+                self.form = Form::of_version(self.header.version);
                 Ok(())
             }
         }
@@ -186,6 +197,9 @@ impl Reader {
     fn read_line(&mut self) -> Result<Got, RecordingError> {
         self.at += 1;
         self.line.clear();
+        if self.form == Form::Rows {
+            return self.read_row();
+        }
         let limit = MAX_LINE as u64 + 1;
         match self.input.by_ref().take(limit).read_until(b'\n', &mut self.line) {
             // A compressed stream that was cut off.
@@ -216,6 +230,46 @@ impl Reader {
         }
     }
 
+    fn read_row(&mut self) -> Result<Got, RecordingError> {
+        let mut len = [0; rows::LENGTH];
+        let got = self.input.read_exact(&mut len).and_then(|()| {
+            let len = u32::from_le_bytes(len) as usize;
+            if len > MAX_LINE {
+                return Ok(false);
+            }
+            // Mostly the row lies in the buffer as a whole.
+            match self.input.fill_buf()?.get(..len) {
+                Some(row) => {
+                    self.line.extend_from_slice(row);
+                    self.input.consume(len);
+                    Ok(true)
+                }
+                None => {
+                    self.line.resize(len, 0);
+                    self.input.read_exact(&mut self.line).map(|()| true)
+                }
+            }
+        });
+        match got {
+            Ok(true) => {
+                self.bytes += (rows::LENGTH + self.line.len()) as u64;
+                Ok(Got::Line)
+            }
+            Ok(false) => {
+                self.is_done = true;
+                Err(RecordingError::Damaged {
+                    file: self.file.clone(),
+                    row: self.at,
+                })
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Got::Nothing),
+            Err(source) => Err(RecordingError::Io {
+                file: self.file.clone(),
+                source,
+            }),
+        }
+    }
+
     fn truncated(&self) -> RecordingError {
         RecordingError::Truncated {
             file: self.file.clone(),
@@ -232,5 +286,19 @@ fn reason(error: &serde_json::Error) -> String {
     match text.strip_suffix(&place) {
         Some(reason) => format!("{reason} (by column {})", error.column()),
         None => text,
+    }
+}
+
+fn parse<'a>(form: Form, line: &'a [u8], file: &Path, at: u64) -> Result<Line<'a>, RecordingError> {
+    match form {
+        Form::Text => serde_json::from_slice(line).map_err(|error| RecordingError::Malformed {
+            file: file.into(),
+            line: at,
+            reason: reason(&error),
+        }),
+        Form::Rows => rows::get(line).ok_or_else(|| RecordingError::Damaged {
+            file: file.into(),
+            row: at,
+        }),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::chunk::Chunk;
 use super::segment::{Packer, Segment, part_of};
-use super::{Header, RecordingError};
+use super::{Form, Header, RecordingError};
 use crate::clock;
 
 /// Kept free under [`Rotation::total_bytes`] for the lines that begin and end a file.
@@ -97,9 +97,7 @@ impl Place {
     /// The place in a file's name; `.part` may follow.
     #[must_use]
     pub fn of(file: &Path) -> Option<Place> {
-        let name = file.file_name()?.to_str()?;
-        let name = name.split_once(".jsonl")?.0;
-        let mut words = name.rsplitn(3, '-');
+        let mut words = Form::stem(file)?.rsplitn(3, '-');
         let (number, time) = (words.next()?, words.next()?);
         let text = |range: std::ops::Range<usize>| time.get(range);
         let rfc3339 = format!(
@@ -194,13 +192,12 @@ impl Segments {
         if self.is_one() {
             return Ok(found.into());
         }
-        let (start, end) = (format!("{}-", self.stem), format!(".{}", self.suffix));
+        let start = format!("{}-", self.stem);
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let whole = name.strip_suffix(".part").unwrap_or(name);
-            if whole.starts_with(&start) && whole.ends_with(&end) && Place::of(&entry.path()).is_some() {
+            // Whatever its form: what an earlier run kept as text counts too.
+            if name.to_string_lossy().starts_with(&start) && Place::of(&entry.path()).is_some() {
                 found.push((entry.path(), entry.metadata()?.len()));
             }
         }
@@ -234,7 +231,7 @@ impl Segments {
     }
 
     fn start(&mut self, header: &Header, context: &Chunk) -> io::Result<()> {
-        let packed = self.packer.pack(context.text())?.len() as u64;
+        let packed = self.packer.pack(context.bytes())?.len() as u64;
         self.make_room(packed + ENDS, 1)?;
         // Names ascend even where the clock was set back.
         let now = clock::now() / 1_000_000;
@@ -268,10 +265,10 @@ impl Store for Segments {
             return Err(self.error(io::Error::new(ErrorKind::NotFound, "no file could be begun")));
         }
         let written = (|| {
-            let packed = self.packer.pack(chunk.text())?.len() as u64;
+            let packed = self.packer.pack(chunk.bytes())?.len() as u64;
             self.make_room(packed, 0)?;
             match &mut self.current {
-                Some(segment) => segment.append(self.packer.packed(chunk.text()), chunk.total()),
+                Some(segment) => segment.append(self.packer.packed(chunk.bytes()), chunk.total()),
                 None => Ok(()),
             }
         })();

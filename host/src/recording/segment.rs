@@ -2,12 +2,15 @@
 //!
 //! A compressed file is a sequence of zstd frames, each of whole lines with a checksum, so that whatever happens to the
 //! writer, everything up to the last frame can be read. A frame that could not be written whole is taken back.
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::chunk::Chunk;
-use super::{End, Header, Line, VERSION};
+use super::{End, Form, Header, Line, rows};
 
 /// Level of compression: recorded live, so speed counts.
 const LEVEL: i32 = 3;
@@ -21,7 +24,8 @@ pub(super) struct Packer {
 impl Packer {
     /// One for files of this name.
     pub(super) fn of(file: &Path) -> io::Result<Packer> {
-        let compressor = if file.extension().is_some_and(|extension| extension == "zst") {
+        let is_packed = file.extension().is_some_and(|extension| extension == "zst") || Form::of(file) == Form::Rows;
+        let compressor = if is_packed {
             let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
             compressor.include_checksum(true)?;
             Some(compressor)
@@ -33,26 +37,37 @@ impl Packer {
     }
 
     /// The bytes that these lines are in a file.
-    pub(super) fn pack<'a>(&'a mut self, text: &'a [u8]) -> io::Result<&'a [u8]> {
+    pub(super) fn pack<'a>(&'a mut self, lines: &'a [u8]) -> io::Result<&'a [u8]> {
         let Some(compressor) = &mut self.compressor else {
-            return Ok(text);
+            return Ok(lines);
         };
         self.packed.clear();
-        self.packed.reserve(zstd::zstd_safe::compress_bound(text.len()));
-        compressor.compress_to_buffer(text, &mut self.packed)?;
+        self.packed.reserve(zstd::zstd_safe::compress_bound(lines.len()));
+        compressor.compress_to_buffer(lines, &mut self.packed)?;
         Ok(&self.packed)
     }
 
     /// What [`Packer::pack`] made of these lines the last time.
-    pub(super) fn packed<'a>(&'a self, text: &'a [u8]) -> &'a [u8] {
-        if self.compressor.is_some() { &self.packed } else { text }
+    pub(super) fn packed<'a>(&'a self, lines: &'a [u8]) -> &'a [u8] {
+        if self.compressor.is_some() { &self.packed } else { lines }
     }
+}
+
+/// The first line.
+#[derive(Serialize)]
+struct First<'a> {
+    #[serde(flatten)]
+    header: &'a Header,
+    /// The fields of binary rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<BTreeMap<String, Vec<String>>>,
 }
 
 /// A file that is being written, under the name with `.part`.
 pub(super) struct Segment {
     file: PathBuf,
     part: PathBuf,
+    form: Form,
     out: File,
     bytes: u64,
     events: u64,
@@ -66,26 +81,27 @@ pub(super) fn part_of(file: &Path) -> PathBuf {
 }
 
 impl Segment {
-    /// Begins a file with its header and these lines.
+    /// Begins a file with its header and these lines, of the form that the header says.
     pub(super) fn create(file: &Path, header: &Header, context: &Chunk, packer: &mut Packer) -> io::Result<Segment> {
         let part = part_of(file);
         let mut segment = Segment {
             file: file.into(),
+            form: Form::of_version(header.version),
             out: File::create(&part)?,
             part,
             bytes: 0,
             events: 0,
         };
         let mut first = Chunk::default();
-        first.put(&Header {
-            version: VERSION,
-            ..header.clone()
+        first.put(&First {
+            header,
+            rows: (segment.form == Form::Rows).then(rows::schema),
         })?;
         let written = segment
-            .append(packer.pack(first.text())?, 0)
+            .append(packer.pack(first.bytes())?, 0)
             .and_then(|()| match context.is_empty() {
                 true => Ok(()),
-                false => segment.append(packer.pack(context.text())?, context.total()),
+                false => segment.append(packer.pack(context.bytes())?, context.total()),
             });
         if let Err(error) = written {
             drop(fs::remove_file(&segment.part));
@@ -114,9 +130,9 @@ impl Segment {
     /// Appends the end line and gives the file its name. If that fails, what was written stays under the name with
     /// `.part`.
     pub(super) fn finish(mut self, packer: &mut Packer) -> io::Result<u64> {
-        let mut last = Chunk::default();
-        last.put(&Line::End(End { events: self.events }))?;
-        self.append(packer.pack(last.text())?, 0)?;
+        let mut last = Chunk::new(self.form);
+        last.push(&Line::End(End { events: self.events }))?;
+        self.append(packer.pack(last.bytes())?, 0)?;
         self.out.sync_all()?;
         fs::rename(&self.part, &self.file)?;
         Ok(self.events)

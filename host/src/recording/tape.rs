@@ -14,7 +14,7 @@ use vespid_ebpf::Kind;
 
 use super::chunk::Chunk;
 use super::rotate::Store;
-use super::{Header, Line, Loss, RecordingError};
+use super::{Form, Header, Line, Loss, RecordingError};
 use crate::enrich::{Found, ProcessTable};
 use crate::event::Event;
 use crate::ledger::Stage;
@@ -38,6 +38,7 @@ pub enum WhenFull {
 struct Shared {
     /// The stage's name in the ledger and in the recording.
     stage: &'static str,
+    form: Form,
     books: Mutex<Books>,
     /// The writer needs a new file's first lines.
     is_due: AtomicBool,
@@ -115,19 +116,21 @@ impl TapeBooks {
 }
 
 impl Tape {
-    /// Both ends. Files begin with `header`, but for the time. `stage` names this stage where something is lost.
+    /// Both ends. Files begin with `header`, but for the time, and have the form that it says. `stage` names this stage where something is lost.
     #[must_use]
     pub fn new(header: Header, stage: &'static str, when_full: WhenFull) -> (Tape, Reel) {
         let (to, from) = bounded(QUEUE);
+        let form = Form::of_version(header.version);
         let shared = Arc::new(Shared {
             stage,
+            form,
             books: Mutex::default(),
             is_due: AtomicBool::new(true),
             bytes: AtomicU64::new(0),
         });
         let tape = Tape {
             header,
-            chunk: Chunk::with_room(),
+            chunk: Chunk::with_room(form),
             first: None,
             has_begun: false,
             when_full,
@@ -196,7 +199,7 @@ impl Tape {
     }
 
     fn begin(&mut self, now: u64, table: &ProcessTable, kinds: u32) {
-        let mut context = Chunk::default();
+        let mut context = Chunk::new(self.shared.form);
         table.restate_all(|found| {
             // What cannot be said is missing in the context of one file.
             drop(context.push(&match found {
@@ -222,7 +225,7 @@ impl Tape {
         if self.chunk.is_empty() {
             return;
         }
-        let chunk = std::mem::replace(&mut self.chunk, Chunk::with_room());
+        let chunk = std::mem::replace(&mut self.chunk, Chunk::with_room(self.shared.form));
         if let Err((Message::Lines(chunk), reason)) = self.send(Message::Lines(chunk)) {
             self.shared.book_loss(&chunk, reason);
         }
@@ -361,7 +364,7 @@ impl Reel {
     }
 
     fn losses(&self, unsaid: &BTreeMap<Option<Kind>, u64>) -> Chunk {
-        let mut chunk = Chunk::default();
+        let mut chunk = Chunk::new(self.shared.form);
         for (&kind, &count) in unsaid {
             drop(chunk.push(&loss(self.shared.stage, kind, count)));
         }

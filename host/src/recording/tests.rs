@@ -187,7 +187,8 @@ fn write(file: &Path, lines: &[Line<'_>]) -> u64 {
 
 fn assert_reads_back(file: &Path, lines: &[Line<'_>]) {
     let mut reader = Reader::open(file).unwrap();
-    assert_eq!(*reader.header(), header());
+    let version = Form::of(file).version();
+    assert_eq!(*reader.header(), Header { version, ..header() });
     for line in lines {
         assert_eq!(reader.next().unwrap().as_ref(), Some(line));
     }
@@ -216,9 +217,9 @@ fn check_error(text: &str, expected: &str) {
 }
 
 #[test]
-fn what_was_written_is_read_back_plain_and_compressed() {
+fn what_was_written_is_read_back_plain_compressed_and_binary() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["r.jsonl", "r.jsonl.zst"] {
+    for name in ["r.jsonl", "r.jsonl.zst", "r.vespid"] {
         let file = folder.path().join(name);
         let lines = lines(b"/bin/a b\0-c\0\0\xffx\n\x1b[31m\\\xe2\x80\xae\0");
         assert_eq!(write(&file, &lines), 10);
@@ -285,7 +286,7 @@ fn text_without_escapes_is_not_copied() {
 #[test]
 fn an_unfinished_recording_is_readable_up_to_what_was_flushed() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["r.jsonl", "r.jsonl.zst"] {
+    for name in ["r.jsonl", "r.jsonl.zst", "r.vespid"] {
         let file = folder.path().join(name);
         let lines = lines(b"x");
         let mut writer = Writer::create(&file, &header()).unwrap();
@@ -336,10 +337,10 @@ fn a_recording_cut_anywhere_gives_its_complete_lines_and_says_that_it_was_cut() 
 #[test]
 fn what_is_wrong_is_said_with_its_place_and_remedy() {
     let head = serde_json::to_string(&header()).unwrap();
-    let newer = r#"{"vespid_recording":2,"nodes":["a","b"]}"#;
+    let newer = r#"{"vespid_recording":3,"nodes":["a","b"]}"#;
     check_error(
         &format!("{newer}\n"),
-        "r.jsonl: made by a newer Vespid (format 2); this one reads up to 1: replay it with that one",
+        "r.jsonl: made by a newer Vespid (format 3); this one reads up to 2: replay it with that one",
     );
     check_error(
         "hello\n",
@@ -386,7 +387,106 @@ fn a_line_without_end_does_not_fill_the_memory() {
     ));
 }
 
+/// A binary recording of these lines, not compressed.
+fn rows(lines: &[Line<'_>], fields: &str) -> Vec<u8> {
+    let mut bytes = format!("{{\"vespid_recording\":2,\"rows\":{fields},");
+    bytes.push_str(
+        &serde_json::to_string(&header())
+            .unwrap()
+            .replace("{\"vespid_recording\":1,", ""),
+    );
+    let mut chunk = Chunk::new(Form::Rows);
+    lines.iter().for_each(|line| chunk.push(line).unwrap());
+    [bytes.as_bytes(), b"\n", chunk.bytes()].concat()
+}
+
+#[test]
+fn a_binary_recording_cut_anywhere_gives_its_complete_rows_and_says_that_it_was_cut() {
+    let end = Line::End(End { events: 9 });
+    let mut all = lines(b"x");
+    all.push(end);
+    let head = rows(&[], "{}").len();
+    let ends: Vec<usize> = (0..=all.len()).map(|count| rows(&all[..count], "{}").len()).collect();
+    let whole = rows(&all, "{}");
+    for cut in head..whole.len() {
+        let (count, error) = read(&whole[..cut]);
+        assert_eq!(count, ends.iter().filter(|&&end| end <= cut).count() - 1);
+        assert!(
+            matches!(error, Some(RecordingError::Truncated { .. })),
+            "{cut}: {error:?}"
+        );
+    }
+    assert!(read(&whole).1.is_none());
+}
+
+#[test]
+fn fields_that_were_added_at_the_end_are_empty_in_older_rows_and_passed_over_in_newer_ones() {
+    let open = |typed: &'static str, traits| {
+        event(Body::Open(Open {
+            path: "/etc/passwd".into(),
+            typed: typed.into(),
+            traits,
+            ..Open::default()
+        }))
+    };
+    let mut bytes = rows(&[open("passwd", 0)], "{}");
+    // A field of a later version.
+    let head = rows(&[], "{}").len();
+    let row = bytes.len() - head - 4;
+    bytes.push(77);
+    bytes[head..head + 4].copy_from_slice(&u32::try_from(row + 1).unwrap().to_le_bytes());
+    let check = |bytes: &[u8], line: Line<'_>| {
+        let input = Box::new(Cursor::new(bytes.to_vec()));
+        let mut reader = Reader::new(Path::new("r.vespid"), input).unwrap();
+        assert_eq!(reader.next().unwrap(), Some(line));
+    };
+    check(&bytes, open("passwd", 0));
+    // A row of an earlier one, without `traits` and `path_kind`.
+    let short = head + 4 + row - 2;
+    bytes.truncate(short);
+    bytes[head..head + 4].copy_from_slice(&u32::try_from(row - 2).unwrap().to_le_bytes());
+    check(&bytes, open("passwd", 0));
+}
+
+#[test]
+fn rows_with_other_fields_are_a_newer_vespids() {
+    let of = |fields: &str| read(&rows(&[Line::End(End { events: 0 })], fields)).1;
+    assert!(of(r#"{"5 open":["time","pid"],"243 end":["events","bytes"]}"#).is_none());
+    for other in [r#"{"5 open":["pid","time"]}"#, r#"{"200 thought":["time"]}"#] {
+        assert!(matches!(of(other), Some(RecordingError::Newer { .. })), "{other}");
+    }
+}
+
+#[test]
+fn a_damaged_row_ends_the_recording() {
+    let mut bytes = rows(&lines(b"x"), "{}");
+    let head = rows(&[], "{}").len();
+    bytes[head + 4] = 0x7f;
+    assert_eq!(
+        read(&bytes).1.unwrap().to_string(),
+        "r.jsonl: row 2 of the recording is damaged; `vespid recording cut` keeps what comes before it"
+    );
+    bytes[head..head + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(matches!(read(&bytes).1, Some(RecordingError::Damaged { row: 2, .. })));
+}
+
 proptest! {
+    #[test]
+    fn hostile_bytes_survive_in_rows(text: Vec<u8>) {
+        let all = lines(&text);
+        let bytes = rows(&all, "{}");
+        let mut reader = Reader::new(Path::new("r.vespid"), Box::new(Cursor::new(bytes))).unwrap();
+        for line in all {
+            prop_assert_eq!(reader.next().unwrap(), Some(line));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_as_rows_without_a_panic(bytes: Vec<u8>) {
+        let (_, error) = read(&[&*rows(&[], "{}"), &bytes].concat());
+        prop_assert!(error.is_some());
+    }
+
     #[test]
     fn hostile_bytes_survive(text: Vec<u8>) {
         for line in lines(&text) {

@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use super::chunk::Chunk;
 use super::segment::{Packer, Segment, part_of};
-use super::{Header, Line, RecordingError};
+use super::{Form, Header, Line, RecordingError};
 
 /// A recording in the making. If it is not finished, what was flushed stays readable under the name with `.part`.
 pub struct Writer {
@@ -15,14 +15,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a recording at `file`; compressed, if the name ends in `.zst`.
+    /// Begins a recording at `file`: binary if the name ends in `.vespid`, else text, and compressed if it ends in `.zst`.
     ///
     /// # Errors
     /// [`RecordingError::Io`], if the file cannot be made or written.
     pub fn create(file: &Path, header: &Header) -> Result<Writer, RecordingError> {
         let part = part_of(file);
+        let form = Form::of(file);
+        let header = Header {
+            version: form.version(),
+            ..header.clone()
+        };
         let begun = Packer::of(file).and_then(|mut packer| {
-            let segment = Segment::create(file, header, &Chunk::default(), &mut packer)?;
+            let segment = Segment::create(file, &header, &Chunk::default(), &mut packer)?;
             Ok((packer, segment))
         });
         match begun {
@@ -30,7 +35,7 @@ impl Writer {
                 part,
                 segment,
                 packer,
-                chunk: Chunk::with_room(),
+                chunk: Chunk::with_room(form),
             }),
             Err(source) => Err(RecordingError::Io { file: part, source }),
         }
@@ -57,7 +62,7 @@ impl Writer {
         let Writer {
             segment, packer, chunk, ..
         } = self;
-        let packed = packer.pack(chunk.text());
+        let packed = packer.pack(chunk.bytes());
         let written = packed.and_then(|packed| segment.append(packed, chunk.total()));
         chunk.clear();
         written.map_err(|source| self.error(source))

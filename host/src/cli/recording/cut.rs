@@ -9,7 +9,7 @@ use crate::recording::{Line, Reader, RecordingError, Slice, Sliced, Writer};
 pub(in crate::cli) struct Args {
     /// The recording. If it was cut off, what is whole of it becomes a recording again.
     input: PathBuf,
-    /// The part; compressed if the name ends in `.zst`.
+    /// The part. Its form follows its name: text, compressed if it ends in `.zst`; binary if it ends in `.vespid`.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
@@ -37,7 +37,9 @@ pub(super) fn main(args: &Args) -> Result<(), Failure> {
         match more {
             Ok(true) => {}
             Ok(false) => break None,
-            Err(RecordingError::Truncated { line, .. }) => break Some(line),
+            Err(RecordingError::Truncated { line, .. } | RecordingError::Damaged { row: line, .. }) => {
+                break Some(line);
+            }
             Err(error) => {
                 writer.discard();
                 return Err(damaged(error));

@@ -10,7 +10,7 @@ pub(in crate::cli) struct Args {
     /// The recordings: of one node, and of one boot, for pids of others would be taken for the same processes.
     #[arg(required = true, num_args = 2..)]
     inputs: Vec<PathBuf>,
-    /// The whole; compressed if the name ends in `.zst`. What the recordings share is in it several times.
+    /// The whole; its form follows its name, as with `record`. What the recordings share is in it several times.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }

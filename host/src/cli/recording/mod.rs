@@ -17,7 +17,8 @@ mod merge;
 pub(super) enum RecordingCommand {
     /// Say what is in a recording, and whether it is whole.
     Info(info::Args),
-    /// Write a part of a recording as a recording, or what is whole of one that was cut off.
+    /// Write a part of a recording as a recording, all of it in another form, or what is whole of one that was cut off.
+    #[command(visible_alias = "convert")]
     Cut(cut::Args),
     /// Write several recordings of one node as one, in order of time.
     Merge(merge::Args),

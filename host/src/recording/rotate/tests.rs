@@ -153,7 +153,7 @@ fn a_frame_that_could_not_be_written_whole_is_taken_back() {
     for cut in whole.len() + 1..whole.len() + 60 {
         // What a crash leaves: a part of the next frame.
         let mut damaged = whole.clone();
-        damaged.extend(zstd::bulk::compress(chunk(10, 2).text(), 3).unwrap());
+        damaged.extend(zstd::bulk::compress(chunk(10, 2).bytes(), 3).unwrap());
         damaged.truncate(cut);
         let part = folder.path().join("cut.jsonl.zst");
         fs::write(&part, &damaged).unwrap();

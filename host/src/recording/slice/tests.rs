@@ -150,7 +150,8 @@ fn describe(table: &ProcessTable, attribution: &Attribution) -> Vec<Seen> {
         );
         (process, container.cloned())
     };
-    let mut out: Vec<Seen> = attribution.previous.iter().map(|process| one(process)).collect();
+    let previous = table.previous().filter(|_| attribution.has_previous);
+    let mut out: Vec<Seen> = previous.map(&one).into_iter().collect();
     for mut next in [attribution.process, attribution.target] {
         while let Some(process) = next.and_then(|id| table.get(id)) {
             out.push(one(process));

@@ -86,7 +86,7 @@ impl Store for Fake {
         self.files
             .lock()
             .unwrap()
-            .push(String::from_utf8(context.text().to_vec()).unwrap());
+            .push(String::from_utf8(context.bytes().to_vec()).unwrap());
         Ok(())
     }
 
@@ -100,7 +100,7 @@ impl Store for Fake {
         files
             .last_mut()
             .unwrap()
-            .push_str(std::str::from_utf8(chunk.text()).unwrap());
+            .push_str(std::str::from_utf8(chunk.bytes()).unwrap());
         Ok(())
     }
 
