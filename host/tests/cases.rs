@@ -232,10 +232,10 @@ fn a_case_that_cannot_be_run_names_its_line_and_the_remedy() {
         &format!("recording = {burst:?}\n[swap]\nafter = 1000000\n"),
         &["`swap` is after 1000000 events, but there are only 1010"],
     );
-    fs::write(author.path("newer.jsonl"), "{\"vespid_recording\":2,\"nodes\":[]}\n").unwrap();
+    fs::write(author.path("newer.jsonl"), "{\"vespid_recording\":3,\"nodes\":[]}\n").unwrap();
     author.fails(
         "recording = \"../newer.jsonl\"\n",
-        &["it.toml:1: ", "made by a newer Vespid (format 2)"],
+        &["it.toml:1: ", "made by a newer Vespid (format 3)"],
     );
 }
 

@@ -36,7 +36,7 @@ Commands:
                        with --check only report: exit status 0 when complete, 1 when something is missing
   bench [OPTION] [SECTION...]
                        what the daemon costs, as tables and in target/bench/bench.json: all of it, or some of the sections
-                       stages, ceiling, outputs, scale, replay and live; --short compares only what can be counted with
+                       stages, ceiling, outputs, scale, replay, probes, live; --short compares only what can be counted with
                        bench/baseline.json, --record appends the ratios to bench/trend.jsonl and draws
                        docs/growth.svg, --dev measures the development build
   vm [OPTION] [FILTER...]

@@ -24,8 +24,8 @@ mod top;
 
 /// A WebAssembly-scriptable monitoring host for Linux nodes.
 ///
-/// Vespid observes processes, connections, files and privileged calls through BPF, hands them in batches to the plugins
-/// of a directory, and exports their metrics and verdicts.
+/// Vespid observes processes, connections, files, privileged calls and resources through BPF, hands them in batches to the
+/// plugins of a directory, and exports their metrics and verdicts.
 #[derive(Debug, Parser)]
 #[command(
     name = "vespid",
@@ -61,7 +61,7 @@ enum Command {
     Hunt(hunt::Args),
     /// Say what this kernel and these privileges can do, and what is lost without the rest.
     Doctor(doctor::Args),
-    /// Ask a running daemon: list, reload, resume, compare and promote plugins.
+    /// Ask a running daemon: list, reload, resume, compare and promote plugins; probes, and what was lost.
     Ctl(ctl::Args),
     /// Watch a running daemon: its plugins and events, live.
     Top(top::Args),

@@ -20,7 +20,7 @@ pub struct Slice {
     /// Only what happened before this time.
     #[arg(long, value_name = "TIME")]
     pub to: Option<Moment>,
-    /// Only these kinds: exec, exit, connection, open, change, privileged, socket. Forks are kept as well.
+    /// Only these kinds: exec, exit, connection, open, change, privileged, socket, resource. Forks are kept as well.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<EventKind>,
     /// Only this process and those that descend from it. If the pid was used again, the process that had it first

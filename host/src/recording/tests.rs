@@ -402,7 +402,7 @@ fn rows(lines: &[Line<'_>], fields: &str) -> Vec<u8> {
 
 #[test]
 fn a_binary_recording_cut_anywhere_gives_its_complete_rows_and_says_that_it_was_cut() {
-    let end = Line::End(End { events: 9 });
+    let end = Line::End(End { events: 10 });
     let mut all = lines(b"x");
     all.push(end);
     let head = rows(&[], "{}").len();
@@ -421,15 +421,13 @@ fn a_binary_recording_cut_anywhere_gives_its_complete_rows_and_says_that_it_was_
 
 #[test]
 fn fields_that_were_added_at_the_end_are_empty_in_older_rows_and_passed_over_in_newer_ones() {
-    let open = |typed: &'static str, traits| {
-        event(Body::Open(Open {
-            path: "/etc/passwd".into(),
-            typed: typed.into(),
-            traits,
-            ..Open::default()
+    let usage = || {
+        event(Body::Resource(Resource {
+            cgroup: "/system.slice".into(),
+            ..Resource::of(ResourceOp::Usage)
         }))
     };
-    let mut bytes = rows(&[open("passwd", 0)], "{}");
+    let mut bytes = rows(&[usage()], "{}");
     // A field of a later version.
     let head = rows(&[], "{}").len();
     let row = bytes.len() - head - 4;
@@ -440,12 +438,12 @@ fn fields_that_were_added_at_the_end_are_empty_in_older_rows_and_passed_over_in_
         let mut reader = Reader::new(Path::new("r.vespid"), input).unwrap();
         assert_eq!(reader.next().unwrap(), Some(line));
     };
-    check(&bytes, open("passwd", 0));
-    // A row of an earlier one, without `traits` and `path_kind`.
+    check(&bytes, usage());
+    // A row of an earlier one, without `cache_misses` and `memory`.
     let short = head + 4 + row - 2;
     bytes.truncate(short);
     bytes[head..head + 4].copy_from_slice(&u32::try_from(row - 2).unwrap().to_le_bytes());
-    check(&bytes, open("passwd", 0));
+    check(&bytes, usage());
 }
 
 #[test]

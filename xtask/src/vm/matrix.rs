@@ -65,8 +65,7 @@ fn page(columns: &[Column<'_>]) -> Result<String, std::fmt::Error> {
         ),
         (
             "Types of programs",
-            "An empty program of each was loaded, and attached where the kernel may refuse that. All of today's probes are \
-             of the first type.",
+            "An empty program of each was loaded, and attached where the kernel may refuse that.",
             "programs",
         ),
     ];

@@ -68,7 +68,8 @@ fn cost(hook: &str) -> &'static str {
     match place {
         "sys_exit" | "sys_enter" => "high: some 100 ns for every system call while it is attached",
         place if place.starts_with("sched_process_") => "low: a few microseconds for each process",
-        place if place.starts_with("inet_sock_") || place.starts_with("tcp_") => "low: some 500 ns for each connection",
+        "inet_sock_set_state" | "sock_ops" => "low: some microseconds for each connection",
+        _ if hook.starts_with("perf_event") => "low: a program for one in so many",
         _ => "medium: for each call of what it hooks into",
     }
 }

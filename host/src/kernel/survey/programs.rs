@@ -1,6 +1,6 @@
 //! Types of programs: an empty one of each is loaded, and attached for a moment where that is the kernel's to refuse.
 //!
-//! Only the first carries today's probes. The others are what a support engineer asks for when a node differs from the
+//! Probes are of some of these. The others are what a support engineer asks for when a node differs from the
 //! rest, and what `docs/kernels.md` is made of.
 use std::io;
 use std::path::Path;

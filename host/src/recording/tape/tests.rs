@@ -175,10 +175,11 @@ fn everything_is_written_where_the_disk_is_waited_for() {
         due_every: 400_000,
         ..Fake::default()
     };
-    let stage = run(&store, WhenFull::Wait, 5_000, |_| {});
+    // Several times what may wait for the disk.
+    let stage = run(&store, WhenFull::Wait, 30_000, |_| {});
     assert!(stage.is_closed());
-    assert_eq!((stage.left.iter().sum::<u64>(), stage.total_dropped()), (5_000, 0));
-    assert_eq!(counted(&store), (5_000, 0));
+    assert_eq!((stage.left.iter().sum::<u64>(), stage.total_dropped()), (30_000, 0));
+    assert_eq!(counted(&store), (30_000, 0));
     let files = store.lines();
     assert!(files.len() > 2, "{}", files.len());
     for file in files {
