@@ -210,6 +210,7 @@ offsets! {
     SYSCALL {
         task_status = "task_struct.thread_info.status";
         regs_orig_ax = "pt_regs.orig_ax";
+        regs_ip = "pt_regs.ip";
         regs_di = "pt_regs.di";
         regs_si = "pt_regs.si";
         regs_dx = "pt_regs.dx";

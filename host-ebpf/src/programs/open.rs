@@ -9,7 +9,7 @@ use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
 use super::header::{cgroup_id, header};
 use super::merge::{self, Way};
-use super::output::{count, has_room, send};
+use super::output::{count, has_room, try_send};
 use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
@@ -267,7 +267,11 @@ unsafe fn describe(
         if is_first {
             merge::keep(scratch, window);
         }
-        send(Kind::Open, scratch)
+        if !try_send(Kind::Open, scratch)? && window != 0 {
+            // One is booked as lost; those that it was to stand for are not.
+            merge::give_back((*raw).count - 1);
+        }
+        Some(())
     }
 }
 

@@ -62,6 +62,16 @@ fn has_share(kind: Kind, pending: u64, cgroup: u64) -> bool {
 /// `scratch` must point into its map.
 #[inline(always)]
 pub(super) unsafe fn send<const SIZE: usize>(kind: Kind, scratch: *mut Scratch<SIZE>) -> Option<()> {
+    // SAFETY: the caller's promise.
+    unsafe { try_send(kind, scratch).map(|_| ()) }
+}
+
+/// Like [`send`]; also says whether the ring took it.
+///
+/// # Safety
+/// As for [`send`].
+#[inline(always)]
+pub(super) unsafe fn try_send<const SIZE: usize>(kind: Kind, scratch: *mut Scratch<SIZE>) -> Option<bool> {
     let pending = pending();
     // SAFETY: the caller's promise; every record begins with a header.
     let cgroup = unsafe { (&raw const (*(&raw const (*scratch).record).cast::<Header>()).cgroup).read_volatile() };
@@ -74,10 +84,15 @@ pub(super) unsafe fn send<const SIZE: usize>(kind: Kind, scratch: *mut Scratch<S
         slice::from_raw_parts((&raw const (*scratch).record).cast::<u8>(), len as usize)
     };
     match RECORDS.output::<[u8]>(bytes, wakeup(pending, bytes.len() as u64)) {
-        Ok(()) => written(kind, pending, cgroup, bytes.len()),
-        Err(_) => give_up(kind, Outcome::RingFull, cgroup),
+        Ok(()) => {
+            written(kind, pending, cgroup, bytes.len());
+            Some(true)
+        }
+        Err(_) => {
+            give_up(kind, Outcome::RingFull, cgroup);
+            Some(false)
+        }
     }
-    Some(())
 }
 
 /// Writes a record of fixed length, which `fill` builds where it will lie: the stack is too small for it.

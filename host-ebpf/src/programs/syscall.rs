@@ -96,10 +96,17 @@ pub(super) fn ended(ctx: &BtfTracePointContext, calls: &'static Calls) -> Option
 /// The call that the current task is in, if it concerns a program: what it is to that program.
 #[inline(always)]
 pub(super) fn in_flight(calls: &'static Calls) -> Option<(Task, u8)> {
-    let task = Task::current();
     // SAFETY: the task is trusted, and so is what the helper returns.
-    let (task, _, action) = unsafe { concerns(bpf_task_pt_regs(task.0 as *mut _) as *const u8, calls)? };
-    Some((task, action))
+    unsafe {
+        let regs = bpf_task_pt_regs(Task::current().0 as *mut _) as *const u8;
+        // A thread that the kernel has made in a process has the number of the call that its maker was in, and returns from
+        // none: nothing would end what is noted of it.
+        if direct::<u64>(regs, offset!(regs_ip)) == 0 {
+            return None;
+        }
+        let (task, _, action) = concerns(regs, calls)?;
+        Some((task, action))
+    }
 }
 
 /// What a call is to a program; `None` if nothing. Also says whether it came through the 32-bit table.

@@ -99,6 +99,10 @@ fn begun(request: u64) {
         (*submitted).told = u32::from(skips);
         let typed = (&raw mut (*submitted).typed).cast();
         bpf_probe_read_kernel_str(typed, MAX_TYPED as u32, name as *const _);
+        // Of the request that was there before no word came: its ring had no room for it.
+        if REQUESTS.get_ptr(request).is_some_and(|old| (*old).told == 0) {
+            count(Kind::Open, Fate::Shed);
+        }
         if REQUESTS.insert(request, &*submitted, 0).is_err() {
             count(Kind::Open, Fate::Shed);
         } else if skips {

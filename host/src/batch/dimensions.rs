@@ -97,8 +97,8 @@ impl Dimensions {
         let cwd = self.text(process.cwd());
         let tty = self.text(process.tty());
         let cgroup = self.text(process.cgroup());
-        let user = self.text(table.user(id));
-        let group = self.text(table.group_name(id));
+        let user = self.text(table.user(process));
+        let group = self.text(table.group_name(process));
         let rows = &mut self.processes.table;
         rows.pid.push(process.pid);
         rows.ppid.push(process.ppid);

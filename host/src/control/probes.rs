@@ -28,9 +28,9 @@ pub struct Probe {
     /// What attaches it, by its id in the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<u32>,
-    /// The way in which it is had.
-    #[serde(default)]
-    pub variant: Way,
+    /// The way in which it is had, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Way>,
     /// Better ways that are not to be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,

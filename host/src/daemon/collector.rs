@@ -419,7 +419,7 @@ impl Collector {
                 let new = counters.get(kind, outcome) - self.progress.counters.get(kind, outcome);
                 self.progress.kernel.drop(kind, reason, new);
                 lost += new;
-                if outcome != Outcome::Unreadable {
+                if matches!(outcome, Outcome::RingFull | Outcome::Shed | Outcome::Limited) {
                     for_room[kind.index()] += new;
                 }
             }

@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use crossbeam_channel::Receiver;
-use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::Config;
 use crate::control::{Server, ServerError};
@@ -113,15 +112,6 @@ pub fn target(file: &Path) -> Target {
     }
 }
 
-/// Allows as many descriptors as can be allowed: each probe on each CPU of a large machine takes one.
-fn allow_descriptors() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!("the limit of open files stays as it is: {error}");
-    }
-}
-
 impl Daemon {
     /// Starts everything. The collector's thread comes first and keeps the privileges that probes need; they are given up
     /// before anything is started that runs plugins or talks to others.
@@ -130,7 +120,6 @@ impl Daemon {
     /// [`CannotStart`]; nothing is left running then.
     pub fn start(config: &Config, target: Target) -> Result<Daemon, CannotStart> {
         let hangups = signals::hangups()?;
-        allow_descriptors();
         let kernel = Kernel::start(&Settings {
             kinds: 0,
             ring_bytes: config.kernel.ring_bytes,

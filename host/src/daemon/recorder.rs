@@ -12,7 +12,7 @@ use super::{procfs, runtimes};
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode, kind_of};
 use crate::enrich::runtimes::Settings as RuntimeSettings;
-use crate::enrich::{Container, Node, Options, ProcessTable, Source, recognise};
+use crate::enrich::{Container, Node, Options, Process, ProcessTable, Source, recognise};
 use crate::event::{Accounts, Body, Event, Known, KnownAccount, KnownContainer};
 use crate::kernel::{Counters, Kernel};
 use crate::recording::{Header, RecordingError, Segments, Tape, TapeBooks, WhenFull};
@@ -123,12 +123,12 @@ impl Source for Within {
 
     fn account(
         &mut self,
-        pid: u32,
+        process: &Process,
         container: Option<&Container>,
         of: Accounts,
         id: u32,
     ) -> Option<KnownAccount<'static>> {
-        self.node.account(pid, container, of, id)
+        self.node.account(process, container, of, id)
     }
 
     fn heard(&mut self) -> Option<KnownContainer<'static>> {

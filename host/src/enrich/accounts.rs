@@ -7,14 +7,14 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 
 use super::Found;
-use super::process::ProcessId;
+use super::process::{Process, ProcessId};
 use super::table::ProcessTable;
 use crate::event::{Accounts, KnownAccount};
 
-/// Containers whose names are held at a time; of those beyond, the ones met first are asked for again.
+/// Containers whose names are held at a time. Those that are gone give way first.
 const MAX_CONTAINERS: usize = 4_096;
 /// Names held of each of them, and of the node: a container can make up any number.
-const MAX_NAMES: usize = 1_024;
+const MAX_NAMES: usize = 256;
 
 /// What a number is that is not known.
 const UNKNOWN: u32 = u32::MAX;
@@ -41,24 +41,28 @@ impl Names {
         names.and_then(|names| names.get(&(of, id))).map_or(b"", |name| name)
     }
 
-    fn tell(&mut self, known: &KnownAccount<'_>) {
+    /// Whether there was room for it. `is_here` tells containers that run from those that are gone.
+    fn tell(&mut self, known: &KnownAccount<'_>, is_here: impl Fn(&[u8]) -> bool) -> bool {
         let container = known.container.as_slice();
         let names = if container.is_empty() {
             &mut self.node
         } else {
             if !self.by_container.contains_key(container) {
-                if self.met.len() >= MAX_CONTAINERS
-                    && let Some(first) = self.met.pop_front()
-                {
-                    self.by_container.remove(&first);
+                if self.met.len() >= MAX_CONTAINERS {
+                    let gone = self.met.iter().position(|id| !is_here(id)).unwrap_or(0);
+                    if let Some(gone) = self.met.remove(gone) {
+                        self.by_container.remove(&gone);
+                    }
                 }
                 self.met.push_back(container.into());
             }
             self.by_container.entry(container.into()).or_default()
         };
-        if names.len() < MAX_NAMES || names.contains_key(&(known.of, known.id)) {
+        let has_room = names.len() < MAX_NAMES || names.contains_key(&(known.of, known.id));
+        if has_room {
             names.insert((known.of, known.id), known.name.as_slice().into());
         }
+        has_room
     }
 
     /// All that is held, for another one to be told of in this order.
@@ -69,7 +73,9 @@ impl Names {
             .filter_map(|id| Some((&**id, self.by_container.get(id)?)));
         let scopes = std::iter::once((&b""[..], &self.node)).chain(of_containers);
         scopes.flat_map(|(container, names)| {
-            names.iter().map(|(&(of, id), name)| KnownAccount {
+            let mut names: Vec<_> = names.iter().collect();
+            names.sort_unstable_by_key(|((of, id), _)| (*of as u8, *id));
+            names.into_iter().map(|(&(of, id), name)| KnownAccount {
                 container: container.to_vec().into(),
                 of,
                 id,
@@ -80,23 +86,21 @@ impl Names {
 }
 
 impl ProcessTable {
-    /// Name of a process's real user; empty if it is not known.
+    /// Name of a process's real user; empty if it is not known. The process may be one as it was.
     #[must_use]
-    pub fn user(&self, id: ProcessId) -> &[u8] {
-        self.get(id)
-            .map_or(b"", |process| self.account(id, Accounts::User, process.uid))
+    pub fn user(&self, process: &Process) -> &[u8] {
+        self.account(process, Accounts::User, process.uid)
     }
 
-    /// Name of a process's real group; empty if it is not known.
+    /// Name of a process's real group likewise.
     #[must_use]
-    pub fn group_name(&self, id: ProcessId) -> &[u8] {
-        self.get(id)
-            .map_or(b"", |process| self.account(id, Accounts::Group, process.gid))
+    pub fn group_name(&self, process: &Process) -> &[u8] {
+        self.account(process, Accounts::Group, process.gid)
     }
 
     /// Takes in a name that is known from elsewhere: from the node's files, or from a recording.
     pub fn learn_account(&mut self, known: &KnownAccount<'_>) {
-        self.names.tell(known);
+        let _held_or_not = self.names.tell(known, |id| self.containers.by_id(id).is_some());
     }
 
     /// Asks for the names of a process's user and group, if they are not held.
@@ -109,15 +113,16 @@ impl ProcessTable {
             if number == UNKNOWN || !self.names.get(scope, of, number).is_empty() {
                 continue;
             }
-            if let Some(known) = self.source.account(process.pid, container, of, number) {
-                self.names.tell(&known);
+            let Some(known) = self.source.account(process, container, of, number) else {
+                continue;
+            };
+            if self.names.tell(&known, |id| self.containers.by_id(id).is_some()) {
                 self.keep(Found::Account(known));
             }
         }
     }
 
-    fn account(&self, id: ProcessId, of: Accounts, number: u32) -> &[u8] {
-        let process = &self.slots[id.index()];
+    fn account(&self, process: &Process, of: Accounts, number: u32) -> &[u8] {
         let container = process.container().and_then(|id| self.containers.get(id));
         self.names.get(container.map(|container| &*container.id), of, number)
     }
@@ -126,6 +131,8 @@ impl ProcessTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HERE: fn(&[u8]) -> bool = |_| true;
 
     fn known(container: &str, id: u32, name: &str) -> KnownAccount<'static> {
         KnownAccount {
@@ -139,8 +146,8 @@ mod tests {
     #[test]
     fn a_container_has_users_of_its_own() {
         let mut names = Names::default();
-        names.tell(&known("", 33, "www-data"));
-        names.tell(&known("c1", 33, "xfs"));
+        assert!(names.tell(&known("", 33, "www-data"), HERE));
+        assert!(names.tell(&known("c1", 33, "xfs"), HERE));
         let name = |container, id| names.get(container, Accounts::User, id);
         assert_eq!(name(None, 33), b"www-data");
         assert_eq!(name(Some(b"c1"), 33), b"xfs");
@@ -152,26 +159,31 @@ mod tests {
     fn containers_that_come_and_go_do_not_fill_it() {
         let mut names = Names::default();
         for number in 0..MAX_CONTAINERS + 10 {
-            names.tell(&known(&format!("c{number}"), 0, "root"));
+            // One runs all the time.
+            names.tell(&known(&format!("c{number}"), 0, "root"), |id| id == b"c3");
         }
-        (0..=u32::try_from(MAX_NAMES).unwrap()).for_each(|id| names.tell(&known("", id, "x")));
+        let most = u32::try_from(MAX_NAMES).unwrap();
+        assert!((0..most).all(|id| names.tell(&known("", id, "x"), HERE)));
+        assert!(!names.tell(&known("", most, "x"), HERE), "there is no room");
         assert_eq!(
             (names.by_container.len(), names.met.len()),
             (MAX_CONTAINERS, MAX_CONTAINERS)
         );
         assert_eq!(names.node.len(), MAX_NAMES);
         assert_eq!(names.get(Some(b"c9"), Accounts::User, 0), b"");
-        assert_eq!(names.get(Some(b"c10"), Accounts::User, 0), b"root");
+        for id in [b"c3", b"c11".as_slice()] {
+            assert_eq!(names.get(Some(id), Accounts::User, 0), b"root");
+        }
     }
 
     #[test]
     fn what_one_holds_another_can_be_told() {
         let mut names = Names::default();
-        ["", "c2", "c1"]
-            .iter()
-            .for_each(|container| names.tell(&known(container, 5, "five")));
+        for container in ["", "c2", "c1"] {
+            assert!(names.tell(&known(container, 5, "five"), HERE));
+        }
         let mut other = Names::default();
-        names.all().for_each(|known| other.tell(&known));
+        assert!(names.all().all(|known| other.tell(&known, HERE)));
         assert_eq!(
             (other.node, other.by_container, other.met),
             (names.node, names.by_container, names.met)

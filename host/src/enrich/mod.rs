@@ -3,7 +3,7 @@
 //! Everything here follows from the events and from what [`Source`] adds; what it adds is handed out again
 //! ([`ProcessTable::take_found`]) so that a recording replays to the same answers without `/proc`.
 mod accounts;
-mod cgroups;
+
 mod container;
 mod containers;
 mod eviction;
@@ -19,17 +19,18 @@ mod runc;
 pub mod runtimes;
 mod share;
 mod table;
+mod tenants;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
-pub use cgroups::Tenant;
 pub use container::{Name, Runtime, recognise};
 pub use containers::{Container, ContainerId, ContainerTable};
 pub use node::Node;
 pub use process::{Process, ProcessId};
 pub use table::{Evictions, Options, ProcessTable};
+pub use tenants::Tenant;
 
 use crate::event::{Accounts, Known, KnownAccount, KnownContainer};
 
@@ -49,7 +50,7 @@ pub trait Source {
     /// The name of a user or a group, for this process in this container.
     fn account(
         &mut self,
-        _pid: u32,
+        _process: &Process,
         _container: Option<&Container>,
         _of: Accounts,
         _id: u32,

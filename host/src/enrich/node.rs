@@ -1,7 +1,7 @@
 //! The node as a [`Source`]: its `/proc`, and its container runtimes.
 use super::procfs::Procfs;
 use super::runtimes::Runtimes;
-use super::{Container, Source};
+use super::{Container, Process, Source};
 use crate::event::{Accounts, Known, KnownAccount, KnownContainer};
 
 /// A running node.
@@ -33,12 +33,12 @@ impl Source for Node {
 
     fn account(
         &mut self,
-        pid: u32,
+        process: &Process,
         container: Option<&Container>,
         of: Accounts,
         id: u32,
     ) -> Option<KnownAccount<'static>> {
-        self.procfs.account(pid, container, of, id)
+        self.procfs.account(process, container, of, id)
     }
 
     fn heard(&mut self) -> Option<KnownContainer<'static>> {

@@ -1,15 +1,16 @@
 //! Users and groups as files name them: `/etc/passwd` and `/etc/group` of the node, and of each container its own.
 //!
 //! A container's files are whatever its owner makes of them. They are opened below its root, across no mount, only if
-//! they are ordinary files of a file system that the kernel itself answers for, and never waited for; so none of them can
-//! hold up who reads it.
+//! that root is of a file system that the kernel itself answers for and they are ordinary files; and they are read up to a
+//! bound. So no container can hold up who reads them, unless it may do so anyway: what is below an overlay is its
+//! runtime's affair.
 use std::collections::HashMap;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
 use super::Container;
 use super::share::Share;
@@ -18,13 +19,17 @@ use crate::event::{Accounts, KnownAccount};
 /// Containers whose files are held at a time.
 const MAX_CONTAINERS: usize = 256;
 /// Longest file that is read, in bytes.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: u64 = 128 << 10;
+/// Entries of a file that are taken.
+const MAX_ENTRIES: usize = 1_024;
 /// Longest name that is taken; `useradd` allows 32 bytes.
 const MAX_NAME: usize = 64;
 /// How long an answer holds before a number without a name is looked for again.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// File systems whose files another program on the node, or another node, answers for (statfs(2)).
-const ANSWERED_ELSEWHERE: [i64; 5] = [0x6573_5546, 0x6969, 0xff53_4d42_u32 as i64, 0x517b, 0x0102_1997];
+/// File systems for which the kernel asks nobody: neither another program of the node nor another node.
+const LOCAL: [&str; 12] = [
+    "bcachefs", "btrfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "squashfs", "tmpfs", "xfs", "zfs",
+];
 
 /// The files of one root directory.
 #[derive(Debug, Default)]
@@ -53,13 +58,14 @@ impl Passwd {
         }
     }
 
-    /// The name of a number of this process.
+    /// The name of a number of this process; `is_still` asks whether its id is still its own.
     pub(super) fn account(
         &mut self,
         pid: u32,
         container: Option<&Container>,
         of: Accounts,
         id: u32,
+        is_still: impl FnOnce() -> bool,
     ) -> Option<KnownAccount<'static>> {
         let now = Instant::now();
         let scope = container.map_or(&b""[..], |container| &container.id);
@@ -79,9 +85,9 @@ impl Passwd {
                 Some(_) => Root::of_container(&self.proc, pid),
             };
             // A process that is gone says nothing of the files; the next one of its container will.
-            if let Some(root) = root {
-                files.names = root.names();
-                files.read = Some(now);
+            let names = root.map(|root| root.names()).filter(|_| is_still());
+            if let Some(names) = names {
+                (files.names, files.read) = (names, Some(Instant::now()));
             }
             self.share.spend(now.elapsed());
         }
@@ -113,7 +119,11 @@ impl Root {
 
     /// That of a process in a container; none if it has not entered one yet.
     fn of_container(proc: &Path, pid: u32) -> Option<Root> {
-        let root = Root::open(proc.join(pid.to_string()), true)?;
+        let folder = proc.join(pid.to_string());
+        if !is_local(&std::fs::read_to_string(folder.join("mountinfo")).ok()?) {
+            return None;
+        }
+        let root = Root::open(folder, true)?;
         let is_own = root.place()? != Root::of_node(proc)?.place()?;
         is_own.then_some(root)
     }
@@ -141,8 +151,9 @@ impl Root {
         ] {
             let Some(text) = self.read(file) else { continue };
             let map = std::fs::read_to_string(self.folder.join(map)).unwrap_or_default();
-            for (id, name) in entries(&text) {
-                if let Some(id) = outside(&map, id) {
+            let map: Vec<Extent> = map.lines().filter_map(Extent::of).collect();
+            for (id, name) in entries(&text).take(MAX_ENTRIES) {
+                if let Some(id) = map.iter().find_map(|extent| extent.outside(id)) {
                     // As getpwuid(3), the first one counts.
                     names.entry((of, id)).or_insert_with(|| name.into());
                 }
@@ -159,9 +170,7 @@ impl Root {
         }
         // Opening a device may do something; a place in the tree does nothing.
         let place = openat2(&self.root, file, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).ok()?;
-        let is_file = FileType::from_raw_mode(fstat(&place).ok()?.st_mode) == FileType::RegularFile;
-        let kind = fstatfs(&place).ok()?.f_type;
-        if !is_file || (self.is_strange && ANSWERED_ELSEWHERE.contains(&kind)) {
+        if FileType::from_raw_mode(fstat(&place).ok()?.st_mode) != FileType::RegularFile {
             return None;
         }
         let path = format!("/proc/self/fd/{}", place.as_raw_fd());
@@ -183,14 +192,38 @@ fn entries(text: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     })
 }
 
-/// A number of a user namespace as the initial one has it, by the text of `uid_map`; none if it is nobody there.
-fn outside(map: &str, id: u32) -> Option<u32> {
-    map.lines().find_map(|line| {
-        let mut numbers = line.split_whitespace().map_while(|number| number.parse::<u32>().ok());
-        let (inside, outside, count) = (numbers.next()?, numbers.next()?, numbers.next()?);
-        let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
-        outside.checked_add(offset)
-    })
+/// Whether a root directory is of a file system that is [`LOCAL`], by the text of `mountinfo`: asked before anything of it
+/// is touched. A root that is no mount is taken for one that is not.
+fn is_local(mounts: &str) -> bool {
+    let mut kinds = mounts.lines().filter_map(|line| {
+        let (place, rest) = line.split_once(" - ")?;
+        (place.split(' ').nth(4)? == "/").then(|| rest.split(' ').next())?
+    });
+    // The last one mounted there is what is seen.
+    kinds.next_back().is_some_and(|kind| LOCAL.contains(&kind))
+}
+
+/// A line of `uid_map`: numbers of a user namespace as the initial one has them.
+struct Extent {
+    inside: u32,
+    outside: u32,
+    count: u32,
+}
+
+impl Extent {
+    fn of(line: &str) -> Option<Extent> {
+        let mut numbers = line.split_whitespace().map_while(|number| number.parse().ok());
+        Some(Extent {
+            inside: numbers.next()?,
+            outside: numbers.next()?,
+            count: numbers.next()?,
+        })
+    }
+
+    fn outside(&self, id: u32) -> Option<u32> {
+        let offset = id.checked_sub(self.inside).filter(|offset| *offset < self.count)?;
+        self.outside.checked_add(offset)
+    }
 }
 
 #[cfg(test)]

@@ -137,9 +137,7 @@ impl Procfs {
     }
 
     fn start(&self, stat: &Stat<'_>) -> u64 {
-        stat.start_ticks
-            .saturating_mul(TICK_NS)
-            .saturating_add(self.boot_offset_ns)
+        start(stat, self.boot_offset_ns)
     }
 }
 
@@ -160,13 +158,24 @@ impl Source for Procfs {
 
     fn account(
         &mut self,
-        pid: u32,
+        process: &Process,
         container: Option<&Container>,
         of: Accounts,
         id: u32,
     ) -> Option<KnownAccount<'static>> {
-        self.passwd.account(pid, container, of, id)
+        let (folder, offset) = (self.proc.join(process.pid.to_string()), self.boot_offset_ns);
+        let is_still = || {
+            let stat = read(&folder.join("stat"));
+            let stat = stat.as_deref().and_then(Stat::parse);
+            stat.is_some_and(|stat| process.started(start(&stat, offset), false))
+        };
+        self.passwd.account(process.pid, container, of, id, is_still)
     }
+}
+
+/// When a process started, in Unix nanoseconds.
+fn start(stat: &Stat<'_>, boot_offset_ns: u64) -> u64 {
+    stat.start_ticks.saturating_mul(TICK_NS).saturating_add(boot_offset_ns)
 }
 
 /// A whole file; none if it or the process is gone.

@@ -8,6 +8,8 @@ pub(super) struct Share {
     of: u32,
     most: Duration,
     saved: Duration,
+    /// What was spent beyond what there was: it is made up for before anything is saved again.
+    owed: Duration,
     last: Instant,
 }
 
@@ -17,20 +19,23 @@ impl Share {
             of,
             most,
             saved: most,
+            owed: Duration::ZERO,
             last: Instant::now(),
         }
     }
 
     /// What may be spent from `now` on.
     pub(super) fn left(&mut self, now: Instant) -> Duration {
-        let passed = now.saturating_duration_since(self.last);
-        self.saved = self.most.min(self.saved + passed / self.of);
+        let gained = now.saturating_duration_since(self.last) / self.of;
+        self.saved = self.most.min(self.saved + gained.saturating_sub(self.owed));
+        self.owed = self.owed.saturating_sub(gained);
         self.last = now;
         self.saved
     }
 
     /// Takes off what has been spent.
     pub(super) fn spend(&mut self, spent: Duration) {
+        self.owed += spent.saturating_sub(self.saved);
         self.saved = self.saved.saturating_sub(spent);
     }
 }
@@ -47,7 +52,12 @@ mod tests {
         assert_eq!(share.left(begin), ms(100));
         share.spend(ms(150));
         assert_eq!(share.left(begin), ms(0));
-        assert_eq!(share.left(begin + ms(40)), ms(10));
+        assert_eq!(
+            share.left(begin + ms(150)),
+            ms(0),
+            "the time that was spent is no saving"
+        );
+        assert_eq!(share.left(begin + ms(240)), ms(10));
         assert_eq!(share.left(begin + ms(4_000)), ms(100));
     }
 }

@@ -113,7 +113,7 @@ pub fn follow(tapes: &[Tape], span: Span, counter: &Counter, mut take: impl FnMu
             };
             match &line {
                 Line::Known(known) if is_context && known.restated.is_some() => continue,
-                Line::Container(_) | Line::Account(_) if is_context => continue,
+                Line::Container(_) if is_context => continue,
                 Line::Event(event) if event.time > span.to => continue,
                 Line::Event(event) => {
                     is_context = false;

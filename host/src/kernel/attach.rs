@@ -28,8 +28,9 @@ pub struct Probe {
     /// What attaches it, by its id in the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<u32>,
-    /// The way in which it is had.
-    pub variant: Way,
+    /// The way in which it is had, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Way>,
     /// Better ways that are not to be had.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<PassedOver>,
@@ -183,7 +184,7 @@ impl Loaded {
             hook: main,
             loses: self.hook.loses,
             link: link(0),
-            variant: taken.way,
+            variant: Some(taken.way),
             passed_over: passed_over
                 .filter(|(variant, _)| self.chosen().is_some() && !variant.gains.is_empty())
                 .map(|(variant, reason)| PassedOver {

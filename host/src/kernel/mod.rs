@@ -22,6 +22,7 @@ mod usage;
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use vespid_ebpf::{Kind, ResourceOp};
 
 use crate::filter::Sift;
@@ -81,6 +82,15 @@ pub struct Kernel {
     btf_read_in: Duration,
 }
 
+/// Allows as many descriptors as can be allowed: each probe on each CPU of a large machine takes one.
+fn allow_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!("the limit of open files stays as it is: {error}");
+    }
+}
+
 impl Kernel {
     /// Loads and attaches what `settings` asks for. Events arrive from here on.
     ///
@@ -89,6 +99,7 @@ impl Kernel {
     pub fn start(settings: &Settings) -> Result<Kernel, StartError> {
         let began = Instant::now();
         load::check_capabilities()?;
+        allow_descriptors();
         let layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
         let objects = Objects::of_maps(&object);

@@ -12,7 +12,6 @@ use vespid_ebpf::usage::{Counter, Samples};
 
 use super::attach::{Probe, State};
 use super::btf::Layout;
-use super::hooks::Way;
 use super::load::program_reason;
 
 /// How often a second the CPU clock is looked at, unless configured: not in step with what happens a hundred times a
@@ -146,7 +145,7 @@ impl Sampler {
             state: State::NotNeeded,
             loses: self.source.loses,
             link: None,
-            variant: Way::default(),
+            variant: None,
             passed_over: Vec::new(),
             beside: Vec::new(),
         }

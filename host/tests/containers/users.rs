@@ -57,13 +57,13 @@ fn a_containers_user_has_the_name_that_the_container_gives_it() {
             Line::Container(container) => table.learn_container(&container),
             Line::Account(account) => table.learn_account(&account),
             Line::Event(event) => {
-                let process = table.observe(&event).process;
-                if let (Body::Exec(exec), Some(id)) = (&event.body, process)
+                let process = table.observe(&event).process.and_then(|id| table.get(id));
+                if let (Body::Exec(exec), Some(process)) = (&event.body, process)
                     && exec.errno == 0
                 {
                     let text = |text: &[u8]| Bytes::from(text).to_string();
                     let args = text(exec.image.args.as_slice());
-                    names.push((args, text(table.user(id)), text(table.group_name(id))));
+                    names.push((args, text(table.user(process)), text(table.group_name(process))));
                 }
             }
             _ => {}

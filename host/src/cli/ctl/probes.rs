@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::{CallError, Client, as_json, failure, pause, print};
 use crate::cli::Failure;
 use crate::control::probes::Probes;
-use crate::kernel::{Inventory, Program, State};
+use crate::kernel::{Inventory, Program, State, Way};
 use crate::screen::text::harmless;
 
 /// Names of map types, by the kernel's number (`enum bpf_map_type` in include/uapi/linux/bpf.h).
@@ -57,7 +57,7 @@ fn text(before: &Inventory, now: &Probes, interval: Duration) -> String {
         let heads = [
             probe.name.clone(),
             probe.hook.clone(),
-            probe.variant.name().to_owned(),
+            probe.variant.map_or("", Way::name).to_owned(),
             state.to_owned(),
         ];
         let beside = probe.beside.iter().map(|beside| {

@@ -45,7 +45,7 @@ impl Control for Fake {
             state,
             loses: "file opens".to_owned(),
             link: Some(31),
-            variant: Way::Tracepoints,
+            variant: Some(Way::Tracepoints),
             passed_over: vec![PassedOver {
                 variant: Way::Fentry,
                 reason: "not permitted\u{1b}[2J".to_owned(),

@@ -228,7 +228,6 @@ impl Tables {
         let mut row = table.row();
         row.u64(self.seq).u64(event.time);
         let held = &self.processes;
-        let (user, group) = process.map_or((&b""[..], &b""[..]), |id| (held.user(id), held.group_name(id)));
         let process = process.and_then(|id| held.get(id));
         let start = process.map_or(0, |process| process.start);
         match process {
@@ -255,7 +254,7 @@ impl Tables {
                     .u32(process.gid)
                     .u32(process.euid)
                     .u32(process.login_uid);
-                row.bytes(user).bytes(group);
+                row.bytes(held.user(process)).bytes(held.group_name(process));
                 row.bytes(process.comm())
                     .bytes(process.exe())
                     .text(&arguments(process.args()));

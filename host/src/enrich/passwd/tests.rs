@@ -2,6 +2,11 @@ use super::*;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+/// Mounts of a process whose root is of this kind.
+fn mounts(kind: &str) -> String {
+    format!("31 1 0:27 / / rw,relatime shared:1 - {kind} none rw\n32 31 0:5 / /proc rw - proc proc rw\n")
+}
+
 /// A `/proc` in which these processes have these roots.
 fn proc_of(roots: &[(u32, &Path, &str)]) -> tempfile::TempDir {
     let proc = tempfile::tempdir().unwrap();
@@ -12,6 +17,7 @@ fn proc_of(roots: &[(u32, &Path, &str)]) -> tempfile::TempDir {
         for name in ["uid_map", "gid_map"] {
             fs::write(folder.join(name), map).unwrap();
         }
+        fs::write(folder.join("mountinfo"), mounts("overlay")).unwrap();
     }
     proc
 }
@@ -36,7 +42,7 @@ fn container(id: &str) -> Container {
 }
 
 fn user(passwd: &mut Passwd, pid: u32, container: Option<&Container>, id: u32) -> Option<String> {
-    let known = passwd.account(pid, container, Accounts::User, id)?;
+    let known = passwd.account(pid, container, Accounts::User, id, || true)?;
     Some(known.name.to_string())
 }
 
@@ -64,7 +70,7 @@ fn the_node_and_a_container_call_a_number_differently() {
         "its files were read once"
     );
     assert_eq!(user(&mut names, 70, Some(&c), 34), None);
-    let group = names.account(50, None, Accounts::Group, 4).unwrap();
+    let group = names.account(50, None, Accounts::Group, 4, || true).unwrap();
     assert_eq!(group.name.as_slice(), b"adm");
 }
 
@@ -132,6 +138,46 @@ fn a_link_within_the_container_is_followed_there() {
         user(&mut passwd(&proc), 70, Some(&container("c1")), 5).as_deref(),
         Some("inner")
     );
+}
+
+#[test]
+fn a_file_system_that_somebody_else_answers_for_is_not_asked() {
+    let (node, inner) = (root("", ""), root("x:x:5:5::/:/bin/sh\n", ""));
+    let unlike = mounts("ext4").replace(" / / ", " / /elsewhere ");
+    let covered = mounts("ext4") + &mounts("nfs4");
+    for (mounts, name) in [
+        (mounts("xfs"), Some("x")),
+        (mounts("fuse.sshfs"), None),
+        (covered, None),
+        (unlike, None),
+        (String::new(), None),
+    ] {
+        let proc = proc_of(&[(1, node.path(), WHOLE), (70, inner.path(), WHOLE)]);
+        fs::write(proc.path().join("70/mountinfo"), &mounts).unwrap();
+        let found = user(&mut passwd(&proc), 70, Some(&container("c1")), 5);
+        assert_eq!(found.as_deref(), name, "{mounts}");
+    }
+}
+
+#[test]
+fn a_process_id_that_is_another_processs_by_now_says_nothing() {
+    let (node, inner) = (root("", ""), root("x:x:5:5::/:/bin/sh\n", ""));
+    let proc = proc_of(&[(1, node.path(), WHOLE), (70, inner.path(), WHOLE)]);
+    let c = container("c1");
+    let found = passwd(&proc).account(70, Some(&c), Accounts::User, 5, || false);
+    assert_eq!(found, None);
+}
+
+#[test]
+fn many_users_and_long_files_are_read_up_to_a_bound() {
+    let node = root("", "");
+    let many: String = (0..20_000).map(|id| format!("u{id}:x:{id}:0::/:\n")).collect();
+    let inner = root(&many, "");
+    let map: String = (0..340).map(|at| format!("{} {} 1\n", at * 2, 100_000 + at)).collect();
+    let proc = proc_of(&[(1, node.path(), WHOLE), (70, inner.path(), &map)]);
+    let (mut names, c) = (passwd(&proc), container("c1"));
+    assert_eq!(user(&mut names, 70, Some(&c), 100_003).as_deref(), Some("u6"));
+    assert!(names.by_container[&b"c1"[..]].names.len() <= MAX_ENTRIES);
 }
 
 #[test]

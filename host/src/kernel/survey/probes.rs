@@ -46,7 +46,7 @@ fn granted(probe: &Probe) -> Check {
     let mut found = match probe.beside.as_slice() {
         [] => probe.hook.clone(),
         [beside] => format!("{} and {}", probe.hook, beside.hook),
-        many => format!("{} and {} more by {}", probe.hook, many.len(), probe.variant.name()),
+        many => format!("{} and {} more", probe.hook, many.len()),
     };
     found += " attached";
     for passed_over in &probe.passed_over {

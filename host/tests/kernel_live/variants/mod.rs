@@ -30,7 +30,8 @@ pub(crate) fn way(kernel: &Kernel) -> Way {
 
 fn way_of(kernel: &Kernel, name: &str) -> Way {
     let mut probes = kernel.probes().iter();
-    probes.find(|probe| probe.name == name).expect("a probe").variant
+    let variant = probes.find(|probe| probe.name == name).expect("a probe").variant;
+    variant.expect("a way")
 }
 
 /// A folder as the acts want it.
@@ -291,7 +292,7 @@ fn what_is_preferred_is_tried_first_and_what_is_refused_says_why() {
             let taken = (probe.variant, probe.passed_over.is_empty());
             assert_eq!(probe.unavailable(), None);
             assert!(
-                taken == (Way::Fentry, true) || probe.variant == Way::Tracepoints,
+                taken == (Some(Way::Fentry), true) || probe.variant == Some(Way::Tracepoints),
                 "{probe:?}"
             );
             for passed_over in &probe.passed_over {
