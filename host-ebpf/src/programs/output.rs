@@ -14,7 +14,7 @@ use vespid_ebpf::{Header, Kind, Outcome, counter};
 use super::atomic::add;
 use super::globals::{is_fair, ring_bytes};
 use super::scratch::Scratch;
-use super::share::{charge, give_up, used};
+use super::share::{charge, give_up, give_up_inline, used};
 
 /// Pending bytes with which the daemon is woken, and again with as many more.
 const WAKE_BYTES: u64 = 64 * 1024;
@@ -51,7 +51,7 @@ fn has_share(kind: Kind, pending: u64, cgroup: u64) -> bool {
     } else {
         return true;
     };
-    give_up(kind, outcome, cgroup);
+    give_up_inline(kind, outcome, cgroup);
     false
 }
 

@@ -15,6 +15,9 @@ static SHARES: LruHashMap<u64, Share> = LruHashMap::with_max_entries(MAX_SHARES 
 
 const BPF_NOEXIST: u64 = 1;
 
+/// What an entry begins as: among the read-only data, for there is no room for it on the stack.
+static NONE: Share = Share::NONE;
+
 /// Bytes that a control group has written of a turn.
 #[inline(always)]
 pub(super) fn used(cgroup: u64, turn: u64) -> u64 {
@@ -47,6 +50,12 @@ pub(super) fn charge(cgroup: u64, turn: u64, bytes: u64) {
 /// other way round, never finds a record that is nobody's.
 #[inline(never)]
 pub(super) fn give_up(kind: Kind, outcome: Outcome, cgroup: u64) {
+    give_up_inline(kind, outcome, cgroup);
+}
+
+/// The same without a frame of its own: where it is called deepest, 512 bytes of stack are just enough.
+#[inline(always)]
+pub(super) fn give_up_inline(kind: Kind, outcome: Outcome, cgroup: u64) {
     if cgroup != 0
         && let Some(share) = of(cgroup)
     {
@@ -62,6 +71,6 @@ fn of(cgroup: u64) -> Option<*mut Share> {
     if let Some(share) = SHARES.get_ptr_mut(&cgroup) {
         return Some(share);
     }
-    let _raced = SHARES.insert(&cgroup, &Share::NONE, BPF_NOEXIST);
+    let _raced = SHARES.insert(&cgroup, &NONE, BPF_NOEXIST);
     SHARES.get_ptr_mut(&cgroup)
 }

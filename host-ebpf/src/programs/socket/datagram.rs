@@ -119,8 +119,10 @@ unsafe extern "C" fn step(_: u64, _: *mut c_void) -> i64 {
 /// Takes a datagram from a `struct msghdr`, of which the first buffer is looked at.
 #[inline(always)]
 unsafe fn message(state: *mut Datagrams, header: u64) {
-    // void *msg_name; int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
-    let [name, _, buffers, count] = user::<[u64; 4]>(header).unwrap_or([0; 4]);
+    // void *msg_name; int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen; Read in two parts, which share their place:
+    // of the stack, nothing is left.
+    let name = user::<u64>(header).unwrap_or(0);
+    let [buffers, count] = user::<[u64; 2]>(header + 16).unwrap_or([0; 2]);
     let [payload, room] = if count == 0 {
         [0; 2]
     } else {
