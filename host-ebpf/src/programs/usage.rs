@@ -2,8 +2,6 @@
 //!
 //! The programs run wherever the counters count: in interrupts, non-maskable ones too, and while the scheduler holds its
 //! locks. So the table is allocated beforehand, and everything here is short.
-use core::arch::asm;
-
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{map, perf_event};
 use aya_ebpf::maps::{Array, HashMap};
@@ -11,6 +9,7 @@ use aya_ebpf::programs::PerfEventContext;
 use vespid_ebpf::usage::{COUNTERS, Counter, GroupKey, MAX_GROUPS, Samples};
 use vespid_ebpf::{Kind, Outcome};
 
+use super::atomic::add;
 use super::globals::{has, offset};
 use super::output::count;
 use super::read::{Task, direct, kernel_u64};
@@ -79,11 +78,8 @@ fn charge(counter: Counter) -> u32 {
         USAGE.get_ptr_mut(key)
     });
     match cell {
-        // SAFETY: a live map value, aligned to its type. The BPF target has no atomic types, only the instruction.
-        Some(cell) => unsafe {
-            let sample = cell.cast::<u64>().add(counter.index());
-            asm!("lock *(u64 *)({sample} + 0) += {one}", sample = in(reg) sample, one = in(reg) 1_u64);
-        },
+        // SAFETY: a live map value, aligned to its type; a counter is an index.
+        Some(cell) => unsafe { add(cell.cast::<u64>().add(counter.index()), 1) },
         None => count(Kind::Resource, Outcome::TableFull),
     }
     0

@@ -132,7 +132,7 @@ pub fn survey(sockets: &[PathBuf]) -> Survey {
     let mut checks = kernel::all(&release, &mounts);
     checks.push(config::check(&config));
     checks.extend(permissions::all());
-    checks.extend(programs::all(&mounts));
+    checks.extend(programs::all());
     checks.extend(tried);
     checks.push(cgroups::check(&mounts));
     checks.extend(memory::all(&mounts));

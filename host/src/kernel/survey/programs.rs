@@ -6,11 +6,12 @@ use std::io;
 use std::path::Path;
 
 use super::calls::{self, Attach, Program};
-use super::{Check, Topic, cgroups};
+use super::{Check, Topic};
 use crate::kernel::btf::{self, Hooks};
+use crate::kernel::cgroups;
 use crate::kernel::load::missing_capabilities;
 
-pub(super) fn all(mounts: &str) -> Vec<Check> {
+pub(super) fn all() -> Vec<Check> {
     if !missing_capabilities().is_empty() {
         let found = "not tried without the capabilities to load any";
         return vec![Check::note(Topic::Programs, "all types", found, "")];
@@ -43,8 +44,9 @@ pub(super) fn all(mounts: &str) -> Vec<Check> {
         ("cgroup_skb", Program::cgroup_skb(), "packets of a control group"),
     ];
     for (name, program, what) in grouped {
-        let loaded = cgroups::unified(mounts)
-            .ok_or_else(|| io::Error::other("no v2 hierarchy of control groups is mounted here"))
+        // As the probe that would be attached there asks.
+        let loaded = cgroups::root()
+            .map_err(io::Error::other)
             .and_then(|_| calls::load(&program).map(drop));
         checks.push(noted(
             name,
