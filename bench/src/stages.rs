@@ -80,7 +80,9 @@ pub enum Stretch {
     Decode,
     /// Event to its process.
     Enrich,
-    /// Both, and the books, into batches for one subscription.
+    /// Both, and the books: what is done if nobody subscribed to anything.
+    RingToProcess,
+    /// The same, and a row of a batch for one subscription.
     RingToBatch,
     /// The same, with the flight recorder's share: text for its thread, which compresses and writes it.
     RingToRecorder,
@@ -92,10 +94,11 @@ pub enum Stretch {
 
 impl Stretch {
     /// Every stretch.
-    pub const ALL: [Stretch; 6] = [
+    pub const ALL: [Stretch; 7] = [
         Stretch::Decode,
         Stretch::Enrich,
         Stretch::EnrichAndBatch,
+        Stretch::RingToProcess,
         Stretch::RingToBatch,
         Stretch::RingToRecorder,
         Stretch::RingToShipped,
@@ -108,6 +111,7 @@ impl Stretch {
             Stretch::Decode => "decode",
             Stretch::Enrich => "enrich",
             Stretch::EnrichAndBatch => "enrich and batch",
+            Stretch::RingToProcess => "ring to process",
             Stretch::RingToBatch => "ring to batch",
             Stretch::RingToRecorder => "ring to batch, recorded",
             Stretch::RingToShipped => "ring to the shipped plugins' batches",
@@ -179,6 +183,7 @@ impl Path {
         let mut pipeline = Pipeline::new(&batch, &Origin::default(), no_process(mix));
         let subscriptions = match stretch {
             Stretch::RingToShipped => shipped().to_vec(),
+            Stretch::RingToProcess => Vec::new(),
             _ => vec![Kinds::all()],
         };
         for (seat, kinds) in (0..).zip(subscriptions) {
@@ -293,7 +298,9 @@ impl Course for Path {
                     self.pipeline.take(event, &mut Taken);
                 }
             }
-            Stretch::RingToBatch | Stretch::RingToRecorder | Stretch::RingToShipped => self.collect(),
+            Stretch::RingToProcess | Stretch::RingToBatch | Stretch::RingToRecorder | Stretch::RingToShipped => {
+                self.collect();
+            }
         }
         self.events.len() as u64
     }
@@ -378,15 +385,14 @@ pub fn table(rounds: usize, instructions: Instructions) -> anyhow::Result<Table>
                 .chain([counted(mix, stretch), target]),
         );
         if stretch == Stretch::RingToBatch {
-            // What is not decoding or enriching. The stretch before has events that come from memory, not from a decoder's
-            // hands, and mostly measures how far away they are.
-            let other = all
+            // Its difference from the stretch before, whose events come from the decoder's hands too.
+            let before = all
                 .iter()
-                .filter(|(of, stretch, _)| *of == mix && matches!(stretch, Stretch::Decode | Stretch::Enrich));
-            let batch = found.ns - other.map(|(_, _, cost)| cost.ns).sum::<f64>();
+                .find(|(of, stretch, _)| (*of, *stretch) == (mix, Stretch::RingToProcess));
+            let batch = found.ns - before.map_or(f64::NAN, |(_, _, cost)| cost.ns);
             let cells = [
                 Cell::from(mix.name()),
-                "the batch, and the books".into(),
+                "… of it, the batch".into(),
                 Cell::number(batch, 1),
             ];
             let empty = [

@@ -3,6 +3,7 @@
 //! A row is written at the first reference. Whether there is one already is looked up in a vector by the slot that the
 //! process table gave the process, so nothing is hashed here.
 use super::columns::Making;
+use super::shared::Shared;
 use crate::enrich::{ContainerId, Process, ProcessId, ProcessTable};
 use crate::interface::vespid::plugin::events::{Containers, Processes, Strings};
 
@@ -17,6 +18,9 @@ pub(super) struct Dimensions {
     stamp: u64,
     process_rows: Rows,
     container_rows: Rows,
+    images: Shared<[u32; 5]>,
+    cgroups: Shared<u32>,
+    users: Option<Users>,
     /// Processes still to be written, the ancestors of each after it.
     pending: Vec<ProcessId>,
 }
@@ -30,6 +34,9 @@ impl Dimensions {
             stamp: 1,
             process_rows: Rows::default(),
             container_rows: Rows::default(),
+            images: Shared::new(),
+            cgroups: Shared::new(),
+            users: None,
             pending: Vec::new(),
         }
     }
@@ -56,11 +63,18 @@ impl Dimensions {
         self.row_of(id, process, table)
     }
 
-    /// The row of a process as it was.
+    /// The row of a process as it is given, written if need be.
+    #[inline]
     pub(super) fn row_of(&mut self, id: ProcessId, process: &Process, table: &ProcessTable) -> u32 {
-        if let Some(row) = self.process_rows.get(id.index(), self.stamp, process.version) {
-            return row;
+        match self.process_rows.get(id.index(), self.stamp, process.version) {
+            Some(row) => row,
+            None => self.write_with_ancestors(id, process, table),
         }
+    }
+
+    /// Most events are of a process that has its row.
+    #[cold]
+    fn write_with_ancestors(&mut self, id: ProcessId, process: &Process, table: &ProcessTable) -> u32 {
         let parent = self.parent_row(process, table);
         self.write(id, process, parent, table)
     }
@@ -90,15 +104,9 @@ impl Dimensions {
         let row = count(self.processes.table.pid.len());
         self.process_rows.set(id.index(), self.stamp, process.version, row);
         let container = process.container().map_or(NONE, |id| self.container(id, table));
-        // One by one: an array that is mapped takes three times the instructions.
-        let comm = self.text(process.comm());
-        let exe = self.text(process.exe());
-        let args = self.text(process.args());
-        let cwd = self.text(process.cwd());
-        let tty = self.text(process.tty());
-        let cgroup = self.text(process.cgroup());
-        let user = self.text(table.user(process));
-        let group = self.text(table.group_name(process));
+        let [comm, tty, exe, args, cwd] = self.image(process);
+        let cgroup = self.cgroup(process);
+        let (user, group) = self.users(process, container, table);
         let rows = &mut self.processes.table;
         rows.pid.push(process.pid);
         rows.ppid.push(process.ppid);
@@ -121,6 +129,57 @@ impl Dimensions {
         rows.user.push(user);
         rows.group.push(group);
         row
+    }
+
+    /// comm, tty, exe, args, cwd.
+    fn image(&mut self, process: &Process) -> [u32; 5] {
+        let serial = process.image_serial();
+        if let Some(known) = self.images.get(self.stamp, serial) {
+            return known;
+        }
+        let (text, ends) = process.image_text();
+        let strings = &mut self.strings.table;
+        let begin = strings.blob.len();
+        strings.blob.extend_from_slice(text);
+        let mut last = 0;
+        let mut ids = [0; 5];
+        for (id, &end) in ids.iter_mut().zip(ends) {
+            if end > last {
+                *id = count(strings.ends.len());
+                strings.ends.push(count(begin + end));
+            }
+            last = end;
+        }
+        self.images.note(self.stamp, serial, ids);
+        ids
+    }
+
+    fn cgroup(&mut self, process: &Process) -> u32 {
+        let serial = process.cgroup_serial();
+        if let Some(known) = self.cgroups.get(self.stamp, serial) {
+            return known;
+        }
+        let id = self.text(process.cgroup());
+        self.cgroups.note(self.stamp, serial, id);
+        id
+    }
+
+    /// Names of user and group. Most processes after one another have the same, and looking them up is hashing.
+    fn users(&mut self, process: &Process, container: u32, table: &ProcessTable) -> (u32, u32) {
+        let (uid, gid, changes) = (process.uid, process.gid, table.account_changes());
+        let is_same = |of: &Users| (of.uid, of.gid, of.container, of.changes) == (uid, gid, container, changes);
+        if let Some(known) = self.users.filter(is_same) {
+            return known.names;
+        }
+        let names = (self.text(table.user(process)), self.text(table.group_name(process)));
+        self.users = Some(Users {
+            uid,
+            gid,
+            container,
+            changes,
+            names,
+        });
+        names
     }
 
     /// The row of a container, written if need be.
@@ -151,11 +210,8 @@ impl Dimensions {
     }
 
     /// Sets flags in the row of a process, if it has one.
-    pub(super) fn set_flags_if_present(&mut self, id: ProcessId, table: &ProcessTable, flags: u32) {
-        let row = table
-            .get(id)
-            .and_then(|process| self.process_rows.get(id.index(), self.stamp, process.version));
-        if let Some(row) = row {
+    pub(super) fn set_flags_if_present(&mut self, id: ProcessId, process: &Process, flags: u32) {
+        if let Some(row) = self.process_rows.get(id.index(), self.stamp, process.version) {
             self.processes.table.flags[row as usize] |= flags;
         }
     }
@@ -163,6 +219,7 @@ impl Dimensions {
     /// The tables; goes on with empty ones.
     pub(super) fn finish(&mut self) -> (Strings, Processes, Containers) {
         self.stamp += 1;
+        self.users = None;
         (self.strings.take(), self.processes.take(), self.containers.take())
     }
 
@@ -172,6 +229,16 @@ impl Dimensions {
         self.processes.reuse(processes);
         self.containers.reuse(containers);
     }
+}
+
+/// Whose names were written last, and when.
+#[derive(Clone, Copy)]
+struct Users {
+    uid: u32,
+    gid: u32,
+    container: u32,
+    changes: u64,
+    names: (u32, u32),
 }
 
 /// The row that each slot has in the batch, and the version of the slot's content that it shows.
@@ -186,6 +253,7 @@ struct Cell {
 }
 
 impl Rows {
+    #[inline]
     fn get(&self, slot: usize, stamp: u64, version: u64) -> Option<u32> {
         let cell = self.0.get(slot)?;
         (cell.stamp == stamp && cell.version == version).then_some(cell.row)

@@ -5,6 +5,7 @@
 mod columns;
 mod dimensions;
 mod facts;
+mod shared;
 #[cfg(test)]
 mod view;
 
@@ -27,6 +28,8 @@ use crate::interface::vespid::plugin::events::{
 /// Collects events into batches, for all plugins with the same subscription.
 pub struct Builder {
     subscription: Subscription,
+    /// The kinds of its tables, as bits.
+    wanted: u32,
     node: String,
     boot_id: String,
     dimensions: Dimensions,
@@ -50,7 +53,11 @@ impl Builder {
     /// An empty batch for this subscription, from this node.
     #[must_use]
     pub fn new(subscription: Subscription, node: &str, boot_id: &str) -> Builder {
+        let wanted = Kinds::TABLES
+            .iter()
+            .filter(|(_, table, _)| subscription.tables.contains(*table));
         Builder {
+            wanted: wanted.fold(0, |mask, (.., kind)| mask | kind.bit()),
             subscription,
             node: node.into(),
             boot_id: boot_id.into(),
@@ -73,26 +80,25 @@ impl Builder {
 
     /// Appends an event, right after the table observed it. Returns whether it was subscribed to.
     pub fn push(&mut self, seq: u64, event: &Event<'_>, whose: &Attribution, processes: &ProcessTable) -> bool {
-        if let (Body::Exit(_), Some(process)) = (&event.body, whose.process) {
-            self.dimensions
-                .set_flags_if_present(process, processes, process_flags::EXITED);
+        let process = whose.process.and_then(|id| Some((id, processes.get(id)?)));
+        if let (Body::Exit(_), Some((id, process))) = (&event.body, process) {
+            self.dimensions.set_flags_if_present(id, process, process_flags::EXITED);
         }
-        let Subscription { tables, filters } = &self.subscription;
-        let table = Kinds::of(event.body.kind());
-        if table == Kinds::empty() || !tables.contains(table) {
+        if self.wanted & event.body.kind().bit() == 0 {
             return false;
         }
-        let process = whose.process.and_then(|id| processes.get(id));
-        if !filters.want(event, process, whose.container.is_some()) {
+        let filters = &self.subscription.filters;
+        let want = || filters.want(event, process.map(|(_, process)| process), whose.container.is_some());
+        if !filters.is_empty() && !want() {
             return false;
         }
         // The image before comes first, so that a row found for the process is that of the image after.
-        let previous = processes.previous().filter(|_| whose.has_previous);
-        let previous = match (previous, whose.process) {
-            (Some(previous), Some(id)) => self.dimensions.row_of(id, previous, processes),
+        let previous = match (processes.previous(), whose.process) {
+            (Some(previous), Some(id)) if whose.has_previous => self.dimensions.row_of(id, previous, processes),
             _ => NONE,
         };
-        let process = whose.process.map_or(NONE, |id| self.dimensions.row(id, processes));
+        let start = process.map_or(0, |(_, process)| process.start);
+        let process = process.map_or(NONE, |(id, process)| self.dimensions.row_of(id, process, processes));
         let row = facts::Row {
             seq,
             time: event.time,
@@ -102,13 +108,7 @@ impl Builder {
         match &event.body {
             Body::Fork(_) => return false,
             Body::Exec(exec) => facts::exec(&mut self.execs.table, row, exec, previous, texts),
-            Body::Exit(exit) => {
-                let start = whose
-                    .process
-                    .and_then(|id| processes.get(id))
-                    .map_or(0, |process| process.start);
-                facts::exit(&mut self.exits.table, row, exit, start);
-            }
+            Body::Exit(exit) => facts::exit(&mut self.exits.table, row, exit, start),
             Body::Connection(connection) => facts::connection(&mut self.connections.table, row, connection),
             Body::Open(open) => facts::open(&mut self.opens.table, row, open, texts),
             Body::Change(change) => facts::change(&mut self.changes.table, row, change, texts),

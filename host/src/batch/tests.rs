@@ -494,6 +494,28 @@ fn an_equal_typed_path_is_stored_once() {
 }
 
 #[test]
+fn what_a_child_has_from_its_parent_is_stored_once_a_batch() {
+    let mut pipeline = Pipeline::all();
+    pipeline.push(1, exec(0, "/bin/daemon", "/system.slice/daemon"));
+    pipeline.push(1, fork(2));
+    for _ in 0..2 {
+        pipeline.push(1, open("/a", "/a"));
+        pipeline.push(2, open("/b", "/b"));
+        let batch = pipeline.finish();
+        let processes = &batch.processes;
+        assert_eq!(processes.pid, [1, 2]);
+        assert_eq!((processes.exe[0], processes.cgroup[0]), (processes.exe[1], processes.cgroup[1]));
+        assert_eq!(lineage(&batch, 1), "/bin/daemon < /bin/daemon");
+    }
+    pipeline.push(2, exec(1, "/bin/other", "/system.slice/daemon"));
+    pipeline.push(1, open("/a", "/a"));
+    let batch = pipeline.finish();
+    let pids = &batch.processes.pid;
+    let row = |pid| u32::try_from(pids.iter().rposition(|&of| of == pid).unwrap()).unwrap();
+    assert_eq!(lineage(&batch, row(2)), "/bin/other < /bin/daemon");
+}
+
+#[test]
 fn a_connection_is_found_again() {
     let mut pipeline = Pipeline::all();
     let connection = Connection {

@@ -29,6 +29,8 @@ pub(super) struct Names {
     by_container: HashMap<Box<[u8]>, Numbered, RandomState>,
     /// Containers in the order in which they were met.
     met: VecDeque<Box<[u8]>>,
+    /// Counts what was told.
+    changes: u64,
 }
 
 impl Names {
@@ -43,6 +45,7 @@ impl Names {
 
     /// Whether there was room for it. `is_here` tells containers that run from those that are gone.
     fn tell(&mut self, known: &KnownAccount<'_>, is_here: impl Fn(&[u8]) -> bool) -> bool {
+        self.changes += 1;
         let container = known.container.as_slice();
         let names = if container.is_empty() {
             &mut self.node
@@ -96,6 +99,11 @@ impl ProcessTable {
     #[must_use]
     pub fn group_name(&self, process: &Process) -> &[u8] {
         self.account(process, Accounts::Group, process.gid)
+    }
+
+    /// Another number whenever a name may be another.
+    pub(crate) fn account_changes(&self) -> u64 {
+        self.names.changes
     }
 
     /// Takes in a name that is known from elsewhere: from the node's files, or from a recording.

@@ -160,10 +160,7 @@ impl ProcessTable {
             self.containers.tell(&known);
             self.keep(Found::Container(known));
         }
-        Arc::new(Group {
-            path: path.into(),
-            container,
-        })
+        Arc::new(Group::new(path, container))
     }
 
     /// The container of a control group of which no process is at hand. If there is none in the table either, the

@@ -3,7 +3,7 @@
 //! What a child inherits is shared with the parent until one of them calls `execve`; so a fork copies no text.
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::containers::ContainerId;
 use crate::event::{self, process_flags};
@@ -95,10 +95,25 @@ impl Process {
         self.image.text(4)
     }
 
+    /// The texts of what it runs (comm, tty, exe, args, cwd) one after the other, and where each ends.
+    pub(crate) fn image_text(&self) -> (&[u8], &[usize; 5]) {
+        (&self.image.text, &self.image.ends)
+    }
+
+    /// Tells what it runs from everything else: processes for which it is equal have the same texts.
+    pub(crate) fn image_serial(&self) -> u64 {
+        self.image.serial
+    }
+
     /// Path of the control group.
     #[must_use]
     pub fn cgroup(&self) -> &[u8] {
         &self.group.path
+    }
+
+    /// Tells the control group's path as [`Process::image_serial`] tells texts.
+    pub(crate) fn cgroup_serial(&self) -> u64 {
+        self.group.serial
     }
 
     /// The container it runs in.
@@ -143,10 +158,27 @@ impl Process {
 }
 
 /// Where a process runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Group {
     pub(super) path: Box<[u8]>,
     pub(super) container: Option<ContainerId>,
+    serial: u64,
+}
+
+impl Group {
+    pub(super) fn new(path: &[u8], container: Option<ContainerId>) -> Group {
+        Group {
+            path: path.into(),
+            container,
+            serial: serial(),
+        }
+    }
+}
+
+/// A number that nothing else has, for what is shared and never changes.
+fn serial() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What a process runs.
@@ -156,6 +188,8 @@ pub(super) struct Image {
     ends: [usize; 5],
     pub(super) capabilities: u64,
     pub(super) namespaces: [u32; 8],
+    /// Another one each time that it is set.
+    serial: u64,
     /// Bytes of text that all images together hold.
     total: Arc<AtomicUsize>,
 }
@@ -167,6 +201,7 @@ impl Image {
             ends: [0; 5],
             capabilities: 0,
             namespaces: [0; 8],
+            serial: 0,
             total: Arc::clone(total),
         }
     }
@@ -181,6 +216,7 @@ impl Image {
         });
         self.capabilities = image.capabilities;
         self.namespaces = image.namespaces;
+        self.serial = serial();
         self.total.fetch_add(self.text.len(), Ordering::Relaxed);
     }
 

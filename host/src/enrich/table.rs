@@ -118,7 +118,7 @@ impl ProcessTable {
             found: Vec::new(),
             previous: None,
             no_image: images.make(&event::Image::default()),
-            no_group: Arc::default(),
+            no_group: Arc::new(Group::new(b"", None)),
             images,
             now: 0,
             clock: 0,

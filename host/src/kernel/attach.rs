@@ -1,5 +1,7 @@
 //! The probes: the way in which each is to be had on this kernel, found by trying, and having it run.
+use std::collections::HashMap;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use aya::programs::links::FdLink;
@@ -101,30 +103,48 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Has the kernel verify the programs of all probes that it can run, each in the best way that it grants, `prefer` or
     /// one that comes after it. None is attached yet.
+    ///
+    /// Verifying takes most of a start, and no probe has another's programs: so all processors take part.
     pub(super) fn all(programs: &mut Ebpf, layout: &Layout, prefer: Way) -> Result<Vec<Loaded>, StartError> {
         let types = types().map_err(StartError::UnreadableBtf)?;
-        let loaded = HOOKS.iter().map(|hook| {
-            let mut loaded = Loaded {
-                hook,
-                obstacle: layout.obstacle(hook.needs).map(str::to_owned),
-                passed_over: Vec::new(),
-                links: Vec::new(),
-                closing: None,
-            };
-            if loaded.obstacle.is_none() {
-                loaded.prefer(prefer);
-                loaded.load(programs, &types);
+        let mut programs = by_name(programs);
+        let mut probes: Vec<(Loaded, ByName<'_>)> = (HOOKS.iter())
+            .map(|hook| (Loaded::begin(hook, layout, prefer), hook.own(&mut programs)))
+            .collect();
+        let next = {
+            let rest = Mutex::new(probes.iter_mut());
+            move || rest.lock().unwrap_or_else(PoisonError::into_inner).next()
+        };
+        let verify = || {
+            while let Some((loaded, programs)) = next() {
+                if loaded.obstacle.is_none() {
+                    loaded.load(programs, &types);
+                }
             }
-            loaded
+        };
+        let helpers = thread::available_parallelism().map_or(0, |processors| processors.get().min(HOOKS.len()) - 1);
+        thread::scope(|scope| {
+            for _ in 0..helpers {
+                // Without it, the others have more to do.
+                let _spawned = thread::Builder::new().spawn_scoped(scope, verify);
+            }
+            verify();
         });
-        Ok(loaded.collect())
+        Ok(probes.into_iter().map(|(loaded, _)| loaded).collect())
     }
 
-    /// Passes over what is better than the way that is preferred, if the probe is to be had in that way.
-    fn prefer(&mut self, way: Way) {
-        let before = self.hook.variants.iter().position(|variant| variant.way == way);
-        let reason = format!("the configuration prefers {}", way.name());
-        self.passed_over = vec![reason; before.unwrap_or(0)];
+    /// Nothing is loaded yet. Passes over what is better than the way that is preferred, if the probe is to be had in
+    /// that way.
+    fn begin(hook: &'static Hook, layout: &Layout, prefer: Way) -> Loaded {
+        let before = hook.variants.iter().position(|variant| variant.way == prefer);
+        let reason = format!("the configuration prefers {}", prefer.name());
+        Loaded {
+            hook,
+            obstacle: layout.obstacle(hook.needs).map(str::to_owned),
+            passed_over: vec![reason; before.unwrap_or(0)],
+            links: Vec::new(),
+            closing: None,
+        }
     }
 
     /// The variant that is taken.
@@ -133,7 +153,7 @@ impl Loaded {
     }
 
     /// Has the kernel verify the chosen variant, or else the next.
-    fn load(&mut self, programs: &mut Ebpf, types: &Btf) {
+    fn load(&mut self, programs: &mut ByName<'_>, types: &Btf) {
         while let Some(variant) = self.chosen() {
             match variant.parts.iter().try_for_each(|part| load(programs, part, types)) {
                 Ok(()) => return,
@@ -143,7 +163,7 @@ impl Loaded {
     }
 
     /// Gives up the chosen variant, with the programs that no later one needs.
-    fn pass_over(&mut self, programs: &mut Ebpf, reason: String) {
+    fn pass_over(&mut self, programs: &mut ByName<'_>, reason: String) {
         let Some(variant) = self.chosen() else { return };
         self.links.clear();
         self.passed_over.push(reason);
@@ -245,9 +265,10 @@ impl Loaded {
                 // What was verified may still not be granted. The last variant is tried again next time, and so is any that
                 // something passing was in the way of.
                 Err(error) if self.passed_over.len() + 1 < self.hook.variants.len() && !is_passing(&error) => {
-                    self.pass_over(programs, program_reason(&error));
+                    let mut programs = by_name(programs);
+                    self.pass_over(&mut programs, program_reason(&error));
                     match types() {
-                        Ok(types) => self.load(programs, &types),
+                        Ok(types) => self.load(&mut programs, &types),
                         Err(reason) => return State::Unavailable(reason),
                     }
                 }
@@ -258,17 +279,32 @@ impl Loaded {
     }
 }
 
+/// Programs of the object.
+type ByName<'a> = HashMap<&'a str, &'a mut Program>;
+
+fn by_name(programs: &mut Ebpf) -> ByName<'_> {
+    programs.programs_mut().collect()
+}
+
+impl Hook {
+    /// Takes the programs of its variants out.
+    fn own<'a>(&self, programs: &mut ByName<'a>) -> ByName<'a> {
+        let parts = self.variants.iter().flat_map(|variant| variant.parts);
+        parts.filter_map(|part| programs.remove_entry(part.program)).collect()
+    }
+}
+
 /// The kernel's types, for what a program is attached to.
 fn types() -> Result<Btf, String> {
     Btf::from_sys_fs().map_err(|error| reason(&error))
 }
 
-fn load(programs: &mut Ebpf, part: &Part, types: &Btf) -> Result<(), String> {
+fn load(programs: &mut ByName<'_>, part: &Part, types: &Btf) -> Result<(), String> {
     if let At::Sockets = part.at {
         cgroups::root()?;
     }
-    let program = programs.program_mut(part.program).ok_or(ProgramError::NotLoaded);
-    let loaded = program.and_then(|program| match (program, part.at) {
+    let program = programs.get_mut(part.program).ok_or(ProgramError::NotLoaded);
+    let loaded = program.and_then(|program| match (&mut **program, part.at) {
         (Program::BtfTracePoint(program), At::Tracepoint(name)) => program.load(name, types),
         (Program::FEntry(program), At::Entry(function)) => program.load(function, types),
         (Program::FExit(program), At::Return(function)) => program.load(function, types),
@@ -327,8 +363,8 @@ fn is_passing(error: &ProgramError) -> bool {
         .is_some_and(|errno| passing.contains(&errno))
 }
 
-fn unload(programs: &mut Ebpf, part: &Part) -> Result<(), ProgramError> {
-    match programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)? {
+fn unload(programs: &mut ByName<'_>, part: &Part) -> Result<(), ProgramError> {
+    match programs.get_mut(part.program).ok_or(ProgramError::NotLoaded)? {
         Program::BtfTracePoint(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),

@@ -15,6 +15,7 @@ mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev;
 mount -t cgroup2 none /sys/fs/cgroup; mount -t bpf none /sys/fs/bpf
 mount -t securityfs none /sys/kernel/security; mount -t tracefs none /sys/kernel/tracing
 ip link set lo up
+insmod /overlay.ko
 export PATH=/bin VESPID=/bin/vespid VESPID_REQUIRE_BPF=1
 cd /tmp
 echo "@release $(uname -r)"
@@ -44,6 +45,8 @@ pub(super) fn make(programs: &Programs, kernel: &Kernel, filters: &[String], fol
     {
         symlink("busybox", root.join("bin").join(applet))?;
     }
+    accounts(&root.join("etc"))?;
+    fs::write(root.join("overlay.ko"), &kernel.overlay)?;
     for (program, name) in [(&programs.vespid, "vespid"), (&programs.tests, "kernel_live")] {
         fs::copy(program, root.join("bin").join(name))?;
         for library in libraries(program)? {
@@ -57,6 +60,15 @@ pub(super) fn make(programs: &Programs, kernel: &Kernel, filters: &[String], fol
     fs::write(&init, INIT.replace("FILTERS", &quoted.join(" ")))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     pack(&programs.busybox, &root, &folder.join("initramfs"))
+}
+
+/// The files that say who is who, which tests read and name.
+fn accounts(folder: &Path) -> anyhow::Result<()> {
+    fs::write(folder.join("passwd"), "root:x:0:0:root:/root:/bin/sh\n")?;
+    fs::write(folder.join("group"), "root:x:0:\n")?;
+    fs::write(folder.join("shadow"), "root:*:20000:0:99999:7:::\n")?;
+    fs::set_permissions(folder.join("shadow"), fs::Permissions::from_mode(0o640))?;
+    Ok(())
 }
 
 /// The shared libraries that a program is loaded with, the loader included.

@@ -1,9 +1,11 @@
 //! Debian's kernels for virtual machines, unpacked.
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context as _;
 
+use super::output;
 use crate::progress::Progress;
 use crate::setup::{Home, debian, publish};
 
@@ -12,12 +14,14 @@ pub(super) struct Kernel {
     pub(super) image: PathBuf,
     /// What it was built with.
     pub(super) config: PathBuf,
+    /// The module that overlays are mounted with.
+    pub(super) overlay: Vec<u8>,
 }
 
 /// The newest kernel of a series that the distribution has, or the one that was downloaded before.
 pub(super) fn fetch(series: &str, home: &Home, progress: &Progress) -> anyhow::Result<Kernel> {
     let place = home.kernel(series);
-    if let Some(kernel) = unpacked(&place) {
+    if let Some(kernel) = unpacked(&place)? {
         return Ok(kernel);
     }
     let task = progress.task("kernel");
@@ -26,19 +30,29 @@ pub(super) fn fetch(series: &str, home: &Home, progress: &Progress) -> anyhow::R
     let name = debian::download_newest(&task, "linux-image-cloud-amd64", &pattern, home, &temporary)?;
     publish(&temporary, &place)?;
     task.done(&format!("{name} unpacked"));
-    unpacked(&place).with_context(|| format!("the package {name} has no kernel"))
+    unpacked(&place)?.with_context(|| format!("the package {name} has no kernel"))
 }
 
-fn unpacked(place: &Path) -> Option<Kernel> {
-    let files: Vec<_> = fs::read_dir(place.join("boot")).ok()?.flatten().collect();
-    let find = |prefix: &str| {
-        let mut named = files
-            .iter()
-            .filter(|file| file.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()));
-        named.next().map(|file| file.path())
+fn unpacked(place: &Path) -> anyhow::Result<Option<Kernel>> {
+    let (Some(image), Some(config)) = (
+        find(&place.join("boot"), "vmlinuz-"),
+        find(&place.join("boot"), "config-"),
+    ) else {
+        return Ok(None);
     };
-    Some(Kernel {
-        image: find("vmlinuz-")?,
-        config: find("config-")?,
-    })
+    let modules = find(&place.join("lib/modules"), "").context("the kernel has no modules")?;
+    let folder = modules.join("kernel/fs/overlayfs");
+    let module = find(&folder, "overlay.ko").with_context(|| format!("no overlay.ko in {}", folder.display()))?;
+    let overlay = match module.extension() {
+        Some(extension) if extension == "xz" => output(Command::new("xz").args(["-d", "-c"]).arg(&module))?,
+        _ => fs::read(&module)?,
+    };
+    Ok(Some(Kernel { image, config, overlay }))
+}
+
+/// What has a name with this beginning in a folder.
+fn find(folder: &Path, beginning: &str) -> Option<PathBuf> {
+    let mut files = fs::read_dir(folder).ok()?.flatten();
+    let found = files.find(|file| file.file_name().as_encoded_bytes().starts_with(beginning.as_bytes()));
+    found.map(|file| file.path())
 }

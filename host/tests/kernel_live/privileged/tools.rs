@@ -16,7 +16,11 @@ fn run(live: &mut Live, command: &mut Command, op: PrivilegedOp) -> Option<Vec<C
         return None;
     };
     live.watch(child.id());
-    child.wait().expect("its end");
+    // As `timeout` and shells say it.
+    if child.wait().expect("its end").code() == Some(127) {
+        eprintln!("SKIPPED: {command:?}: not found");
+        return None;
+    }
     let pid = child.id();
     live.until(|events| {
         events
