@@ -504,7 +504,10 @@ fn what_a_child_has_from_its_parent_is_stored_once_a_batch() {
         let batch = pipeline.finish();
         let processes = &batch.processes;
         assert_eq!(processes.pid, [1, 2]);
-        assert_eq!((processes.exe[0], processes.cgroup[0]), (processes.exe[1], processes.cgroup[1]));
+        assert_eq!(
+            (processes.exe[0], processes.cgroup[0]),
+            (processes.exe[1], processes.cgroup[1])
+        );
         assert_eq!(lineage(&batch, 1), "/bin/daemon < /bin/daemon");
     }
     pipeline.push(2, exec(1, "/bin/other", "/system.slice/daemon"));

@@ -4,6 +4,7 @@
 //! the chain that starts at the last prefix not greater than the path. A glob hangs on the text before its first
 //! wildcard (alternatives that stand there are written out), and is tried only for paths that begin with that text and
 //! end with what follows the last wildcard.
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
@@ -15,15 +16,17 @@ use crate::config::RuleConfig;
 #[derive(Default)]
 pub(crate) struct Index {
     exact: HashMap<Vec<u8>, Vec<u32>, FixedState>,
-    /// Bit `n` is set if there is an exact path whose length is `n` modulo 64: most paths need no hash.
-    exact_lengths: u64,
+    /// Which [`tail`]s exact paths have: most paths need no hash.
+    exact_tails: Tails,
     prefixes: Vec<Prefix>,
 }
 
 #[derive(Default)]
 struct Prefix {
     /// `text`'s [`head`], so that most comparisons are of numbers.
-    head: u64,
+    head: u128,
+    /// The bits of it that there is text for.
+    mask: u128,
     text: Vec<u8>,
     /// The longest other prefix that `text` begins with.
     shorter: Option<usize>,
@@ -40,15 +43,77 @@ struct Glob {
 
 const WILDCARDS: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
-/// The first eight bytes as a number that orders as they do. Paths have no NUL, so shorter ones may be padded with it.
+/// Bytes of a [`head`].
+const HEAD: usize = 16;
+
+/// The first bytes as a number that orders as they do. Paths have no NUL, so shorter ones may be padded with it.
 #[inline]
-fn head(text: &[u8]) -> u64 {
-    let mut head = [0; 8];
+fn head(text: &[u8]) -> u128 {
+    let mut head = [0; HEAD];
     match text.first_chunk() {
         Some(first) => head = *first,
         None => head.iter_mut().zip(text).for_each(|(to, from)| *to = *from),
     }
-    u64::from_be_bytes(head)
+    u128::from_be_bytes(head)
+}
+
+impl Prefix {
+    fn new(text: &[u8]) -> Prefix {
+        let padding = HEAD.saturating_sub(text.len());
+        Prefix {
+            head: head(text),
+            mask: head(&[0xff; HEAD][padding..]),
+            text: text.to_vec(),
+            ..Prefix::default()
+        }
+    }
+
+    /// Whether a path with this head is not before it.
+    #[inline]
+    fn is_at_most(&self, start: u128, path: &[u8]) -> bool {
+        match self.head.cmp(&start) {
+            Ordering::Less => true,
+            Ordering::Equal => rest(&self.text) <= rest(path),
+            Ordering::Greater => false,
+        }
+    }
+
+    /// Whether a path with this head begins with it.
+    #[inline]
+    fn begins(&self, start: u128, path: &[u8]) -> bool {
+        start & self.mask == self.head && (self.text.len() <= HEAD || rest(path).starts_with(rest(&self.text)))
+    }
+}
+
+/// What follows the head.
+#[inline]
+fn rest(text: &[u8]) -> &[u8] {
+    text.get(HEAD..).unwrap_or_default()
+}
+
+/// A set of lengths and last bytes of texts, that may say of a text that it is in there though it is not.
+#[derive(Default)]
+struct Tails([u64; 16]);
+
+impl Tails {
+    #[inline]
+    fn place(text: &[u8]) -> (usize, u64) {
+        let last = text.last_chunk().map_or(0, |last| u32::from_le_bytes(*last));
+        #[expect(clippy::cast_possible_truncation, reason = "of a path")]
+        let hash = (last ^ text.len() as u32).wrapping_mul(0x9e37_79b1) >> 22;
+        ((hash / 64) as usize, 1 << (hash % 64))
+    }
+
+    fn add(&mut self, text: &[u8]) {
+        let (word, bit) = Tails::place(text);
+        self.0[word] |= bit;
+    }
+
+    #[inline]
+    fn may_have(&self, text: &[u8]) -> bool {
+        let (word, bit) = Tails::place(text);
+        self.0[word] & bit != 0
+    }
 }
 
 impl Index {
@@ -65,7 +130,7 @@ impl Index {
     }
 
     fn exact(&mut self, rule: u32, path: &str) {
-        self.exact_lengths |= 1 << (path.len() % 64);
+        self.exact_tails.add(path.as_bytes());
         self.exact.entry(path.as_bytes().to_vec()).or_default().push(rule);
     }
 
@@ -96,14 +161,7 @@ impl Index {
             .binary_search_by(|prefix| prefix.text.as_slice().cmp(text))
         {
             Ok(at) => &mut self.prefixes[at],
-            Err(at) => self.prefixes.insert_mut(
-                at,
-                Prefix {
-                    head: head(text),
-                    text: text.to_vec(),
-                    ..Prefix::default()
-                },
-            ),
+            Err(at) => self.prefixes.insert_mut(at, Prefix::new(text)),
         }
     }
 
@@ -126,7 +184,7 @@ impl Index {
     /// Adds the rules that are about `path`, some perhaps twice.
     #[inline]
     pub(crate) fn find(&self, path: &[u8], found: &mut Vec<u32>) {
-        if self.exact_lengths & (1 << (path.len() % 64)) != 0
+        if self.exact_tails.may_have(path)
             && let Some(rules) = self.exact.get(path)
         {
             found.extend_from_slice(rules);
@@ -134,10 +192,10 @@ impl Index {
         let start = head(path);
         let mut at = self
             .prefixes
-            .partition_point(|prefix| prefix.head < start || (prefix.head == start && prefix.text.as_slice() <= path))
+            .partition_point(|prefix| prefix.is_at_most(start, path))
             .checked_sub(1);
         while let Some(prefix) = at.and_then(|at| self.prefixes.get(at)) {
-            if path.starts_with(&prefix.text) {
+            if prefix.begins(start, path) {
                 found.extend_from_slice(&prefix.rules);
                 let fits = |glob: &&Glob| path.ends_with(&glob.ending) && glob_match(&glob.pattern, path);
                 found.extend(prefix.globs.iter().filter(fits).map(|glob| glob.rule));
