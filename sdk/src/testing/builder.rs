@@ -92,6 +92,8 @@ pub struct ContainerRow {
     pub image: Vec<u8>,
     pub pod: Vec<u8>,
     pub namespace: Vec<u8>,
+    pub labels: Vec<u8>,
+    pub owner: Vec<u8>,
 }
 
 /// An `execve`.
