@@ -80,6 +80,7 @@ pub struct ProcessRow {
 /// let shop = batch.described_container(ContainerRow {
 ///     id: b"3f2a9c".to_vec(),
 ///     namespace: b"shop".to_vec(),
+///     labels: b"app=shop\0tier=front\0".to_vec(),
 ///     ..ContainerRow::default()
 /// });
 /// batch.process("/app/shop").container(shop);
