@@ -10,6 +10,9 @@ use tonic_prost::ProstCodec;
 
 use crate::containerd::IMAGE;
 
+/// Keys and values.
+pub(crate) type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// The pods of a test.
 pub(crate) struct Kubelet {
     io: tokio::runtime::Runtime,
@@ -50,11 +53,11 @@ impl Kubelet {
         namespace: &str,
         name: &str,
         uid: &str,
-        labels: &[(&str, &str)],
-        annotations: &[(&str, &str)],
+        labels: Pairs<'_>,
+        annotations: Pairs<'_>,
     ) -> Pod {
         const NODE: i32 = 2;
-        let map = |pairs: &[(&str, &str)]| -> HashMap<String, String> {
+        let map = |pairs: Pairs<'_>| -> HashMap<String, String> {
             let pairs = pairs.iter();
             pairs.map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
         };

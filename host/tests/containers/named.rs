@@ -3,13 +3,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vespid::recording::{Line, Reader};
 
 use crate::containerd::{Containerd, IMAGE};
-use crate::cri::Kubelet;
+use crate::cri::{Kubelet, Pairs};
 use crate::support::{Daemon, is_live, plugins};
 
 const UID: &str = "0f4b2a86-7a51-4a0e-9d0b-5c1f3f0a7c11";
@@ -106,7 +107,10 @@ fn a_pod_has_the_labels_that_its_runtime_knows_and_the_owner_that_they_tell() {
     let Some(containerd) = Containerd::start() else { return };
     let mut kubelet = Kubelet::new(&containerd.socket());
     let long = "x".repeat(2_000);
-    let pods: [(&str, &[(&str, &str)], &[(&str, &str)]); 4] = [
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let job = format!("backup-{}", now.as_secs() / 60);
+    let of_job = format!("{job}-wz2k7");
+    let pods: [(&str, Pairs<'_>, Pairs<'_>); 5] = [
         (
             "web-7d4b9c6f5d-x2x4z",
             &[("tier", "front"), ("app", "web"), ("pod-template-hash", "7d4b9c6f5d")],
@@ -125,6 +129,7 @@ fn a_pod_has_the_labels_that_its_runtime_knows_and_the_owner_that_they_tell() {
             &[("tier", "control-plane")],
             &[("kubernetes.io/config.source", "file")],
         ),
+        (&of_job, &[("job-name", &job)], &[]),
         // What Kubernetes would refuse: the runtime takes it.
         (
             "bare",
@@ -146,7 +151,13 @@ fn a_pod_has_the_labels_that_its_runtime_knows_and_the_owner_that_they_tell() {
     let flight = directory.path().join("flight");
     let more = format!("node = \"Node-1\"\nflight_recorder.enabled = true\nflight_recorder.directory = {flight:?}\n");
     let mut daemon = daemon_in(directory.clone(), &[&containerd.socket()], &more);
-    let owners = ["Deployment/web", "DaemonSet/fluentd", "Node/node-1", ""];
+    let owners = [
+        "Deployment/web",
+        "DaemonSet/fluentd",
+        "Node/node-1",
+        "CronJob/backup",
+        "",
+    ];
     for ((container_id, _), owner) in started.iter().zip(owners) {
         kubelet.exec(container_id, &INTRUDE);
         assert_eq!(container(&mut daemon, container_id)["owner"], owner);
@@ -159,6 +170,7 @@ fn a_pod_has_the_labels_that_its_runtime_knows_and_the_owner_that_they_tell() {
         "app=web\\x00pod-template-hash=7d4b9c6f5d\\x00tier=front\\x00",
         "controller-revision-hash=5f4d8b7c9\\x00pod-template-generation=1\\x00",
         "tier=control-plane\\x00",
+        &format!("job-name={job}\\x00"),
         &format!("y1={long}\\x00y2={long}\\x00z=a\\x0ab\\x00\\x00"),
     ];
     for (((container_id, _), owner), labels) in started.iter().zip(owners).zip(labels) {

@@ -53,6 +53,8 @@ fn is_repetition(pod: &PodSandbox, key: &[u8], value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::messages::PodSandboxMetadata;
     use super::*;
 
@@ -130,5 +132,30 @@ mod tests {
         let many: Vec<(&[u8], &[u8])> = many.iter().map(|key| (&**key, &b"1"[..])).collect();
         let text = of(&pod(&many));
         assert!(text.len() <= MAX_LABELS && text.ends_with(b"=1\0\0"), "{}", text.len());
+    }
+
+    /// Bytes that mean something, more often than others.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        proptest::collection::vec(prop_oneof![Just(0), Just(b'='), Just(b'a'), any::<u8>()], 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn only_labels_that_there_are_can_be_read(pairs in proptest::collection::vec((bytes(), bytes()), 0..9)) {
+            let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|(key, value)| (&**key, &**value)).collect();
+            let there = pairs.iter().copied().collect::<BTreeMap<_, _>>();
+            let text = of(&pod(&pairs));
+            let read: Vec<(&[u8], &[u8])> = text
+                .split(|&byte| byte == 0)
+                .filter_map(|label| {
+                    let end = label.iter().position(|&byte| byte == b'=')?;
+                    Some((&label[..end], &label[end + 1..]))
+                })
+                .collect();
+            prop_assert!(read.iter().all(|(key, value)| there.get(key) == Some(value)));
+            prop_assert!(read.is_sorted());
+            let is_whole = !(text == b"\0" || text.ends_with(b"\0\0"));
+            prop_assert_eq!(is_whole, read.len() == there.len());
+        }
     }
 }
