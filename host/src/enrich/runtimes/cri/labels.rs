@@ -54,6 +54,7 @@ fn is_repetition(pod: &PodSandbox, key: &[u8], value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use prost::Message;
 
     use super::super::messages::PodSandboxMetadata;
     use super::*;
@@ -120,6 +121,13 @@ mod tests {
         }
         check(&[(b"", b"web")], b"\0");
         check(&[(b"note", b"a\napp=web\xff=")], b"note=a\napp=web\xff=\0");
+    }
+
+    #[test]
+    fn an_answer_with_labels_that_are_no_text_is_read() {
+        let answer = pod(&[(b"note\xff", b"\xfe")]);
+        let read = PodSandbox::decode(&*answer.encode_to_vec()).unwrap();
+        assert_eq!(of(&read), b"note\xff=\xfe\0");
     }
 
     #[test]
