@@ -56,7 +56,7 @@ record!(processes: Processes {
     pid ppid parent start uid gid euid login_uid comm exe args cwd tty cgroup container flags capabilities namespaces
     user group
 });
-record!(containers: Containers { id runtime name image pod_uid pod namespace });
+record!(containers: Containers { id runtime name image pod_uid pod namespace labels owner });
 record!(execs: Execs { seq time process previous filename errno });
 record!(exits: Exits { seq time process code signal lifetime });
 record!(connections: Connections {

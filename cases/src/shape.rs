@@ -38,6 +38,7 @@ const CONTAINER: Shape = Record(&[
     ("image", Plain),
     ("pod", Plain),
     ("namespace", Plain),
+    ("owner", Plain),
     ("pod_uid", Plain),
 ]);
 

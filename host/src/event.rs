@@ -361,6 +361,12 @@ pub struct KnownContainer<'a> {
     /// Kubernetes namespace.
     #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
     pub namespace: Bytes<'a>,
+    /// See the interface's `containers.labels`.
+    #[serde(borrow, with = "arguments", skip_serializing_if = "Bytes::is_empty")]
+    pub labels: Bytes<'a>,
+    /// See the interface's `containers.owner`.
+    #[serde(borrow, skip_serializing_if = "Bytes::is_empty")]
+    pub owner: Bytes<'a>,
 }
 
 /// Whose numbers are named.

@@ -50,16 +50,20 @@ fn python() -> Option<String> {
 /// Exports a fixture; gives its file.
 fn export(fixture: &str, to: &Path) -> PathBuf {
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/{fixture}.jsonl.zst"));
+    export_file(&recording, to);
+    recording
+}
+
+fn export_file(recording: &Path, to: &Path) {
     let done = vespid()
         .args(["recording", "export", "--parquet"])
-        .arg(&recording)
+        .arg(recording)
         .arg("-o")
         .arg(to)
         .output()
         .expect("vespid runs");
     let said = String::from_utf8(done.stderr).expect("text");
     assert!(done.status.success(), "{said}");
-    recording
 }
 
 #[test]
@@ -136,6 +140,48 @@ print(json.dumps(duckdb.sql(f'{query} group by all order by all').fetchall(), de
         json!([
             ["shop-api", "/shop-api", 747_474_740, 13_175, 0],
             ["shop-web", "/shop-web", 262_626_260, 99_479, 5],
+        ])
+    );
+}
+
+#[test]
+fn what_runs_in_pods_is_summed_up_by_what_made_them() {
+    const RECORDING: &str = r#"{"vespid_recording":1,"node":"n1","boot_id":"b","kernel":"6.12.1","created":1,"kinds":["exec"]}
+{"container":{"id":"a1","pod":"web-7d4b-x2x4z","namespace":"shop","labels":["app=web","note=a b",""],"owner":"Deployment/web"}}
+{"event":{"time":10,"pid":7,"start":9,"uid":0,"gid":0,"exec":{"filename":"/x","image":{"comm":"x","cgroup_path":"/k8s.io/a1"}}}}
+{"event":{"time":11,"pid":8,"start":9,"uid":0,"gid":0,"exec":{"filename":"/x","image":{"comm":"x"}}}}
+{"end":{"events":2}}
+"#;
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = folder.path().join("pods.jsonl");
+    std::fs::write(&recording, RECORDING).expect("a file");
+    export_file(&recording, folder.path());
+    let script = "
+import duckdb, json, sys
+query = f\"select container, pod, namespace, labels, owner, count(*) from '{sys.argv[1]}/execs.parquet'\"
+print(json.dumps(duckdb.sql(f'{query} group by all order by all').fetchall()))
+";
+    let done = Command::new(python)
+        .args(["-c", script])
+        .arg(folder.path())
+        .output()
+        .expect("it ran a moment ago");
+    let said = String::from_utf8(done.stderr).expect("text");
+    assert!(done.status.success(), "{said}");
+    let found: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(
+        found,
+        json!([
+            ["", "", "", "", "", 1],
+            [
+                "a1",
+                "web-7d4b-x2x4z",
+                "shop",
+                "app=web note=a\\x20b ",
+                "Deployment/web",
+                1
+            ],
         ])
     );
 }

@@ -329,11 +329,15 @@ fn an_anonymised_recording_says_nothing_of_its_users_and_draws_the_same_verdicts
 }
 
 /// A container's processes talk to somebody: an execution and a connection to each address.
+/// The rest of what is told of it.
+const ABOUT_POD: &str = r#""pod":"till-0","namespace":"acme","labels":["acme.example/team=payments","app=till","note=","tier=till",""],"owner":"StatefulSet/till""#;
+
 fn talk(container: &str, peers: &[&str]) -> String {
     let header = r#"{"vespid_recording":1,"node":"shop-7","boot_id":"fcbc56ad-f1d7-4193-b6cc-2aa71b80c6f5","kernel":"6.12.1","created":1000000000,"kinds":["fork","exec","exit","connection"]}"#;
     let subject = r#""pid":7,"tid":7,"start":1000000000,"uid":0,"gid":0,"cgroup":9"#;
-    let container_line =
-        format!(r#"{{"container":{{"id":"{container}","runtime":"docker","name":"till","image":"shop/till:3"}}}}"#);
+    let container_line = format!(
+        r#"{{"container":{{"id":"{container}","runtime":"docker","name":"till","image":"shop/till:3",{ABOUT_POD}}}}}"#
+    );
     let exec = format!(
         r#"{{"event":{{"time":1000000001,{subject},"exec":{{"filename":"/bin/curl","image":{{"comm":"curl","exe":"/bin/curl","args":["curl"],"cwd":"/","cgroup_path":"/docker/{container}"}}}}}}}}"#
     );
@@ -395,6 +399,9 @@ fn anonymised_addresses_and_containers_are_others_of_the_same_sort_and_always_th
         &ID[..12],
         "till",
         "shop",
+        "acme",
+        "payments",
+        "team",
         "203.0.113",
         "99.88",
         "45.67",
@@ -433,10 +440,30 @@ fn anonymised_addresses_and_containers_are_others_of_the_same_sort_and_always_th
         .all(|(end, peer)| peer.ends_with(&format!(":{}", end.port())));
     assert!(ports, "{told:?}");
 
-    let container = lines
+    let told = lines.iter().find(|line| line["container"].is_object());
+    let told = &told.expect("a container")["container"];
+    let labels: Vec<&str> = told["labels"]
+        .as_array()
+        .expect("a list")
         .iter()
-        .find_map(|line| line["container"]["id"].as_str())
-        .expect("a container");
+        .filter_map(Value::as_str)
+        .collect();
+    let [app, tier, other, another, mark] = labels[..] else {
+        panic!("{labels:?}");
+    };
+    let till = app.strip_prefix("app=").expect("a key that says nothing stays");
+    assert_eq!(
+        (tier, mark),
+        (&*format!("tier={till}"), ""),
+        "what was the same still is"
+    );
+    assert_eq!(told["owner"], format!("StatefulSet/{till}"));
+    assert!(
+        [other, another].iter().any(|label| label.ends_with('=')),
+        "what was empty still is: {labels:?}"
+    );
+    assert!(labels[..4].is_sorted());
+    let container = told["id"].as_str().expect("an id");
     assert_eq!(container.len(), ID.len());
     assert!(container.bytes().all(|byte| byte.is_ascii_hexdigit()), "{container}");
     let (cut, count) = (folder.file("cut.jsonl"), |file: &str| info(file).1["events"].clone());

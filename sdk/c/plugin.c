@@ -494,6 +494,8 @@ void vespid_plugin_events_containers_free(vespid_plugin_events_containers_t *ptr
   plugin_list_u32_free(&ptr->pod_uid);
   plugin_list_u32_free(&ptr->pod);
   plugin_list_u32_free(&ptr->namespace_);
+  plugin_list_u32_free(&ptr->labels);
+  plugin_list_u32_free(&ptr->owner);
 }
 
 void vespid_plugin_events_execs_free(vespid_plugin_events_execs_t *ptr) {
@@ -1009,7 +1011,7 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_filters(void) {
 __attribute__((__export_name__("vespid:plugin/guest@0.1.0#on-batch")))
 uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
   vespid_plugin_events_option_execs_t option;
-  switch ((int32_t) *((uint8_t*) (arg + (40+62*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+66*sizeof(void*))))) {
     case 0: {
       option.is_some = false;
       break;
@@ -1017,18 +1019,18 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option.is_some = true;
       option.val = (vespid_plugin_events_execs_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+63*sizeof(void*))))), (*((size_t*) (arg + (40+64*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+65*sizeof(void*))))), (*((size_t*) (arg + (40+66*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+67*sizeof(void*))))), (*((size_t*) (arg + (40+68*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+69*sizeof(void*))))), (*((size_t*) (arg + (40+70*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+67*sizeof(void*))))), (*((size_t*) (arg + (40+68*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+69*sizeof(void*))))), (*((size_t*) (arg + (40+70*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+71*sizeof(void*))))), (*((size_t*) (arg + (40+72*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+73*sizeof(void*))))), (*((size_t*) (arg + (40+74*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+75*sizeof(void*))))), (*((size_t*) (arg + (40+76*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+77*sizeof(void*))))), (*((size_t*) (arg + (40+78*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_exits_t option0;
-  switch ((int32_t) *((uint8_t*) (arg + (40+75*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+79*sizeof(void*))))) {
     case 0: {
       option0.is_some = false;
       break;
@@ -1036,18 +1038,18 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option0.is_some = true;
       option0.val = (vespid_plugin_events_exits_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+76*sizeof(void*))))), (*((size_t*) (arg + (40+77*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+78*sizeof(void*))))), (*((size_t*) (arg + (40+79*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+80*sizeof(void*))))), (*((size_t*) (arg + (40+81*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+82*sizeof(void*))))), (*((size_t*) (arg + (40+83*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+80*sizeof(void*))))), (*((size_t*) (arg + (40+81*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+82*sizeof(void*))))), (*((size_t*) (arg + (40+83*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+84*sizeof(void*))))), (*((size_t*) (arg + (40+85*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+86*sizeof(void*))))), (*((size_t*) (arg + (40+87*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+86*sizeof(void*))))), (*((size_t*) (arg + (40+87*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+88*sizeof(void*))))), (*((size_t*) (arg + (40+89*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+90*sizeof(void*))))), (*((size_t*) (arg + (40+91*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_connections_t option1;
-  switch ((int32_t) *((uint8_t*) (arg + (40+88*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+92*sizeof(void*))))) {
     case 0: {
       option1.is_some = false;
       break;
@@ -1055,30 +1057,30 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option1.is_some = true;
       option1.val = (vespid_plugin_events_connections_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+89*sizeof(void*))))), (*((size_t*) (arg + (40+90*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+91*sizeof(void*))))), (*((size_t*) (arg + (40+92*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+93*sizeof(void*))))), (*((size_t*) (arg + (40+94*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+95*sizeof(void*))))), (*((size_t*) (arg + (40+96*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+97*sizeof(void*))))), (*((size_t*) (arg + (40+98*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+93*sizeof(void*))))), (*((size_t*) (arg + (40+94*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+95*sizeof(void*))))), (*((size_t*) (arg + (40+96*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+97*sizeof(void*))))), (*((size_t*) (arg + (40+98*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+99*sizeof(void*))))), (*((size_t*) (arg + (40+100*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+101*sizeof(void*))))), (*((size_t*) (arg + (40+102*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+103*sizeof(void*))))), (*((size_t*) (arg + (40+104*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+105*sizeof(void*))))), (*((size_t*) (arg + (40+106*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+107*sizeof(void*))))), (*((size_t*) (arg + (40+108*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+101*sizeof(void*))))), (*((size_t*) (arg + (40+102*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+103*sizeof(void*))))), (*((size_t*) (arg + (40+104*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+105*sizeof(void*))))), (*((size_t*) (arg + (40+106*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+107*sizeof(void*))))), (*((size_t*) (arg + (40+108*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+109*sizeof(void*))))), (*((size_t*) (arg + (40+110*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+111*sizeof(void*))))), (*((size_t*) (arg + (40+112*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+113*sizeof(void*))))), (*((size_t*) (arg + (40+114*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+115*sizeof(void*))))), (*((size_t*) (arg + (40+116*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+113*sizeof(void*))))), (*((size_t*) (arg + (40+114*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+115*sizeof(void*))))), (*((size_t*) (arg + (40+116*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+117*sizeof(void*))))), (*((size_t*) (arg + (40+118*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+119*sizeof(void*))))), (*((size_t*) (arg + (40+120*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+121*sizeof(void*))))), (*((size_t*) (arg + (40+122*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+123*sizeof(void*))))), (*((size_t*) (arg + (40+124*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+125*sizeof(void*))))), (*((size_t*) (arg + (40+126*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+127*sizeof(void*))))), (*((size_t*) (arg + (40+128*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_opens_t option2;
-  switch ((int32_t) *((uint8_t*) (arg + (40+125*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+129*sizeof(void*))))) {
     case 0: {
       option2.is_some = false;
       break;
@@ -1086,23 +1088,23 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option2.is_some = true;
       option2.val = (vespid_plugin_events_opens_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+126*sizeof(void*))))), (*((size_t*) (arg + (40+127*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+128*sizeof(void*))))), (*((size_t*) (arg + (40+129*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+130*sizeof(void*))))), (*((size_t*) (arg + (40+131*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+132*sizeof(void*))))), (*((size_t*) (arg + (40+133*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+130*sizeof(void*))))), (*((size_t*) (arg + (40+131*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+132*sizeof(void*))))), (*((size_t*) (arg + (40+133*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+134*sizeof(void*))))), (*((size_t*) (arg + (40+135*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+136*sizeof(void*))))), (*((size_t*) (arg + (40+137*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+138*sizeof(void*))))), (*((size_t*) (arg + (40+139*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+140*sizeof(void*))))), (*((size_t*) (arg + (40+141*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+142*sizeof(void*))))), (*((size_t*) (arg + (40+143*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+144*sizeof(void*))))), (*((size_t*) (arg + (40+145*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+146*sizeof(void*))))), (*((size_t*) (arg + (40+147*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+140*sizeof(void*))))), (*((size_t*) (arg + (40+141*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+142*sizeof(void*))))), (*((size_t*) (arg + (40+143*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+144*sizeof(void*))))), (*((size_t*) (arg + (40+145*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+146*sizeof(void*))))), (*((size_t*) (arg + (40+147*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+148*sizeof(void*))))), (*((size_t*) (arg + (40+149*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+150*sizeof(void*))))), (*((size_t*) (arg + (40+151*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_changes_t option3;
-  switch ((int32_t) *((uint8_t*) (arg + (40+148*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+152*sizeof(void*))))) {
     case 0: {
       option3.is_some = false;
       break;
@@ -1110,27 +1112,27 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option3.is_some = true;
       option3.val = (vespid_plugin_events_changes_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+151*sizeof(void*))))), (*((size_t*) (arg + (40+152*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+153*sizeof(void*))))), (*((size_t*) (arg + (40+154*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+155*sizeof(void*))))), (*((size_t*) (arg + (40+156*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+153*sizeof(void*))))), (*((size_t*) (arg + (40+154*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+155*sizeof(void*))))), (*((size_t*) (arg + (40+156*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+157*sizeof(void*))))), (*((size_t*) (arg + (40+158*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+159*sizeof(void*))))), (*((size_t*) (arg + (40+160*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+159*sizeof(void*))))), (*((size_t*) (arg + (40+160*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+161*sizeof(void*))))), (*((size_t*) (arg + (40+162*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+163*sizeof(void*))))), (*((size_t*) (arg + (40+164*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+165*sizeof(void*))))), (*((size_t*) (arg + (40+166*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+169*sizeof(void*))))), (*((size_t*) (arg + (40+170*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+171*sizeof(void*))))), (*((size_t*) (arg + (40+172*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+173*sizeof(void*))))), (*((size_t*) (arg + (40+174*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+175*sizeof(void*))))), (*((size_t*) (arg + (40+176*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+177*sizeof(void*))))), (*((size_t*) (arg + (40+178*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+171*sizeof(void*))))), (*((size_t*) (arg + (40+172*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+173*sizeof(void*))))), (*((size_t*) (arg + (40+174*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+175*sizeof(void*))))), (*((size_t*) (arg + (40+176*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+177*sizeof(void*))))), (*((size_t*) (arg + (40+178*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+179*sizeof(void*))))), (*((size_t*) (arg + (40+180*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+181*sizeof(void*))))), (*((size_t*) (arg + (40+182*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_privileged_t option4;
-  switch ((int32_t) *((uint8_t*) (arg + (40+179*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+183*sizeof(void*))))) {
     case 0: {
       option4.is_some = false;
       break;
@@ -1138,21 +1140,21 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option4.is_some = true;
       option4.val = (vespid_plugin_events_privileged_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+182*sizeof(void*))))), (*((size_t*) (arg + (40+183*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+188*sizeof(void*))))), (*((size_t*) (arg + (40+189*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+192*sizeof(void*))))), (*((size_t*) (arg + (40+193*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+194*sizeof(void*))))), (*((size_t*) (arg + (40+195*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+196*sizeof(void*))))), (*((size_t*) (arg + (40+197*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+194*sizeof(void*))))), (*((size_t*) (arg + (40+195*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+196*sizeof(void*))))), (*((size_t*) (arg + (40+197*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+198*sizeof(void*))))), (*((size_t*) (arg + (40+199*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+200*sizeof(void*))))), (*((size_t*) (arg + (40+201*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_sockets_t option5;
-  switch ((int32_t) *((uint8_t*) (arg + (40+198*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+202*sizeof(void*))))) {
     case 0: {
       option5.is_some = false;
       break;
@@ -1160,25 +1162,25 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option5.is_some = true;
       option5.val = (vespid_plugin_events_sockets_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+199*sizeof(void*))))), (*((size_t*) (arg + (40+200*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+201*sizeof(void*))))), (*((size_t*) (arg + (40+202*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+205*sizeof(void*))))), (*((size_t*) (arg + (40+206*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+207*sizeof(void*))))), (*((size_t*) (arg + (40+208*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+205*sizeof(void*))))), (*((size_t*) (arg + (40+206*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+207*sizeof(void*))))), (*((size_t*) (arg + (40+208*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+209*sizeof(void*))))), (*((size_t*) (arg + (40+210*sizeof(void*))))) },
         (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+211*sizeof(void*))))), (*((size_t*) (arg + (40+212*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+213*sizeof(void*))))), (*((size_t*) (arg + (40+214*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+215*sizeof(void*))))), (*((size_t*) (arg + (40+216*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+213*sizeof(void*))))), (*((size_t*) (arg + (40+214*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+215*sizeof(void*))))), (*((size_t*) (arg + (40+216*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+217*sizeof(void*))))), (*((size_t*) (arg + (40+218*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+219*sizeof(void*))))), (*((size_t*) (arg + (40+220*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+221*sizeof(void*))))), (*((size_t*) (arg + (40+222*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+221*sizeof(void*))))), (*((size_t*) (arg + (40+222*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+223*sizeof(void*))))), (*((size_t*) (arg + (40+224*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+225*sizeof(void*))))), (*((size_t*) (arg + (40+226*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+227*sizeof(void*))))), (*((size_t*) (arg + (40+228*sizeof(void*))))) },
       };
       break;
     }
   }
   vespid_plugin_events_option_resources_t option6;
-  switch ((int32_t) *((uint8_t*) (arg + (40+225*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (40+229*sizeof(void*))))) {
     case 0: {
       option6.is_some = false;
       break;
@@ -1186,16 +1188,14 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
     case 1: {
       option6.is_some = true;
       option6.val = (vespid_plugin_events_resources_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+226*sizeof(void*))))), (*((size_t*) (arg + (40+227*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+228*sizeof(void*))))), (*((size_t*) (arg + (40+229*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+230*sizeof(void*))))), (*((size_t*) (arg + (40+231*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+232*sizeof(void*))))), (*((size_t*) (arg + (40+233*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+230*sizeof(void*))))), (*((size_t*) (arg + (40+231*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+232*sizeof(void*))))), (*((size_t*) (arg + (40+233*sizeof(void*))))) },
         (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+234*sizeof(void*))))), (*((size_t*) (arg + (40+235*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+236*sizeof(void*))))), (*((size_t*) (arg + (40+237*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+238*sizeof(void*))))), (*((size_t*) (arg + (40+239*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+240*sizeof(void*))))), (*((size_t*) (arg + (40+241*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+236*sizeof(void*))))), (*((size_t*) (arg + (40+237*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+238*sizeof(void*))))), (*((size_t*) (arg + (40+239*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+240*sizeof(void*))))), (*((size_t*) (arg + (40+241*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+242*sizeof(void*))))), (*((size_t*) (arg + (40+243*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+244*sizeof(void*))))), (*((size_t*) (arg + (40+245*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+244*sizeof(void*))))), (*((size_t*) (arg + (40+245*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+246*sizeof(void*))))), (*((size_t*) (arg + (40+247*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+248*sizeof(void*))))), (*((size_t*) (arg + (40+249*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+250*sizeof(void*))))), (*((size_t*) (arg + (40+251*sizeof(void*))))) },
@@ -1203,6 +1203,8 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+254*sizeof(void*))))), (*((size_t*) (arg + (40+255*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+256*sizeof(void*))))), (*((size_t*) (arg + (40+257*sizeof(void*))))) },
         (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+258*sizeof(void*))))), (*((size_t*) (arg + (40+259*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+260*sizeof(void*))))), (*((size_t*) (arg + (40+261*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+262*sizeof(void*))))), (*((size_t*) (arg + (40+263*sizeof(void*))))) },
       };
       break;
     }
@@ -1253,6 +1255,8 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+56*sizeof(void*))))), (*((size_t*) (arg + (40+57*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+58*sizeof(void*))))), (*((size_t*) (arg + (40+59*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+60*sizeof(void*))))), (*((size_t*) (arg + (40+61*sizeof(void*))))) },
+      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+62*sizeof(void*))))), (*((size_t*) (arg + (40+63*sizeof(void*))))) },
+      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+64*sizeof(void*))))), (*((size_t*) (arg + (40+65*sizeof(void*))))) },
     },
     (vespid_plugin_events_option_execs_t) option,
     (vespid_plugin_events_option_exits_t) option0,

@@ -114,6 +114,13 @@ typedef struct vespid_plugin_events_containers_t {
   plugin_list_u32_t   pod;
   // String: Kubernetes namespace.
   plugin_list_u32_t   namespace_;
+  // String: the labels of the Kubernetes pod, as `key=value`, each ended by a NUL byte, in the order of their keys. The
+  // first `=` ends the key. A label with an empty key, with `=` in its key or with NUL is left out, and so are those
+  // that would make it longer than 4 KiB: if any was, an empty one follows the last (one more NUL byte).
+  plugin_list_u32_t   labels;
+  // String: what made the pod, as `kind/name` (`Deployment/web`), told from its labels and its name; empty if they do
+  // not tell.
+  plugin_list_u32_t   owner;
 } vespid_plugin_events_containers_t;
 
 // `execve` and `execveat`.

@@ -84,7 +84,7 @@ tables! {
         pid, ppid, parent, start, uid, gid, euid, login_uid, comm, exe, args, cwd, tty, cgroup, container, flags,
         capabilities, namespaces * 8, user, group,
     }
-    Containers by id { id, runtime, name, image, pod_uid, pod, namespace }
+    Containers by id { id, runtime, name, image, pod_uid, pod, namespace, labels, owner }
     Execs by seq { seq, time, process, previous, filename, errno }
     Exits by seq { seq, time, process, code, signal, lifetime }
     Connections by seq {

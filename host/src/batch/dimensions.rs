@@ -206,6 +206,10 @@ impl Dimensions {
         self.containers.table.pod.push(pod);
         let namespace = self.text(&container.namespace);
         self.containers.table.namespace.push(namespace);
+        let labels = self.text(&container.labels);
+        self.containers.table.labels.push(labels);
+        let owner = self.text(&container.owner);
+        self.containers.table.owner.push(owner);
         row
     }
 

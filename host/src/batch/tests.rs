@@ -7,7 +7,9 @@ use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 use super::view::What;
 use super::*;
 use crate::enrich::{Nothing, Options};
-use crate::event::{Change, Connection, Exec, Exit, Fork, Image, Open, Privileged, Resource, Socket, Subject};
+use crate::event::{
+    Change, Connection, Exec, Exit, Fork, Image, KnownContainer, Open, Privileged, Resource, Socket, Subject,
+};
 use crate::interface::vespid::plugin::reports::Row;
 
 const NO_LOSS: Lost = Lost {
@@ -70,6 +72,8 @@ fn check(batch: &Batch, kinds: Kinds) {
         &containers.pod_uid,
         &containers.pod,
         &containers.namespace,
+        &containers.labels,
+        &containers.owner,
     ];
     assert!(columns.iter().all(|column| column.len() == containers.id.len()));
     are_strings(&columns.map(Vec::as_slice));
@@ -399,6 +403,12 @@ fn an_event_is_found_again_with_its_process_ancestors_and_container() {
     let cgroup = format!("/docker/{}", "3".repeat(64));
     pipeline.push(1, exec(0, "init", "/"));
     pipeline.push(1, fork(2));
+    pipeline.table.learn_container(&KnownContainer {
+        id: "3".repeat(64).into_bytes().into(),
+        labels: "app=web\0tier=front\0".into(),
+        owner: "Deployment/web".into(),
+        ..KnownContainer::default()
+    });
     pipeline.push(2, exec(1, "nginx", &cgroup));
     pipeline.push(2, open("/etc/shadow", "../etc/shadow"));
     let batch = pipeline.finish();
@@ -416,6 +426,10 @@ fn an_event_is_found_again_with_its_process_ancestors_and_container() {
     let process = view::process(&batch, fact.process).unwrap();
     let container = view::container(&batch, process.container).unwrap();
     assert_eq!((container.runtime, container.id.len()), (&b"docker"[..], 64));
+    assert_eq!(
+        (container.labels, container.owner),
+        (&b"app=web\0tier=front\0"[..], &b"Deployment/web"[..])
+    );
     assert_eq!(view::fact(&batch, Row::Open(1)), None);
     assert_eq!(view::fact(&batch, Row::Exit(0)), None);
 }

@@ -97,6 +97,8 @@ pub(super) struct ContainerRow<'a> {
     pub(super) pod_uid: &'a [u8],
     pub(super) pod: &'a [u8],
     pub(super) namespace: &'a [u8],
+    pub(super) labels: &'a [u8],
+    pub(super) owner: &'a [u8],
 }
 
 /// A string; an id that is out of range reads as the empty one.
@@ -158,6 +160,8 @@ pub(super) fn container(batch: &Batch, row: u32) -> Option<ContainerRow<'_>> {
         pod_uid: text(&table.pod_uid)?,
         pod: text(&table.pod)?,
         namespace: text(&table.namespace)?,
+        labels: text(&table.labels)?,
+        owner: text(&table.owner)?,
     })
 }
 

@@ -53,13 +53,14 @@ pub(super) fn main(args: &Args, log: Choice) -> Result<(), Failure> {
     let stop = signals::stop_requests()?;
     let mask = args.kinds.iter().fold(Kind::TREE, |mask, kind| mask | kind.bits());
     let segments = Segments::open(&args.output, rotation(args)?).map_err(|error| Failure::output(error.into()))?;
+    let header = header(args, mask);
     let assignment = Assignment {
-        header: header(args, mask),
         kinds: mask,
         segments,
         processes: config.processes.max,
-        runtimes: config.containers.settings(),
+        runtimes: config.containers.settings(&header.node),
         interval: config.resources.interval(),
+        header,
     };
     let kernel = Kernel::start(&Settings {
         kinds: mask,

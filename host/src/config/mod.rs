@@ -60,11 +60,12 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// As the runtimes' settings.
+    /// As the runtimes' settings, on the node of this name.
     #[must_use]
-    pub fn settings(&self) -> runtimes::Settings {
+    pub fn settings(&self, node: &str) -> runtimes::Settings {
         runtimes::Settings {
             sockets: self.sockets.clone(),
+            node: node.to_owned(),
             wait: Duration::from_millis(self.wait_ms),
         }
     }

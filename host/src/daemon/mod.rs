@@ -140,7 +140,7 @@ impl Daemon {
             keep_found: config.flight_recorder.enabled,
             ..Options::default()
         };
-        let runtimes = runtimes(config.containers.settings())?;
+        let runtimes = runtimes(config.containers.settings(&config.node))?;
         let lookups = runtimes.lookups();
         let mut table = ProcessTable::new(options, Box::new(Node::new(procfs(&clock), runtimes)));
         known.iter().for_each(|process| table.learn(process));

@@ -40,6 +40,10 @@ pub struct Container {
     pub pod: Box<[u8]>,
     /// Kubernetes namespace.
     pub namespace: Box<[u8]>,
+    /// Labels of the Kubernetes pod, each ended by a NUL byte.
+    pub labels: Box<[u8]>,
+    /// What made the pod.
+    pub owner: Box<[u8]>,
     /// Changes with everything a row of the batch shows of the container, and is never used twice.
     pub version: u64,
     /// The control group that was told to be its, if the path alone does not tell.
@@ -140,6 +144,8 @@ impl ContainerTable {
             (&mut container.pod_uid, &known.pod_uid),
             (&mut container.pod, &known.pod),
             (&mut container.namespace, &known.namespace),
+            (&mut container.labels, &known.labels),
+            (&mut container.owner, &known.owner),
             (&mut container.told, &known.cgroup),
         ] {
             if !new.is_empty() {

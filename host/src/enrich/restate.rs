@@ -209,6 +209,8 @@ impl Container {
             pod_uid: text(&self.pod_uid),
             pod: text(&self.pod),
             namespace: text(&self.namespace),
+            labels: text(&self.labels),
+            owner: text(&self.owner),
         }
     }
 
@@ -222,6 +224,8 @@ impl Container {
             (&self.pod_uid, &other.pod_uid),
             (&self.pod, &other.pod),
             (&self.namespace, &other.namespace),
+            (&self.labels, &other.labels),
+            (&self.owner, &other.owner),
         ];
         let covers = |own: &[u8], other: &[u8]| other.is_empty() || own == other;
         self.id == other.id && pairs.into_iter().all(|(own, other)| covers(own, other))

@@ -55,6 +55,8 @@ fn described(id: &str) -> KnownContainer<'static> {
         name: "shop".into(),
         image: "shop:1".into(),
         pod: "shop-0".into(),
+        labels: "app=shop\0".into(),
+        owner: "StatefulSet/shop".into(),
         ..KnownContainer::default()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A name is hashed with a key, so who does not have the key cannot try names. What every node has stays: without it no
 //! detection would find anything.
+mod container;
 mod words;
 
 use std::borrow::Cow;
@@ -14,9 +15,7 @@ use vespid_ebpf::PrivilegedOp;
 use self::words::{COMMON, ENDINGS, PROGRAMS, Words, is_system, words};
 use super::{Header, Line};
 use crate::bytes::{Bytes, hex};
-use crate::event::{
-    Body, Change, Event, Exec, Image, Known, KnownAccount, KnownContainer, Open, Privileged, Resource, Socket,
-};
+use crate::event::{Body, Change, Event, Exec, Image, Known, KnownAccount, Open, Privileged, Resource, Socket};
 
 /// Users and groups below are the system's own (login.defs(5)); their names are the same on many nodes.
 const FIRST_PERSON: u32 = 1000;
@@ -139,19 +138,6 @@ impl Anonymiser {
             cgroup_path: self.path(image.cgroup_path),
             comm,
             ..image
-        }
-    }
-
-    fn container<'a>(&self, known: KnownContainer<'a>) -> KnownContainer<'a> {
-        KnownContainer {
-            cgroup: self.path(known.cgroup),
-            id: self.name(known.id),
-            runtime: known.runtime,
-            name: self.name(known.name),
-            image: self.name(known.image),
-            pod_uid: self.name(known.pod_uid),
-            pod: self.name(known.pod),
-            namespace: self.name(known.namespace),
         }
     }
 

@@ -54,7 +54,7 @@ fields! {
         instructions, cache_misses, memory,
     }
     borrowed Known { subject, restated, image }
-    borrowed KnownContainer { cgroup, id, runtime, name, image, pod_uid, pod, namespace }
+    borrowed KnownContainer { cgroup, id, runtime, name, image, pod_uid, pod, namespace, labels, owner }
     borrowed KnownAccount { container, of, id, name }
     borrowed Loss { stage, kind, count }
 }

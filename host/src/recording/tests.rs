@@ -71,6 +71,8 @@ fn lines(text: &[u8]) -> Vec<Line<'_>> {
             cgroup: bytes(),
             id: bytes(),
             image: bytes(),
+            labels: bytes(),
+            owner: bytes(),
             ..KnownContainer::default()
         }),
         event(Body::Fork(Fork {
@@ -271,6 +273,31 @@ fn a_line_is_short_and_can_be_read_by_people() {
 }
 
 #[test]
+fn labels_are_a_list_and_what_marks_that_some_are_missing_is_an_empty_one() {
+    let known = |labels: &'static [u8], owner: &'static str| {
+        Line::Container(KnownContainer {
+            id: "3f2a".into(),
+            labels: labels.into(),
+            owner: owner.into(),
+            ..KnownContainer::default()
+        })
+    };
+    let web = known(b"app=web\0note=a\nb\0\0", "Deployment/web");
+    let text = serde_json::to_string(&web).unwrap();
+    insta::assert_snapshot!(
+        text,
+        @r#"{"container":{"id":"3f2a","labels":["app=web","note=a\\x0ab",""],"owner":"Deployment/web"}}"#
+    );
+    assert_eq!(serde_json::from_str::<Line<'_>>(&text).unwrap(), web);
+    let all_missing = known(b"\0", "");
+    let text = serde_json::to_string(&all_missing).unwrap();
+    assert_eq!(serde_json::from_str::<Line<'_>>(&text).unwrap(), all_missing);
+    // A recording of before there were any.
+    let old = r#"{"container":{"id":"3f2a"}}"#;
+    assert_eq!(serde_json::from_str::<Line<'_>>(old).unwrap(), known(b"", ""));
+}
+
+#[test]
 fn text_without_escapes_is_not_copied() {
     let text = r#"{"event":{"time":6,"pid":7,"tid":7,"start":5,"uid":0,"gid":0,"open":{"path":"/etc/shadow","typed":"a\\x0a","flags":0,"mode":33184,"result":3}}}"#;
     let Line::Event(Event {
@@ -444,6 +471,19 @@ fn fields_that_were_added_at_the_end_are_empty_in_older_rows_and_passed_over_in_
     bytes.truncate(short);
     bytes[head..head + 4].copy_from_slice(&u32::try_from(row - 2).unwrap().to_le_bytes());
     check(&bytes, usage());
+    // One of before containers had labels and an owner.
+    let container = || {
+        Line::Container(KnownContainer {
+            id: "3f2a".into(),
+            namespace: "shop".into(),
+            ..KnownContainer::default()
+        })
+    };
+    let mut bytes = rows(&[container()], "{}");
+    let row = bytes.len() - head - 4 - 2;
+    bytes.truncate(head + 4 + row);
+    bytes[head..head + 4].copy_from_slice(&u32::try_from(row).unwrap().to_le_bytes());
+    check(&bytes, container());
 }
 
 #[test]

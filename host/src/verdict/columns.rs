@@ -34,6 +34,7 @@ pub(super) struct Container<'a> {
     image: Bytes<'a>,
     pod: Bytes<'a>,
     namespace: Bytes<'a>,
+    owner: Bytes<'a>,
     pod_uid: Bytes<'a>,
 }
 
@@ -88,6 +89,7 @@ pub(super) fn container(batch: &Batch, row: u32) -> Option<Container<'_>> {
         image: string(&table.image),
         pod: string(&table.pod),
         namespace: string(&table.namespace),
+        owner: string(&table.owner),
         pod_uid: string(&table.pod_uid),
     })
 }

@@ -1,4 +1,5 @@
 //! What Kubernetes' node agent would ask of a runtime: a pod, a container in it, a command in that.
+use std::collections::HashMap;
 use std::path::Path;
 
 use hyper::http::uri::PathAndQuery;
@@ -8,6 +9,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 
 use crate::containerd::IMAGE;
+
+/// Keys and values.
+pub(crate) type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 /// The pods of a test.
 pub(crate) struct Kubelet {
@@ -40,13 +44,36 @@ impl Kubelet {
 
     /// Starts a pod in the host's network.
     pub(crate) fn pod(&mut self, namespace: &str, name: &str, uid: &str) -> Pod {
+        self.described_pod(namespace, name, uid, &[], &[])
+    }
+
+    /// The same with labels, to which the node agent's own are added, and annotations.
+    pub(crate) fn described_pod(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        labels: Pairs<'_>,
+        annotations: Pairs<'_>,
+    ) -> Pod {
         const NODE: i32 = 2;
+        let map = |pairs: Pairs<'_>| -> HashMap<String, String> {
+            let pairs = pairs.iter();
+            pairs.map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+        };
+        let own = [
+            ("io.kubernetes.pod.name", name),
+            ("io.kubernetes.pod.namespace", namespace),
+            ("io.kubernetes.pod.uid", uid),
+        ];
         let config = PodSandboxConfig {
             metadata: Some(PodSandboxMetadata {
                 name: name.to_owned(),
                 uid: uid.to_owned(),
                 namespace: namespace.to_owned(),
             }),
+            labels: map(&[&own, labels].concat()),
+            annotations: map(annotations),
             linux: Some(LinuxPodSandboxConfig {
                 security_context: Some(LinuxSandboxSecurityContext {
                     namespace_options: Some(NamespaceOption { network: NODE }),
@@ -151,6 +178,10 @@ struct RunPodSandboxRequest {
 struct PodSandboxConfig {
     #[prost(message, optional, tag = "1")]
     metadata: Option<PodSandboxMetadata>,
+    #[prost(map = "string, string", tag = "6")]
+    labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "7")]
+    annotations: HashMap<String, String>,
     #[prost(message, optional, tag = "8")]
     linux: Option<LinuxPodSandboxConfig>,
 }

@@ -159,6 +159,8 @@ fn empty(first: u64, last: u64) -> Batch {
             pod_uid: vec![],
             pod: vec![],
             namespace: vec![],
+            labels: vec![],
+            owner: vec![],
         },
         execs: None,
         exits: None,

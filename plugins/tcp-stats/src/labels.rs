@@ -36,13 +36,21 @@ impl Namer {
     }
 }
 
-/// What people call a container: its pod with the namespace, else its name, else the beginning of its id.
+/// What people call a container: what made its pod, which stays where pods come and go, else the pod, both with the
+/// namespace, else its name, else the beginning of its id.
 fn service(container: Container<'_>) -> Cow<'_, [u8]> {
-    match (container.namespace(), container.pod(), container.name()) {
-        (namespace, pod, _) if !pod.is_empty() => Cow::Owned([namespace, b"/", pod].concat()),
+    let in_namespace = |name: &[u8]| Cow::Owned([container.namespace(), b"/", name].concat());
+    match (container.owner(), container.pod(), container.name()) {
+        (owner, ..) if names_a_service(owner) => in_namespace(owner),
+        (_, pod, _) if !pod.is_empty() => in_namespace(pod),
         (_, _, name) if !name.is_empty() => Cow::Borrowed(name),
         _ => Cow::Borrowed(container.short_id()),
     }
+}
+
+/// A node has many static pods, which are as different as their names.
+fn names_a_service(owner: &[u8]) -> bool {
+    !owner.is_empty() && !owner.starts_with(b"Node/")
 }
 
 /// Label values of a connection, in the order in which metrics use them.

@@ -12,7 +12,8 @@
 //! series is bounded by what runs on the node, not by whom it talks to.
 //!
 //! `calls` is the service call graph: a series for each client (container and process), server and port, from both ends
-//! where both are on the node, with `elsewhere` in place of an end that is not.
+//! where both are on the node, with `elsewhere` in place of an end that is not. A container of Kubernetes is called by what
+//! made its pod (`shop/Deployment/web`), so pods come and go without new series; by its pod if that is not known.
 mod active;
 mod config;
 mod graph;

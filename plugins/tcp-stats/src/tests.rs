@@ -436,18 +436,24 @@ fn a_new_instance_finds_the_other_end_of_what_waited() {
 }
 
 #[test]
-fn a_service_is_called_by_its_pod_else_by_its_name_else_by_its_id() {
-    let row = |name: &str, namespace: &str, pod: &str| ContainerRow {
+fn a_service_is_called_by_what_made_its_pod_else_by_its_pod_its_name_or_its_id() {
+    let row = |name: &str, namespace: &str, pod: &str, owner: &str| ContainerRow {
         id: b"0123456789abcdef".to_vec(),
         name: name.into(),
         namespace: namespace.into(),
         pod: pod.into(),
+        owner: owner.into(),
         ..ContainerRow::default()
     };
     for (container, service) in [
-        (row("till", "shop", "till-0"), "shop/till-0"),
-        (row("till", "", ""), "till"),
-        (row("", "", ""), "0123456789ab"),
+        (
+            row("till", "shop", "till-0", "StatefulSet/till"),
+            "shop/StatefulSet/till",
+        ),
+        (row("etcd", "kube-system", "etcd-n1", "Node/n1"), "kube-system/etcd-n1"),
+        (row("till", "shop", "till-0", ""), "shop/till-0"),
+        (row("till", "", "", ""), "till"),
+        (row("", "", "", ""), "0123456789ab"),
     ] {
         let mut plugin = start("{}");
         let mut batch = BatchBuilder::new();

@@ -209,6 +209,13 @@ pub mod vespid {
                 pub pod: _rt::Vec<u32>,
                 /// String: Kubernetes namespace.
                 pub namespace: _rt::Vec<u32>,
+                /// String: the labels of the Kubernetes pod, as `key=value`, each ended by a NUL byte, in the order of their keys. The
+                /// first `=` ends the key. A label with an empty key, with `=` in its key or with NUL is left out, and so are those
+                /// that would make it longer than 4 KiB: if any was, an empty one follows the last (one more NUL byte).
+                pub labels: _rt::Vec<u32>,
+                /// String: what made the pod, as `kind/name` (`Deployment/web`), told from its labels and its name; empty if they do
+                /// not tell.
+                pub owner: _rt::Vec<u32>,
             }
             impl ::core::fmt::Debug for Containers {
                 fn fmt(
@@ -223,6 +230,8 @@ pub mod vespid {
                         .field("pod-uid", &self.pod_uid)
                         .field("pod", &self.pod)
                         .field("namespace", &self.namespace)
+                        .field("labels", &self.labels)
+                        .field("owner", &self.owner)
                         .finish()
                 }
             }
@@ -2000,7 +2009,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result391 = {
+                        let result397 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2233,44 +2242,58 @@ pub mod exports {
                                 .add(40 + 61 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
                             let len97 = l96;
-                            let l98 = i32::from(
+                            let l98 = *arg0
+                                .add(40 + 62 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l99 = *arg0
+                                .add(40 + 63 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len100 = l99;
+                            let l101 = *arg0
+                                .add(40 + 64 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l102 = *arg0
+                                .add(40 + 65 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len103 = l102;
+                            let l104 = i32::from(
                                 *arg0
-                                    .add(40 + 62 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 66 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l117 = i32::from(
+                            let l123 = i32::from(
                                 *arg0
-                                    .add(40 + 75 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 79 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l136 = i32::from(
+                            let l142 = i32::from(
                                 *arg0
-                                    .add(40 + 88 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 92 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l191 = i32::from(
+                            let l197 = i32::from(
                                 *arg0
-                                    .add(40 + 125 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 129 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l225 = i32::from(
+                            let l231 = i32::from(
                                 *arg0
-                                    .add(40 + 148 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 152 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l271 = i32::from(
+                            let l277 = i32::from(
                                 *arg0
-                                    .add(40 + 179 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 183 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l299 = i32::from(
+                            let l305 = i32::from(
                                 *arg0
-                                    .add(40 + 198 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 202 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l339 = i32::from(
+                            let l345 = i32::from(
                                 *arg0
-                                    .add(40 + 225 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 229 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -2428,26 +2451,24 @@ pub mod exports {
                                     ),
                                     namespace: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l95.cast(), len97, len97)),
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l95.cast(), len97, len97),
+                                    ),
+                                    labels: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l98.cast(), len100, len100),
+                                    ),
+                                    owner: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l101.cast(), len103, len103),
+                                    ),
                                 },
-                                execs: match l98 {
+                                execs: match l104 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l99 = *arg0
-                                                .add(40 + 63 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l100 = *arg0
-                                                .add(40 + 64 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len101 = l100;
-                                            let l102 = *arg0
-                                                .add(40 + 65 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l103 = *arg0
-                                                .add(40 + 66 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len104 = l103;
                                             let l105 = *arg0
                                                 .add(40 + 67 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2476,36 +2497,50 @@ pub mod exports {
                                                 .add(40 + 74 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len116 = l115;
+                                            let l117 = *arg0
+                                                .add(40 + 75 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l118 = *arg0
+                                                .add(40 + 76 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len119 = l118;
+                                            let l120 = *arg0
+                                                .add(40 + 77 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l121 = *arg0
+                                                .add(40 + 78 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len122 = l121;
                                             super::super::super::super::vespid::plugin::events::Execs {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l99.cast(), len101, len101),
+                                                    _rt::Vec::from_raw_parts(l105.cast(), len107, len107),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l102.cast(), len104, len104),
+                                                    _rt::Vec::from_raw_parts(l108.cast(), len110, len110),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l105.cast(), len107, len107),
+                                                    _rt::Vec::from_raw_parts(l111.cast(), len113, len113),
                                                 ),
                                                 previous: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l108.cast(), len110, len110),
+                                                    _rt::Vec::from_raw_parts(l114.cast(), len116, len116),
                                                 ),
                                                 filename: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l111.cast(), len113, len113),
+                                                    _rt::Vec::from_raw_parts(l117.cast(), len119, len119),
                                                 ),
                                                 errno: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l114.cast(), len116, len116),
+                                                    _rt::Vec::from_raw_parts(l120.cast(), len122, len122),
                                                 ),
                                             }
                                         };
@@ -2513,24 +2548,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                exits: match l117 {
+                                exits: match l123 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l118 = *arg0
-                                                .add(40 + 76 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l119 = *arg0
-                                                .add(40 + 77 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len120 = l119;
-                                            let l121 = *arg0
-                                                .add(40 + 78 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l122 = *arg0
-                                                .add(40 + 79 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len123 = l122;
                                             let l124 = *arg0
                                                 .add(40 + 80 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2559,36 +2580,50 @@ pub mod exports {
                                                 .add(40 + 87 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len135 = l134;
+                                            let l136 = *arg0
+                                                .add(40 + 88 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l137 = *arg0
+                                                .add(40 + 89 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len138 = l137;
+                                            let l139 = *arg0
+                                                .add(40 + 90 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l140 = *arg0
+                                                .add(40 + 91 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len141 = l140;
                                             super::super::super::super::vespid::plugin::events::Exits {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l118.cast(), len120, len120),
+                                                    _rt::Vec::from_raw_parts(l124.cast(), len126, len126),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l121.cast(), len123, len123),
+                                                    _rt::Vec::from_raw_parts(l127.cast(), len129, len129),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l124.cast(), len126, len126),
+                                                    _rt::Vec::from_raw_parts(l130.cast(), len132, len132),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l127.cast(), len129, len129),
+                                                    _rt::Vec::from_raw_parts(l133.cast(), len135, len135),
                                                 ),
                                                 signal: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l130.cast(), len132, len132),
+                                                    _rt::Vec::from_raw_parts(l136.cast(), len138, len138),
                                                 ),
                                                 lifetime: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l133.cast(), len135, len135),
+                                                    _rt::Vec::from_raw_parts(l139.cast(), len141, len141),
                                                 ),
                                             }
                                         };
@@ -2596,24 +2631,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                connections: match l136 {
+                                connections: match l142 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l137 = *arg0
-                                                .add(40 + 89 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l138 = *arg0
-                                                .add(40 + 90 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len139 = l138;
-                                            let l140 = *arg0
-                                                .add(40 + 91 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l141 = *arg0
-                                                .add(40 + 92 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len142 = l141;
                                             let l143 = *arg0
                                                 .add(40 + 93 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2726,96 +2747,110 @@ pub mod exports {
                                                 .add(40 + 124 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len190 = l189;
+                                            let l191 = *arg0
+                                                .add(40 + 125 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l192 = *arg0
+                                                .add(40 + 126 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len193 = l192;
+                                            let l194 = *arg0
+                                                .add(40 + 127 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l195 = *arg0
+                                                .add(40 + 128 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len196 = l195;
                                             super::super::super::super::vespid::plugin::events::Connections {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l137.cast(), len139, len139),
+                                                    _rt::Vec::from_raw_parts(l143.cast(), len145, len145),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l140.cast(), len142, len142),
+                                                    _rt::Vec::from_raw_parts(l146.cast(), len148, len148),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l143.cast(), len145, len145),
+                                                    _rt::Vec::from_raw_parts(l149.cast(), len151, len151),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l146.cast(), len148, len148),
+                                                    _rt::Vec::from_raw_parts(l152.cast(), len154, len154),
                                                 ),
                                                 direction: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l149.cast(), len151, len151),
+                                                    _rt::Vec::from_raw_parts(l155.cast(), len157, len157),
                                                 ),
                                                 addresses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l152.cast(), len154, len154),
+                                                    _rt::Vec::from_raw_parts(l158.cast(), len160, len160),
                                                 ),
                                                 local_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l155.cast(), len157, len157),
+                                                    _rt::Vec::from_raw_parts(l161.cast(), len163, len163),
                                                 ),
                                                 remote_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l158.cast(), len160, len160),
+                                                    _rt::Vec::from_raw_parts(l164.cast(), len166, len166),
                                                 ),
                                                 cookie: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l161.cast(), len163, len163),
+                                                    _rt::Vec::from_raw_parts(l167.cast(), len169, len169),
                                                 ),
                                                 sent: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l164.cast(), len166, len166),
+                                                    _rt::Vec::from_raw_parts(l170.cast(), len172, len172),
                                                 ),
                                                 received: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l167.cast(), len169, len169),
+                                                    _rt::Vec::from_raw_parts(l173.cast(), len175, len175),
                                                 ),
                                                 duration: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l170.cast(), len172, len172),
+                                                    _rt::Vec::from_raw_parts(l176.cast(), len178, len178),
                                                 ),
                                                 srtt: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l173.cast(), len175, len175),
+                                                    _rt::Vec::from_raw_parts(l179.cast(), len181, len181),
                                                 ),
                                                 retransmits: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l176.cast(), len178, len178),
+                                                    _rt::Vec::from_raw_parts(l182.cast(), len184, len184),
                                                 ),
                                                 errno: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l179.cast(), len181, len181),
+                                                    _rt::Vec::from_raw_parts(l185.cast(), len187, len187),
                                                 ),
                                                 netns: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l182.cast(), len184, len184),
+                                                    _rt::Vec::from_raw_parts(l188.cast(), len190, len190),
                                                 ),
                                                 local_isn: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l185.cast(), len187, len187),
+                                                    _rt::Vec::from_raw_parts(l191.cast(), len193, len193),
                                                 ),
                                                 remote_isn: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l188.cast(), len190, len190),
+                                                    _rt::Vec::from_raw_parts(l194.cast(), len196, len196),
                                                 ),
                                             }
                                         };
@@ -2823,24 +2858,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                opens: match l191 {
+                                opens: match l197 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l192 = *arg0
-                                                .add(40 + 126 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l193 = *arg0
-                                                .add(40 + 127 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len194 = l193;
-                                            let l195 = *arg0
-                                                .add(40 + 128 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l196 = *arg0
-                                                .add(40 + 129 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len197 = l196;
                                             let l198 = *arg0
                                                 .add(40 + 130 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -2904,61 +2925,75 @@ pub mod exports {
                                                 .add(40 + 147 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len224 = l223;
+                                            let l225 = *arg0
+                                                .add(40 + 148 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l226 = *arg0
+                                                .add(40 + 149 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len227 = l226;
+                                            let l228 = *arg0
+                                                .add(40 + 150 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l229 = *arg0
+                                                .add(40 + 151 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len230 = l229;
                                             super::super::super::super::vespid::plugin::events::Opens {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
+                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
+                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
+                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
+                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
+                                                    _rt::Vec::from_raw_parts(l210.cast(), len212, len212),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
+                                                    _rt::Vec::from_raw_parts(l213.cast(), len215, len215),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l210.cast(), len212, len212),
+                                                    _rt::Vec::from_raw_parts(l216.cast(), len218, len218),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l213.cast(), len215, len215),
+                                                    _rt::Vec::from_raw_parts(l219.cast(), len221, len221),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l216.cast(), len218, len218),
+                                                    _rt::Vec::from_raw_parts(l222.cast(), len224, len224),
                                                 ),
                                                 traits: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l219.cast(), len221, len221),
+                                                    _rt::Vec::from_raw_parts(l225.cast(), len227, len227),
                                                 ),
                                                 count: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l222.cast(), len224, len224),
+                                                    _rt::Vec::from_raw_parts(l228.cast(), len230, len230),
                                                 ),
                                             }
                                         };
@@ -2966,24 +3001,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                changes: match l225 {
+                                changes: match l231 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l226 = *arg0
-                                                .add(40 + 149 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l227 = *arg0
-                                                .add(40 + 150 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len228 = l227;
-                                            let l229 = *arg0
-                                                .add(40 + 151 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l230 = *arg0
-                                                .add(40 + 152 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len231 = l230;
                                             let l232 = *arg0
                                                 .add(40 + 153 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3075,81 +3096,95 @@ pub mod exports {
                                                 .add(40 + 178 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len270 = l269;
+                                            let l271 = *arg0
+                                                .add(40 + 179 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l272 = *arg0
+                                                .add(40 + 180 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len273 = l272;
+                                            let l274 = *arg0
+                                                .add(40 + 181 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l275 = *arg0
+                                                .add(40 + 182 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len276 = l275;
                                             super::super::super::super::vespid::plugin::events::Changes {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
+                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
+                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
+                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
+                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
                                                 ),
                                                 path: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
+                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
                                                 ),
                                                 typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
+                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
+                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
                                                 ),
                                                 target_typed: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
+                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
+                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
                                                 ),
                                                 flags: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
+                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
                                                 ),
                                                 mode: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
+                                                    _rt::Vec::from_raw_parts(l262.cast(), len264, len264),
                                                 ),
                                                 value: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
+                                                    _rt::Vec::from_raw_parts(l265.cast(), len267, len267),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l262.cast(), len264, len264),
+                                                    _rt::Vec::from_raw_parts(l268.cast(), len270, len270),
                                                 ),
                                                 path_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l265.cast(), len267, len267),
+                                                    _rt::Vec::from_raw_parts(l271.cast(), len273, len273),
                                                 ),
                                                 target_kind: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l268.cast(), len270, len270),
+                                                    _rt::Vec::from_raw_parts(l274.cast(), len276, len276),
                                                 ),
                                             }
                                         };
@@ -3157,24 +3192,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                privileged: match l271 {
+                                privileged: match l277 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l272 = *arg0
-                                                .add(40 + 180 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l273 = *arg0
-                                                .add(40 + 181 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len274 = l273;
-                                            let l275 = *arg0
-                                                .add(40 + 182 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l276 = *arg0
-                                                .add(40 + 183 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len277 = l276;
                                             let l278 = *arg0
                                                 .add(40 + 184 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3224,51 +3245,65 @@ pub mod exports {
                                                 .add(40 + 197 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len298 = l297;
+                                            let l299 = *arg0
+                                                .add(40 + 198 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l300 = *arg0
+                                                .add(40 + 199 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len301 = l300;
+                                            let l302 = *arg0
+                                                .add(40 + 200 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l303 = *arg0
+                                                .add(40 + 201 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len304 = l303;
                                             super::super::super::super::vespid::plugin::events::Privileged {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
+                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
+                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
+                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
+                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
+                                                    _rt::Vec::from_raw_parts(l290.cast(), len292, len292),
                                                 ),
                                                 argument: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
+                                                    _rt::Vec::from_raw_parts(l293.cast(), len295, len295),
                                                 ),
                                                 target: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l290.cast(), len292, len292),
+                                                    _rt::Vec::from_raw_parts(l296.cast(), len298, len298),
                                                 ),
                                                 detail: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l293.cast(), len295, len295),
+                                                    _rt::Vec::from_raw_parts(l299.cast(), len301, len301),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l296.cast(), len298, len298),
+                                                    _rt::Vec::from_raw_parts(l302.cast(), len304, len304),
                                                 ),
                                             }
                                         };
@@ -3276,24 +3311,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                sockets: match l299 {
+                                sockets: match l305 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l300 = *arg0
-                                                .add(40 + 199 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l301 = *arg0
-                                                .add(40 + 200 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len302 = l301;
-                                            let l303 = *arg0
-                                                .add(40 + 201 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l304 = *arg0
-                                                .add(40 + 202 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len305 = l304;
                                             let l306 = *arg0
                                                 .add(40 + 203 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3371,71 +3392,85 @@ pub mod exports {
                                                 .add(40 + 224 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len338 = l337;
+                                            let l339 = *arg0
+                                                .add(40 + 225 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l340 = *arg0
+                                                .add(40 + 226 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len341 = l340;
+                                            let l342 = *arg0
+                                                .add(40 + 227 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l343 = *arg0
+                                                .add(40 + 228 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len344 = l343;
                                             super::super::super::super::vespid::plugin::events::Sockets {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
+                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
+                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
+                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
+                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
                                                 ),
                                                 family: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
+                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
                                                 ),
                                                 protocol: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
+                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
                                                 ),
                                                 addresses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
+                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
                                                 ),
                                                 local_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
+                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
                                                 ),
                                                 remote_port: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
+                                                    _rt::Vec::from_raw_parts(l330.cast(), len332, len332),
                                                 ),
                                                 name: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
+                                                    _rt::Vec::from_raw_parts(l333.cast(), len335, len335),
                                                 ),
                                                 code: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l330.cast(), len332, len332),
+                                                    _rt::Vec::from_raw_parts(l336.cast(), len338, len338),
                                                 ),
                                                 result: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l333.cast(), len335, len335),
+                                                    _rt::Vec::from_raw_parts(l339.cast(), len341, len341),
                                                 ),
                                                 netns: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l336.cast(), len338, len338),
+                                                    _rt::Vec::from_raw_parts(l342.cast(), len344, len344),
                                                 ),
                                             }
                                         };
@@ -3443,24 +3478,10 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                resources: match l339 {
+                                resources: match l345 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l340 = *arg0
-                                                .add(40 + 226 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l341 = *arg0
-                                                .add(40 + 227 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len342 = l341;
-                                            let l343 = *arg0
-                                                .add(40 + 228 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l344 = *arg0
-                                                .add(40 + 229 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len345 = l344;
                                             let l346 = *arg0
                                                 .add(40 + 230 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
@@ -3566,91 +3587,105 @@ pub mod exports {
                                                 .add(40 + 259 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
                                             let len390 = l389;
+                                            let l391 = *arg0
+                                                .add(40 + 260 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l392 = *arg0
+                                                .add(40 + 261 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len393 = l392;
+                                            let l394 = *arg0
+                                                .add(40 + 262 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l395 = *arg0
+                                                .add(40 + 263 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len396 = l395;
                                             super::super::super::super::vespid::plugin::events::Resources {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l340.cast(), len342, len342),
+                                                    _rt::Vec::from_raw_parts(l346.cast(), len348, len348),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l343.cast(), len345, len345),
+                                                    _rt::Vec::from_raw_parts(l349.cast(), len351, len351),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l346.cast(), len348, len348),
+                                                    _rt::Vec::from_raw_parts(l352.cast(), len354, len354),
                                                 ),
                                                 container: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l349.cast(), len351, len351),
+                                                    _rt::Vec::from_raw_parts(l355.cast(), len357, len357),
                                                 ),
                                                 cgroup: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l352.cast(), len354, len354),
+                                                    _rt::Vec::from_raw_parts(l358.cast(), len360, len360),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l355.cast(), len357, len357),
+                                                    _rt::Vec::from_raw_parts(l361.cast(), len363, len363),
                                                 ),
                                                 interval: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l358.cast(), len360, len360),
+                                                    _rt::Vec::from_raw_parts(l364.cast(), len366, len366),
                                                 ),
                                                 measured: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l361.cast(), len363, len363),
+                                                    _rt::Vec::from_raw_parts(l367.cast(), len369, len369),
                                                 ),
                                                 cpu: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l364.cast(), len366, len366),
+                                                    _rt::Vec::from_raw_parts(l370.cast(), len372, len372),
                                                 ),
                                                 minor_faults: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l367.cast(), len369, len369),
+                                                    _rt::Vec::from_raw_parts(l373.cast(), len375, len375),
                                                 ),
                                                 major_faults: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l370.cast(), len372, len372),
+                                                    _rt::Vec::from_raw_parts(l376.cast(), len378, len378),
                                                 ),
                                                 voluntary_switches: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l373.cast(), len375, len375),
+                                                    _rt::Vec::from_raw_parts(l379.cast(), len381, len381),
                                                 ),
                                                 involuntary_switches: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l376.cast(), len378, len378),
+                                                    _rt::Vec::from_raw_parts(l382.cast(), len384, len384),
                                                 ),
                                                 cycles: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l379.cast(), len381, len381),
+                                                    _rt::Vec::from_raw_parts(l385.cast(), len387, len387),
                                                 ),
                                                 instructions: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l382.cast(), len384, len384),
+                                                    _rt::Vec::from_raw_parts(l388.cast(), len390, len390),
                                                 ),
                                                 cache_misses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l385.cast(), len387, len387),
+                                                    _rt::Vec::from_raw_parts(l391.cast(), len393, len393),
                                                 ),
                                                 memory: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l388.cast(), len390, len390),
+                                                    _rt::Vec::from_raw_parts(l394.cast(), len396, len396),
                                                 ),
                                             }
                                         };
@@ -3662,118 +3697,118 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            40 + 260 * ::core::mem::size_of::<*const u8>(),
+                            40 + 264 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr392 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result391 {
+                        let ptr398 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result397 {
                             Ok(e) => {
-                                *ptr392.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr398.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts393,
-                                    series: series393,
-                                    ids: ids393,
-                                    values: values393,
+                                    verdicts: verdicts399,
+                                    series: series399,
+                                    ids: ids399,
+                                    values: values399,
                                 } = e;
-                                let vec405 = verdicts393;
-                                let len405 = vec405.len();
-                                let layout405 = _rt::alloc::Layout::from_size_align(
-                                        vec405.len()
+                                let vec411 = verdicts399;
+                                let len411 = vec411.len();
+                                let layout411 = _rt::alloc::Layout::from_size_align(
+                                        vec411.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result405, _cleanup405) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout405,
+                                let (result411, _cleanup411) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout411,
                                 );
-                                if let Some(cleanup) = _cleanup405 {
+                                if let Some(cleanup) = _cleanup411 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec405.into_iter().enumerate() {
-                                    let base = result405
+                                for (i, e) in vec411.into_iter().enumerate() {
+                                    let base = result411
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule394,
-                                            severity: severity394,
-                                            message: message394,
-                                            key: key394,
-                                            tags: tags394,
-                                            subject: subject394,
-                                            fields: fields394,
+                                            rule: rule400,
+                                            severity: severity400,
+                                            message: message400,
+                                            key: key400,
+                                            tags: tags400,
+                                            subject: subject400,
+                                            fields: fields400,
                                         } = e;
-                                        let vec395 = (rule394.into_bytes()).into_boxed_slice();
-                                        let ptr395 = vec395.as_ptr().cast::<u8>();
-                                        let len395 = vec395.len();
-                                        ::core::mem::forget(vec395);
+                                        let vec401 = (rule400.into_bytes()).into_boxed_slice();
+                                        let ptr401 = vec401.as_ptr().cast::<u8>();
+                                        let len401 = vec401.len();
+                                        ::core::mem::forget(vec401);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len395;
-                                        *base.add(0).cast::<*mut u8>() = ptr395.cast_mut();
+                                            .cast::<usize>() = len401;
+                                        *base.add(0).cast::<*mut u8>() = ptr401.cast_mut();
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity394.clone() as i32) as u8;
-                                        let vec396 = (message394.into_bytes()).into_boxed_slice();
-                                        let ptr396 = vec396.as_ptr().cast::<u8>();
-                                        let len396 = vec396.len();
-                                        ::core::mem::forget(vec396);
+                                            .cast::<u8>() = (severity400.clone() as i32) as u8;
+                                        let vec402 = (message400.into_bytes()).into_boxed_slice();
+                                        let ptr402 = vec402.as_ptr().cast::<u8>();
+                                        let len402 = vec402.len();
+                                        ::core::mem::forget(vec402);
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len396;
+                                            .cast::<usize>() = len402;
                                         *base
                                             .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr396.cast_mut();
-                                        let vec397 = (key394.into_bytes()).into_boxed_slice();
-                                        let ptr397 = vec397.as_ptr().cast::<u8>();
-                                        let len397 = vec397.len();
-                                        ::core::mem::forget(vec397);
+                                            .cast::<*mut u8>() = ptr402.cast_mut();
+                                        let vec403 = (key400.into_bytes()).into_boxed_slice();
+                                        let ptr403 = vec403.as_ptr().cast::<u8>();
+                                        let len403 = vec403.len();
+                                        ::core::mem::forget(vec403);
                                         *base
                                             .add(6 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len397;
+                                            .cast::<usize>() = len403;
                                         *base
                                             .add(5 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr397.cast_mut();
-                                        let vec399 = tags394;
-                                        let len399 = vec399.len();
-                                        let layout399 = _rt::alloc::Layout::from_size_align(
-                                                vec399.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                            .cast::<*mut u8>() = ptr403.cast_mut();
+                                        let vec405 = tags400;
+                                        let len405 = vec405.len();
+                                        let layout405 = _rt::alloc::Layout::from_size_align(
+                                                vec405.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result399, _cleanup399) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout399,
+                                        let (result405, _cleanup405) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout405,
                                         );
-                                        if let Some(cleanup) = _cleanup399 {
+                                        if let Some(cleanup) = _cleanup405 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec399.into_iter().enumerate() {
-                                            let base = result399
+                                        for (i, e) in vec405.into_iter().enumerate() {
+                                            let base = result405
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec398 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr398 = vec398.as_ptr().cast::<u8>();
-                                                let len398 = vec398.len();
-                                                ::core::mem::forget(vec398);
+                                                let vec404 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr404 = vec404.as_ptr().cast::<u8>();
+                                                let len404 = vec404.len();
+                                                ::core::mem::forget(vec404);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len398;
-                                                *base.add(0).cast::<*mut u8>() = ptr398.cast_mut();
+                                                    .cast::<usize>() = len404;
+                                                *base.add(0).cast::<*mut u8>() = ptr404.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len399;
+                                            .cast::<usize>() = len405;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result399;
-                                        match subject394 {
+                                            .cast::<*mut u8>() = result405;
+                                        match subject400 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V400;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V406;
                                                 match e {
-                                                    V400::Exec(e) => {
+                                                    V406::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3781,7 +3816,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V400::Exit(e) => {
+                                                    V406::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3789,7 +3824,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V400::Connection(e) => {
+                                                    V406::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -3797,7 +3832,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V400::Open(e) => {
+                                                    V406::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -3805,7 +3840,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V400::Change(e) => {
+                                                    V406::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -3813,7 +3848,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V400::Privileged(e) => {
+                                                    V406::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -3821,7 +3856,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V400::Socket(e) => {
+                                                    V406::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
@@ -3829,7 +3864,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V400::Resource(e) => {
+                                                    V406::Resource(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (7i32) as u8;
@@ -3845,159 +3880,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec404 = fields394;
-                                        let len404 = vec404.len();
-                                        let layout404 = _rt::alloc::Layout::from_size_align(
-                                                vec404.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec410 = fields400;
+                                        let len410 = vec410.len();
+                                        let layout410 = _rt::alloc::Layout::from_size_align(
+                                                vec410.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result404, _cleanup404) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout404,
+                                        let (result410, _cleanup410) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout410,
                                         );
-                                        if let Some(cleanup) = _cleanup404 {
+                                        if let Some(cleanup) = _cleanup410 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec404.into_iter().enumerate() {
-                                            let base = result404
+                                        for (i, e) in vec410.into_iter().enumerate() {
+                                            let base = result410
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t401_0, t401_1) = e;
-                                                let vec402 = (t401_0.into_bytes()).into_boxed_slice();
-                                                let ptr402 = vec402.as_ptr().cast::<u8>();
-                                                let len402 = vec402.len();
-                                                ::core::mem::forget(vec402);
+                                                let (t407_0, t407_1) = e;
+                                                let vec408 = (t407_0.into_bytes()).into_boxed_slice();
+                                                let ptr408 = vec408.as_ptr().cast::<u8>();
+                                                let len408 = vec408.len();
+                                                ::core::mem::forget(vec408);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len402;
-                                                *base.add(0).cast::<*mut u8>() = ptr402.cast_mut();
-                                                let vec403 = (t401_1.into_bytes()).into_boxed_slice();
-                                                let ptr403 = vec403.as_ptr().cast::<u8>();
-                                                let len403 = vec403.len();
-                                                ::core::mem::forget(vec403);
+                                                    .cast::<usize>() = len408;
+                                                *base.add(0).cast::<*mut u8>() = ptr408.cast_mut();
+                                                let vec409 = (t407_1.into_bytes()).into_boxed_slice();
+                                                let ptr409 = vec409.as_ptr().cast::<u8>();
+                                                let len409 = vec409.len();
+                                                ::core::mem::forget(vec409);
                                                 *base
                                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len403;
+                                                    .cast::<usize>() = len409;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr403.cast_mut();
+                                                    .cast::<*mut u8>() = ptr409.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len404;
+                                            .cast::<usize>() = len410;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result404;
+                                            .cast::<*mut u8>() = result410;
                                     }
                                 }
-                                *ptr392
+                                *ptr398
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len405;
-                                *ptr392
+                                    .cast::<usize>() = len411;
+                                *ptr398
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result405;
-                                let vec409 = series393;
-                                let len409 = vec409.len();
-                                let layout409 = _rt::alloc::Layout::from_size_align(
-                                        vec409.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result411;
+                                let vec415 = series399;
+                                let len415 = vec415.len();
+                                let layout415 = _rt::alloc::Layout::from_size_align(
+                                        vec415.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result409, _cleanup409) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout409,
+                                let (result415, _cleanup415) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout415,
                                 );
-                                if let Some(cleanup) = _cleanup409 {
+                                if let Some(cleanup) = _cleanup415 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec409.into_iter().enumerate() {
-                                    let base = result409
+                                for (i, e) in vec415.into_iter().enumerate() {
+                                    let base = result415
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric406,
-                                            labels: labels406,
+                                            metric: metric412,
+                                            labels: labels412,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric406);
-                                        let vec408 = labels406;
-                                        let len408 = vec408.len();
-                                        let layout408 = _rt::alloc::Layout::from_size_align(
-                                                vec408.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric412);
+                                        let vec414 = labels412;
+                                        let len414 = vec414.len();
+                                        let layout414 = _rt::alloc::Layout::from_size_align(
+                                                vec414.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result408, _cleanup408) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout408,
+                                        let (result414, _cleanup414) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout414,
                                         );
-                                        if let Some(cleanup) = _cleanup408 {
+                                        if let Some(cleanup) = _cleanup414 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec408.into_iter().enumerate() {
-                                            let base = result408
+                                        for (i, e) in vec414.into_iter().enumerate() {
+                                            let base = result414
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec407 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr407 = vec407.as_ptr().cast::<u8>();
-                                                let len407 = vec407.len();
-                                                ::core::mem::forget(vec407);
+                                                let vec413 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr413 = vec413.as_ptr().cast::<u8>();
+                                                let len413 = vec413.len();
+                                                ::core::mem::forget(vec413);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len407;
-                                                *base.add(0).cast::<*mut u8>() = ptr407.cast_mut();
+                                                    .cast::<usize>() = len413;
+                                                *base.add(0).cast::<*mut u8>() = ptr413.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len408;
+                                            .cast::<usize>() = len414;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result408;
+                                            .cast::<*mut u8>() = result414;
                                     }
                                 }
-                                *ptr392
+                                *ptr398
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len409;
-                                *ptr392
+                                    .cast::<usize>() = len415;
+                                *ptr398
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result409;
-                                let vec410 = <_ as Into<_rt::Vec<_>>>::into(ids393)
+                                    .cast::<*mut u8>() = result415;
+                                let vec416 = <_ as Into<_rt::Vec<_>>>::into(ids399)
                                     .into_boxed_slice();
-                                let ptr410 = vec410.as_ptr().cast::<u8>();
-                                let len410 = vec410.len();
-                                ::core::mem::forget(vec410);
-                                *ptr392
+                                let ptr416 = vec416.as_ptr().cast::<u8>();
+                                let len416 = vec416.len();
+                                ::core::mem::forget(vec416);
+                                *ptr398
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len410;
-                                *ptr392
+                                    .cast::<usize>() = len416;
+                                *ptr398
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr410.cast_mut();
-                                let vec411 = <_ as Into<_rt::Vec<_>>>::into(values393)
+                                    .cast::<*mut u8>() = ptr416.cast_mut();
+                                let vec417 = <_ as Into<_rt::Vec<_>>>::into(values399)
                                     .into_boxed_slice();
-                                let ptr411 = vec411.as_ptr().cast::<u8>();
-                                let len411 = vec411.len();
-                                ::core::mem::forget(vec411);
-                                *ptr392
+                                let ptr417 = vec417.as_ptr().cast::<u8>();
+                                let len417 = vec417.len();
+                                ::core::mem::forget(vec417);
+                                *ptr398
                                     .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len411;
-                                *ptr392
+                                    .cast::<usize>() = len417;
+                                *ptr398
                                     .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr411.cast_mut();
+                                    .cast::<*mut u8>() = ptr417.cast_mut();
                             }
                             Err(e) => {
-                                *ptr392.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec412 = (e.into_bytes()).into_boxed_slice();
-                                let ptr412 = vec412.as_ptr().cast::<u8>();
-                                let len412 = vec412.len();
-                                ::core::mem::forget(vec412);
-                                *ptr392
+                                *ptr398.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec418 = (e.into_bytes()).into_boxed_slice();
+                                let ptr418 = vec418.as_ptr().cast::<u8>();
+                                let len418 = vec418.len();
+                                ::core::mem::forget(vec418);
+                                *ptr398
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len412;
-                                *ptr392
+                                    .cast::<usize>() = len418;
+                                *ptr398
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr412.cast_mut();
+                                    .cast::<*mut u8>() = ptr418.cast_mut();
                             }
                         };
-                        ptr392
+                        ptr398
                     }
                 }
                 #[doc(hidden)]
@@ -4962,76 +4997,77 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3109] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3124] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa8\x17\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7\x17\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x14\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
-user\0\x05group\0\x04\0\x09processes\x03\0\x05\x01r\x07\x02id\0\x07runtime\0\x04\
-name\0\x05image\0\x07pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\
-\x07\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x08previous\0\x08filename\0\x05\
-errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04\
-code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x12\x03seq\x04\x04\
-time\x04\x07process\0\x02op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\
-\x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04s\
-rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x09local-isn\0\x0aremote-isn\0\x04\0\
-\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04\
-path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\
-\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\
-\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05fla\
-gs\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\
-\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04\
-code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\
-\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08\
-protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\
-\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x11\x03seq\x04\x04ti\
-me\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08interval\x04\x08meas\
-ured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12voluntary-switches\x04\
-\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\x04\x0ccache-misses\x04\
-\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06kernelw\x06decodew\x05qu\
-euew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04\
-lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01\
-k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07strings\x03\x09processes\x06\x0a\
-containers\x08\x05execs\x1e\x05exits\x1f\x0bconnections\x20\x05opens!\x07changes\
-\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05batch\x03\0&\x03\0\x1avespi\
-d:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05execs\x05exits\x0bconnections\
-\x05opens\x07changes\x0aprivileged\x07sockets\x09resources\x04\0\x05kinds\x03\0\0\
-\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\
-\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04rea\
-d\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0a\
-containers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-r\
-ange\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05nev\
-er\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\
-\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-net\
-works\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09\
-histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kin\
-d\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01\
-r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0d\
-config-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\
-\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
-warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
-exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
-y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
-o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
-\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
-labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
-erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
-\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08\
-manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\
-\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\
-\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\
-\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08\
-describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01\
-p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\
-\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01\
-p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
-\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
-spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
-\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+user\0\x05group\0\x04\0\x09processes\x03\0\x05\x01r\x09\x02id\0\x07runtime\0\x04\
+name\0\x05image\0\x07pod-uid\0\x03pod\0\x09namespace\0\x06labels\0\x05owner\0\x04\
+\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x08previ\
+ous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03seq\x04\x04t\
+ime\x04\x07process\0\x04code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\
+\x01r\x12\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x09direction\x01\x09addr\
+esses\x01\x0alocal-port\0\x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\
+\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x09local-i\
+sn\0\x0aremote-isn\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04\
+time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
+path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\
+\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-t\
+yped\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\
+\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07\
+process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\
+\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02o\
+p\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-p\
+ort\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01\
+r\x11\x03seq\x04\x04time\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08\
+interval\x04\x08measured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12\
+voluntary-switches\x04\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\
+\x04\x0ccache-misses\x04\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06\
+kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-i\
+ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01\
+k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07str\
+ings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnect\
+ions\x20\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05\
+batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05ex\
+ecs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09reso\
+urces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
+s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\
+\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\
+\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05firs\
+t{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01\
+r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0be\
+xecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0crem\
+ote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\
+\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\
+\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06me\
+tric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscri\
+ption\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\
+\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
+m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
+\x01q\x08\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
+hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03r\
+ow\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
+\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
+\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
+\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
+\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\
+\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06\
+report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\
+\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\
+\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\
+\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\
+\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\
+\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\
+\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07\
+versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/gues\
+t@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugi\
+n\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
+wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -5044,67 +5080,67 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2830] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf1\x14\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2845] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x80\x15\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x14\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
-user\0\x05group\0\x04\0\x09processes\x03\0\x05\x01r\x07\x02id\0\x07runtime\0\x04\
-name\0\x05image\0\x07pod-uid\0\x03pod\0\x09namespace\0\x04\0\x0acontainers\x03\0\
-\x07\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x08previous\0\x08filename\0\x05\
-errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x04\
-code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\x01r\x12\x03seq\x04\x04\
-time\x04\x07process\0\x02op\x01\x09direction\x01\x09addresses\x01\x0alocal-port\0\
-\x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\x04\x08duration\x04\x04s\
-rtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x09local-isn\0\x0aremote-isn\0\x04\0\
-\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04time\x04\x07process\0\x04\
-path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09path-kind\x01\x06traits\x01\
-\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\x04time\x04\x07process\0\
-\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-typed\0\x06detail\0\x05fla\
-gs\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\x0btarget-kind\x01\x04\
-\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x04\
-code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\x04\0\x0aprivileged\
-\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x06family\x01\x08\
-protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-port\0\x04name\0\x04code\
-\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01r\x11\x03seq\x04\x04ti\
-me\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08interval\x04\x08meas\
-ured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12voluntary-switches\x04\
-\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\x04\x0ccache-misses\x04\
-\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06kernelw\x06decodew\x05qu\
-euew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-ids\x05firstw\x04lastw\x04\
-lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01\
-k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07strings\x03\x09processes\x06\x0a\
-containers\x08\x05execs\x1e\x05exits\x1f\x0bconnections\x20\x05opens!\x07changes\
-\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05batch\x03\0&\x03\0\x1avespi\
-d:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05execs\x05exits\x0bconnections\
-\x05opens\x07changes\x0aprivileged\x07sockets\x09resources\x04\0\x05kinds\x03\0\0\
-\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01s\0\x04\0\x07pattern\x03\0\
-\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\x03\0\x04\x01n\x04\x04rea\
-d\x05write\x06create\x08truncate\x04\0\x08accesses\x03\0\x06\x01n\x02\x04host\x0a\
-containers\x04\0\x06places\x03\0\x08\x01r\x02\x05first{\x04last{\x04\0\x0aport-r\
-ange\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01r\x0d\x06tables\x01\x05nev\
-er\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0bexecutables\x0d\x05paths\x0d\
-\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0cremote-ports\x0f\x0fremote-net\
-works\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\x03\x07counter\x05gauge\x09\
-histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\x04names\x04helps\x04kin\
-d\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06metric\x03\0\x16\x01p\x17\x01\
-r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x18\x0d\
-config-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x19\x03\0\
-\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
-warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
-exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
-y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
-o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
-\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
-labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
-erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
-\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of\
--its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remov\
-ed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
-wit-bindgen-rust\x060.60.0";
+user\0\x05group\0\x04\0\x09processes\x03\0\x05\x01r\x09\x02id\0\x07runtime\0\x04\
+name\0\x05image\0\x07pod-uid\0\x03pod\0\x09namespace\0\x06labels\0\x05owner\0\x04\
+\0\x0acontainers\x03\0\x07\x01r\x06\x03seq\x04\x04time\x04\x07process\0\x08previ\
+ous\0\x08filename\0\x05errno\0\x04\0\x05execs\x03\0\x09\x01r\x06\x03seq\x04\x04t\
+ime\x04\x07process\0\x04code\0\x06signal\0\x08lifetime\x04\x04\0\x05exits\x03\0\x0b\
+\x01r\x12\x03seq\x04\x04time\x04\x07process\0\x02op\x01\x09direction\x01\x09addr\
+esses\x01\x0alocal-port\0\x0bremote-port\0\x06cookie\x04\x04sent\x04\x08received\
+\x04\x08duration\x04\x04srtt\0\x0bretransmits\0\x05errno\0\x05netns\0\x09local-i\
+sn\0\x0aremote-isn\0\x04\0\x0bconnections\x03\0\x0d\x01px\x01r\x0b\x03seq\x04\x04\
+time\x04\x07process\0\x04path\0\x05typed\0\x05flags\0\x04mode\0\x06result\x0f\x09\
+path-kind\x01\x06traits\x01\x05count\0\x04\0\x05opens\x03\0\x10\x01r\x0f\x03seq\x04\
+\x04time\x04\x07process\0\x02op\x01\x04path\0\x05typed\0\x06target\0\x0ctarget-t\
+yped\0\x06detail\0\x05flags\0\x04mode\0\x05value\x04\x06result\x0f\x09path-kind\x01\
+\x0btarget-kind\x01\x04\0\x07changes\x03\0\x12\x01r\x09\x03seq\x04\x04time\x04\x07\
+process\0\x02op\x01\x04code\0\x08argument\x04\x06target\0\x06detail\0\x06result\x0f\
+\x04\0\x0aprivileged\x03\0\x14\x01r\x0d\x03seq\x04\x04time\x04\x07process\0\x02o\
+p\x01\x06family\x01\x08protocol\x01\x09addresses\x01\x0alocal-port\0\x0bremote-p\
+ort\0\x04name\0\x04code\0\x06result\x0f\x05netns\0\x04\0\x07sockets\x03\0\x16\x01\
+r\x11\x03seq\x04\x04time\x04\x07process\0\x09container\0\x06cgroup\0\x02op\x01\x08\
+interval\x04\x08measured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x12\
+voluntary-switches\x04\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\
+\x04\x0ccache-misses\x04\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06\
+kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-i\
+ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01\
+k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07str\
+ings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnect\
+ions\x20\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05\
+batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05ex\
+ecs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09reso\
+urces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
+s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\
+\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\
+\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05firs\
+t{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01\
+r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0be\
+xecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0crem\
+ote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\
+\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\
+\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06me\
+tric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscri\
+ption\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\
+\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
+m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
+\x01q\x08\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
+hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03r\
+ow\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
+\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
+\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
+\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
+\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:ve\
+spid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin\
+-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

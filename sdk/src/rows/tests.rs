@@ -1,5 +1,5 @@
 //! Columns that lie, and the order of rows.
-use crate::testing::{BatchBuilder, EPOCH};
+use crate::testing::{BatchBuilder, ContainerRow, EPOCH};
 use crate::{Batch, ChangeOp, PrivilegedOp, Process, Row, SocketOp};
 
 #[test]
@@ -44,6 +44,42 @@ fn ids_that_point_nowhere_read_as_nothing() {
             .as_deref(),
         Some("[::]:80")
     );
+}
+
+#[test]
+fn labels_are_read_whatever_their_bytes_are() {
+    let read = |labels: &[u8]| {
+        let mut builder = BatchBuilder::new();
+        let container = builder.described_container(ContainerRow {
+            labels: labels.to_vec(),
+            ..ContainerRow::default()
+        });
+        let sh = builder.process("/bin/sh").container(container).id();
+        builder.exec(sh);
+        let columns = builder.columns();
+        let batch = Batch::new(&columns);
+        let process = batch.execs().next().and_then(|exec| exec.process());
+        let container = process.and_then(Process::container).expect("a container");
+        let shown = |(key, value): (&[u8], &[u8])| format!("{} is {}", key.escape_ascii(), value.escape_ascii());
+        let all: Vec<String> = container.labels().map(shown).collect();
+        (all.join(", "), container.labels_truncated())
+    };
+    for (labels, expected, truncated) in [
+        (&b""[..], "", false),
+        (b"app=web\0", "app is web", false),
+        (b"a=\0note=x=y\n\0", "a is , note is x=y\\n", false),
+        (b"app=web\0\0", "app is web", true),
+        (b"\0", "", true),
+        // As no daemon writes it.
+        (b"=x\0app", " is x", false),
+    ] {
+        assert_eq!(
+            read(labels),
+            (expected.to_owned(), truncated),
+            "{}",
+            labels.escape_ascii()
+        );
+    }
 }
 
 #[test]

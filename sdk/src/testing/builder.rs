@@ -80,6 +80,7 @@ pub struct ProcessRow {
 /// let shop = batch.described_container(ContainerRow {
 ///     id: b"3f2a9c".to_vec(),
 ///     namespace: b"shop".to_vec(),
+///     labels: b"app=shop\0tier=front\0".to_vec(),
 ///     ..ContainerRow::default()
 /// });
 /// batch.process("/app/shop").container(shop);
@@ -92,6 +93,8 @@ pub struct ContainerRow {
     pub image: Vec<u8>,
     pub pod: Vec<u8>,
     pub namespace: Vec<u8>,
+    pub labels: Vec<u8>,
+    pub owner: Vec<u8>,
 }
 
 /// An `execve`.

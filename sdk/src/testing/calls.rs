@@ -102,7 +102,7 @@ record!(of_processes: Processes {
     pid ppid parent start uid gid euid login_uid comm exe args cwd tty cgroup container flags capabilities
     namespaces user group
 });
-record!(of_containers: Containers { id runtime name image pod_uid pod namespace });
+record!(of_containers: Containers { id runtime name image pod_uid pod namespace labels owner });
 record!(of_execs: Execs { seq time process previous filename errno });
 record!(of_exits: Exits { seq time process code signal lifetime });
 record!(of_connections: Connections {
@@ -171,7 +171,7 @@ mod tests {
             "processes":{"pid":[],"ppid":[],"parent":[],"start":[],"uid":[],"gid":[],"euid":[],"login_uid":[],"comm":[],
                 "exe":[],"args":[],"cwd":[],"tty":[],"cgroup":[],"container":[],"flags":[],"capabilities":[],
                 "namespaces":[],"user":[],"group":[]},
-            "containers":{"id":[],"runtime":[],"name":[],"image":[],"pod_uid":[],"pod":[],"namespace":[]},
+            "containers":{"id":[],"runtime":[],"name":[],"image":[],"pod_uid":[],"pod":[],"namespace":[],"labels":[],"owner":[]},
             "execs":null,"exits":null,"connections":null,
             "opens":{"seq":[1],"time":[5],"process":[4294967295],"path":[1],"typed":[1],"flags":[0],"mode":[0],"result":[-2],
                 "path_kind":[1],"traits":[0],"count":[1]}}}"#;

@@ -114,6 +114,8 @@ impl BatchBuilder {
             table.pod_uid.push(0);
             table.pod.push(strings.id(&container.pod));
             table.namespace.push(strings.id(&container.namespace));
+            table.labels.push(strings.id(&container.labels));
+            table.owner.push(strings.id(&container.owner));
         }
         table
     }

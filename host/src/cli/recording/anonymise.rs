@@ -16,7 +16,9 @@ Replaced, each text by the same one wherever it stands, so that detections on st
 short endings such as .sh stay
   arguments, except the program's own name, options without their values (-x, --word) and kept paths
   names of processes, except well-known programs and those named as their kept executable
-  ids, names and images of containers, names and ids of pods, wherever they stand in a path
+  ids, names and images of containers, names, ids and namespaces of pods, wherever they stand in a path
+  labels of pods: their values, and their keys except those that Kubernetes and its usual tools set; the names of what \
+made pods, but not whether it is a Deployment or a Job
   IP addresses, except loopback, unspecified, link-local prefixes and multicast; private ones stay private
 Not replaced: times, pids, uids, gids, ports, sizes, flags, results, namespaces' inode numbers, terminals, \
 names of runtimes.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use self::table::{Column, Row, Table};
 use super::{Failure, damaged, refused};
 use crate::bytes::Bytes;
-use crate::enrich::{Attribution, Nothing, Options, ProcessTable};
+use crate::enrich::{Attribution, Container, Nothing, Options, ProcessTable};
 use crate::event::{Body, Event};
 use crate::progress;
 use crate::recording::{Line, Reader, Slice, Sliced};
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Args {
 
 use Column::{I32, I64, Text, Time, U32, U64};
 
-const PROCESS: [(&str, Column); 22] = [
+const PROCESS: [(&str, Column); 26] = [
     ("seq", U64),
     ("time", Time),
     ("pid", U32),
@@ -50,6 +50,10 @@ const PROCESS: [(&str, Column); 22] = [
     ("parent_exe", Text),
     ("container", Text),
     ("container_name", Text),
+    ("pod", Text),
+    ("namespace", Text),
+    ("labels", Text),
+    ("owner", Text),
 ];
 const EXECS: [(&str, Column); 2] = [("filename", Text), ("errno", U32)];
 const EXITS: [(&str, Column); 3] = [("code", U32), ("signal", U32), ("lifetime", U64)];
@@ -245,8 +249,7 @@ impl Tables {
                 });
                 row.u32(0).text("").text("");
                 let container = container.and_then(|id| held.containers().get(id));
-                row.bytes(container.map_or(b"", |container| &container.id));
-                row.bytes(container.map_or(b"", |container| &container.name));
+                put_container(&mut row, container);
             }
             Some(process) => {
                 row.u32(process.pid).u32(process.ppid).u64(process.start);
@@ -264,13 +267,20 @@ impl Tables {
                 row.bytes(parent.map_or(b"", |parent| parent.comm()));
                 row.bytes(parent.map_or(b"", |parent| parent.exe()));
                 let container = process.container().and_then(|id| held.containers().get(id));
-                row.bytes(container.map_or(b"", |container| &container.id));
-                row.bytes(container.map_or(b"", |container| &container.name));
+                put_container(&mut row, container);
             }
         }
         body(&mut row, event, start);
         table.end_row()
     }
+}
+
+fn put_container(row: &mut Row<'_>, container: Option<&Container>) {
+    let nowhere = Container::default();
+    let container = container.unwrap_or(&nowhere);
+    row.bytes(&container.id).bytes(&container.name);
+    row.bytes(&container.pod).bytes(&container.namespace);
+    row.text(&arguments(&container.labels)).bytes(&container.owner);
 }
 
 fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
@@ -350,7 +360,7 @@ fn body(row: &mut Row<'_>, event: &Event<'_>, start: u64) {
     }
 }
 
-/// Arguments as one text: a space between them, `\x20` for one within.
+/// Arguments, or labels, as one text: a space between them, `\x20` for one within.
 fn arguments(args: &[u8]) -> String {
     let args = args.strip_suffix(b"\0").unwrap_or(args);
     let one = |arg: &[u8]| Bytes::from(arg).to_string().replace(' ', "\\x20");

@@ -3,7 +3,9 @@
 //!
 //! A connection lasts for one container. That costs a millisecond, and there is none to find broken after the runtime was
 //! restarted.
+mod labels;
 mod messages;
+mod owner;
 
 use std::path::Path;
 
@@ -38,15 +40,16 @@ impl From<Status> for Failure {
 }
 
 /// What the runtime at a socket says of a container, or of the sandbox of a pod, which is a container as well.
-pub(super) async fn describe(socket: &Path, id: &str) -> Result<Option<KnownContainer<'static>>, Failure> {
+/// `node` is the node's name.
+pub(super) async fn describe(socket: &Path, id: &str, node: &str) -> Result<Option<KnownContainer<'static>>, Failure> {
     let mut runtime = Runtime::connect(socket).await?;
     let Some(container) = runtime.container(id).await? else {
         let pod = runtime.pod(id).await?;
-        return Ok(pod.map(|pod| of_pod(id, pod)));
+        return Ok(pod.map(|pod| of_pod(id, pod, node)));
     };
     let status = runtime.status(id).await?;
     let pod = runtime.pod(&container.pod_sandbox_id).await?;
-    let mut known = of_pod(id, pod.unwrap_or_default());
+    let mut known = of_pod(id, pod.unwrap_or_default(), node);
     known.name = text(container.metadata.unwrap_or_default().name);
     // Lists name the image as it was asked for, which may be a digest; only the status has its name then.
     let image = status.unwrap_or(container.image.unwrap_or_default().image);
@@ -54,13 +57,17 @@ pub(super) async fn describe(socket: &Path, id: &str) -> Result<Option<KnownCont
     Ok(Some(known))
 }
 
-fn of_pod(id: &str, pod: PodSandbox) -> KnownContainer<'static> {
+fn of_pod(id: &str, pod: PodSandbox, node: &str) -> KnownContainer<'static> {
+    let owner = owner::of(&pod, node).filter(|owner| owner.len() <= MAX_TEXT);
+    let labels = labels::of(&pod);
     let pod = pod.metadata.unwrap_or_default();
     KnownContainer {
         id: id.as_bytes().to_vec().into(),
         pod_uid: text(pod.uid),
         pod: text(pod.name),
         namespace: text(pod.namespace),
+        labels: labels.into(),
+        owner: owner.unwrap_or_default().into(),
         ..KnownContainer::default()
     }
 }

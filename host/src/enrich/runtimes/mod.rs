@@ -38,6 +38,8 @@ const MAX_SAVED: Duration = Duration::from_millis(250);
 pub struct Settings {
     /// Sockets of runtimes that speak the Container Runtime Interface.
     pub sockets: Vec<PathBuf>,
+    /// Name of the node, which owns its static pods.
+    pub node: String,
     /// Longest wait for one container.
     pub wait: Duration,
 }
@@ -74,12 +76,13 @@ impl Runtimes {
         let (questions, asked) = bounded(MAX_QUESTIONS);
         let (answered, answers) = bounded(MAX_ANSWERS);
         let lookups = Arc::new(Lookups::default());
-        let resolver = Resolver::new(settings.sockets, lookups.clone(), asked, answered);
+        let wait = settings.wait;
+        let resolver = Resolver::new(settings, lookups.clone(), asked, answered);
         let runtimes = Runtimes {
             questions,
             answers,
             late: VecDeque::new(),
-            wait: settings.wait,
+            wait,
             share: Share::new(MAX_SHARE, MAX_SAVED),
             lookups,
         };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::lookups::{Lookups, Outcome};
-use super::{Answer, Question, cri, storage};
+use super::{Answer, Question, Settings, cri, storage};
 use crate::enrich::container::Runtime;
 use crate::event::KnownContainer;
 
@@ -51,6 +51,7 @@ struct Again {
 /// Asks runtimes.
 pub struct Resolver {
     sockets: Vec<Socket>,
+    node: String,
     lookups: Arc<Lookups>,
     questions: Receiver<Question>,
     answers: Sender<Answer>,
@@ -59,7 +60,7 @@ pub struct Resolver {
 
 impl Resolver {
     pub(super) fn new(
-        sockets: Vec<PathBuf>,
+        settings: Settings,
         lookups: Arc<Lookups>,
         questions: Receiver<Question>,
         answers: Sender<Answer>,
@@ -70,7 +71,8 @@ impl Resolver {
             rest: FIRST_REST,
         };
         Resolver {
-            sockets: sockets.into_iter().map(socket).collect(),
+            sockets: settings.sockets.into_iter().map(socket).collect(),
+            node: settings.node,
             lookups,
             questions,
             answers,
@@ -149,7 +151,7 @@ impl Resolver {
         }
         let mut outcome = Outcome::NoRuntime;
         for socket in &mut self.sockets {
-            let one = socket.ask(&question.id).await;
+            let one = socket.ask(&question.id, &self.node).await;
             match one {
                 Ok(known @ Some(_)) => return (Outcome::Found, known),
                 Ok(None) if outcome == Outcome::NoRuntime => outcome = Outcome::NotFound,
@@ -162,14 +164,14 @@ impl Resolver {
 }
 
 impl Socket {
-    async fn ask(&mut self, id: &str) -> Result<Option<KnownContainer<'static>>, Outcome> {
+    async fn ask(&mut self, id: &str, node: &str) -> Result<Option<KnownContainer<'static>>, Outcome> {
         if !self.path.exists() {
             return Err(Outcome::NoRuntime);
         }
         if self.rests.is_some_and(|rests| Instant::now() < rests) {
             return Err(Outcome::BackingOff);
         }
-        let answer = tokio::time::timeout(PATIENCE, cri::describe(&self.path, id)).await;
+        let answer = tokio::time::timeout(PATIENCE, cri::describe(&self.path, id, node)).await;
         let (outcome, why) = match answer {
             Ok(Ok(known)) => {
                 if self.rests.take().is_some() {

@@ -23,6 +23,7 @@ impl Asked {
     fn new(sockets: &[PathBuf], wait: Duration) -> Asked {
         let settings = Settings {
             sockets: sockets.to_vec(),
+            node: String::new(),
             wait,
         };
         let (runtimes, resolver) = Runtimes::new(settings);

@@ -64,6 +64,18 @@ pub(super) static ENDINGS: Words = LazyLock::new(|| {
     )
 });
 
+/// Keys of labels that Kubernetes and its usual tools set, or advise to set.
+pub(super) static LABELS: Words = LazyLock::new(|| {
+    words(
+        "\
+    app name component tier role version release chart heritage env environment k8s-app app.kubernetes.io/name \
+    app.kubernetes.io/instance app.kubernetes.io/version app.kubernetes.io/component app.kubernetes.io/part-of \
+    app.kubernetes.io/managed-by helm.sh/chart pod-template-hash rollouts-pod-template-hash controller-revision-hash \
+    pod-template-generation statefulset.kubernetes.io/pod-name apps.kubernetes.io/pod-index job-name controller-uid \
+    batch.kubernetes.io/job-name batch.kubernetes.io/controller-uid batch.kubernetes.io/job-completion-index",
+    )
+});
+
 pub(super) fn words(list: &'static str) -> HashSet<&'static [u8]> {
     list.split_ascii_whitespace().map(str::as_bytes).collect()
 }

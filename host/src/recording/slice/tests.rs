@@ -319,6 +319,8 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
             10 => Line::Container(KnownContainer {
                 id: DOCKER.strip_prefix("/docker/").unwrap().into(),
                 image: format!("i{at}").into_bytes().into(),
+                labels: format!("app=i{at}\0").into_bytes().into(),
+                owner: format!("Deployment/i{at}").into_bytes().into(),
                 ..KnownContainer::default()
             }),
             _ => event(Body::Open(Open {

@@ -55,6 +55,8 @@ fn batch() -> Batch {
         pod_uid: vec![0],
         pod: vec![text(b"web-0")],
         namespace: vec![text(b"shop")],
+        labels: vec![text(b"app=web\0")],
+        owner: vec![text(b"StatefulSet/web")],
     };
     let execs = Execs {
         seq: vec![41],
@@ -231,6 +233,7 @@ fn a_verdict_leaves_with_everything_that_a_reader_needs() {
     "image":"docker.io/library/nginx:1.29",
     "pod":"web-0",
     "namespace":"shop",
+    "owner":"StatefulSet/web",
     "pod_uid":""},
     "sequence":{"first":41,
     "last":42}}

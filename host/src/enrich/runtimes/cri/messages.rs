@@ -88,6 +88,23 @@ pub(super) struct PodSandbox {
     pub(super) id: String,
     #[prost(message, optional, tag = "2")]
     pub(super) metadata: Option<PodSandboxMetadata>,
+    /// Unix nanoseconds.
+    #[prost(int64, tag = "4")]
+    pub(super) created_at: i64,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) labels: Vec<Pair>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) annotations: Vec<Pair>,
+}
+
+/// An entry of a map of strings. Of bytes here: what is not UTF-8 in one pod's labels is no reason to refuse an answer,
+/// and to leave the runtime alone for it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Pair {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
