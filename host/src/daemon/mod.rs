@@ -7,6 +7,7 @@ mod flight;
 pub mod keeper;
 pub mod look_back;
 pub mod losses;
+mod memory;
 pub mod node;
 pub mod plugins;
 pub mod privileges;
@@ -175,6 +176,7 @@ impl Daemon {
             }
         };
         rest.status.set_ready();
+        memory::give_back();
         tracing::info!(
             plugins = rest.status.roster().all().len(),
             processes = known.len(),
