@@ -36,7 +36,7 @@ impl Tracer {
         let mut unshare = Command::new("unshare");
         let child = unshare
             .args(["--mount", "--propagation", "private", "sh", "-c"])
-            .arg("mount -t tracefs none /sys/kernel/tracing && exec stdbuf -oL \"$0\" \"$@\"")
+            .arg("{ test -e /sys/kernel/tracing/events || mount -t tracefs none /sys/kernel/tracing; } && exec stdbuf -oL \"$0\" \"$@\"")
             .arg(program)
             .args(options)
             .stdin(Stdio::null())
