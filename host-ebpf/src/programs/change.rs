@@ -15,7 +15,7 @@ use self::note::{Note, Which};
 use self::request::{Name, Request, request};
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::wanted;
-use super::header::{cgroup_id, header, is_own};
+use super::header::{header, is_own, own_cgroup_id};
 use super::output::{count, has_room, send};
 use super::read::{Task, user};
 use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change};
@@ -41,9 +41,7 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn report(task: Task, call: Call, action: u8) {
     let request = request(call, action);
-    if !sieve::passes(Kind::Change, call.result < 0, 1 << request.op as u32)
-        || !has_room(Kind::Change, || cgroup_id(task))
-    {
+    if !sieve::passes(Kind::Change, call.result < 0, 1 << request.op as u32) || !has_room(Kind::Change, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.

@@ -4,7 +4,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ExitRaw, Kind};
 
 use super::globals::offset;
-use super::header::{cgroup_id, header, is_own};
+use super::header::{header, is_own, own_cgroup_id};
 use super::output::send_fixed;
 use super::read::{Task, direct};
 
@@ -37,7 +37,7 @@ fn vespid_exit(ctx: BtfTracePointContext) -> i32 {
             direct(leader, offset!(task_exit_code))
         }
     };
-    send_fixed(Kind::Exit, cgroup_id(task), |raw: *mut ExitRaw| {
+    send_fixed(Kind::Exit, own_cgroup_id(), |raw: *mut ExitRaw| {
         let header = header(Kind::Exit, size_of::<ExitRaw>() as u32, task);
         // SAFETY: room in the ring.
         unsafe {

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
-use super::header::{cgroup_id, header};
+use super::header::{header, own_cgroup_id};
 use super::output::{count, has_room, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
@@ -13,7 +13,7 @@ use super::syscall::Call;
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
-    if !has_room(Kind::Exec, || cgroup_id(task)) {
+    if !has_room(Kind::Exec, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.

@@ -4,7 +4,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ForkRaw, Kind};
 
 use super::globals::offset;
-use super::header::{cgroup_id, header, is_own, start_ns};
+use super::header::{cgroup_id, header, is_own, own_cgroup_id, start_ns};
 use super::output::send_fixed;
 use super::read::Task;
 
@@ -18,7 +18,7 @@ fn vespid_fork(ctx: BtfTracePointContext) -> i32 {
     if child_pid != child.field::<u32>(offset!(task_pid)) {
         return 0;
     }
-    send_fixed(Kind::Fork, cgroup_id(parent), |raw: *mut ForkRaw| {
+    send_fixed(Kind::Fork, own_cgroup_id(), |raw: *mut ForkRaw| {
         let header = header(Kind::Fork, size_of::<ForkRaw>() as u32, parent);
         let (child_start_ns, child_cgroup) = (start_ns(child), cgroup_id(child));
         // SAFETY: room in the ring.

@@ -7,7 +7,7 @@ use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_trait
 use super::asked;
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
-use super::header::{cgroup_id, header};
+use super::header::{header, own_cgroup_id};
 use super::merge::{self, Way};
 use super::output::{count, has_room, try_send};
 use super::overlay;
@@ -145,7 +145,7 @@ pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outco
             return Some(());
         }
         // What is merged takes no room.
-        if window == 0 && !has_room(Kind::Open, || cgroup_id(subject)) {
+        if window == 0 && !has_room(Kind::Open, own_cgroup_id) {
             return Some(());
         }
         describe(scratch, task, subject, request, outcome, window)
@@ -256,7 +256,7 @@ unsafe fn describe(
                     1
                 }
             };
-            if !has_room(Kind::Open, || cgroup_id(subject)) {
+            if !has_room(Kind::Open, own_cgroup_id) {
                 merge::give_back(count - 1);
                 return Some(());
             }

@@ -15,7 +15,7 @@ use self::calls::{CALLS, concerns};
 use self::request::{Detail, Request, Target, request};
 use super::connection::{self, At};
 use super::globals::{offset, wanted};
-use super::header::{cgroup_id, header, is_own};
+use super::header::{header, is_own, own_cgroup_id};
 use super::output::{count, has_room, send};
 use super::pids;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
@@ -42,7 +42,7 @@ fn report(task: Task, call: Call, action: u8) {
         return;
     };
     let passes = sieve::passes(Kind::Privileged, call.result < 0, 1 << request.op as u32);
-    if !passes || !has_room(Kind::Privileged, || cgroup_id(task)) {
+    if !passes || !has_room(Kind::Privileged, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.

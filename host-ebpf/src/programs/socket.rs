@@ -18,7 +18,7 @@ use self::datagram::UDP;
 use self::ends::{End, UNIX};
 use super::descriptor;
 use super::globals::{has, offset, wanted};
-use super::header::{cgroup_id, header, is_own};
+use super::header::{header, is_own, own_cgroup_id};
 use super::output::{count, has_room, send};
 use super::read::{Task, kernel, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
@@ -260,7 +260,7 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
     let passes = sieve::passes(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
-    if !passes || !has_room(Kind::Socket, || cgroup_id(task)) {
+    if !passes || !has_room(Kind::Socket, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.
