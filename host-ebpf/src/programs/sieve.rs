@@ -6,10 +6,11 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_re
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use vespid_ebpf::sieve::{
-    ACCESSES, MAX_NAMES, NAME_BYTES, NameKey, NameRule, PLACES, Place, Sieve, length_bit, name_bits,
+    ACCESSES, MAX_NAMES, NAME_BYTES, NameKey, NameRule, OUTCOMES, PLACES, Place, Sieve, length_bit, name_bits,
 };
 use vespid_ebpf::{Kind, MAX_DEPTH, MAX_TYPED, Outcome};
 
+use super::namespaces;
 use super::output::count;
 use super::read::Task;
 use super::scratch::{Scratch, place};
@@ -58,15 +59,53 @@ pub(super) struct Steps {
     pub(super) text: Step,
 }
 
-/// Whether a call with one of these classes passes; if not, it is booked as filtered.
+/// What was found of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) passes: bool,
+    /// Its task's namespaces were looked up, and belong into the record.
+    pub(super) tells: bool,
+    /// It passes by them.
+    is_inside: bool,
+    /// By which sieve.
+    generation: u32,
+}
+
+/// Whether a call of a task with one of these classes passes; if not, it is booked as filtered.
 #[inline(always)]
-pub(super) fn passes(kind: Kind, failed: bool, classes: u32) -> bool {
-    let passing = in_force().map_or(u32::MAX, |(sieve, _)| {
-        // SAFETY: a live map value.
-        unsafe {
-            let [succeeding, failing] = (&raw const (*sieve).classes[kind.index()]).read_volatile();
-            if failed { failing } else { succeeding }
+pub(super) fn judge(kind: Kind, task: Task, failed: bool, classes: u32) -> Verdict {
+    let mut verdict = Verdict {
+        passes: true,
+        tells: false,
+        is_inside: false,
+        generation: 0,
+    };
+    let Some((sieve, generation)) = in_force() else {
+        return verdict;
+    };
+    verdict.generation = generation;
+    // SAFETY: a live map value.
+    unsafe {
+        let anywhere = outcome(&raw const (*sieve).classes[kind.index()], failed);
+        let inside = outcome(&raw const (*sieve).spaces.classes[kind.index()], failed);
+        verdict.tells = inside & classes != 0;
+        if verdict.tells {
+            verdict.is_inside = namespaces::pass(task, &raw const (*sieve).spaces, kind.index());
         }
+        verdict.passes = anywhere & classes != 0 || verdict.is_inside;
+    }
+    if !verdict.passes {
+        count(kind, Outcome::Filtered);
+    }
+    verdict
+}
+
+/// Whether something with one of these classes passes, whoever does it; if not, it is booked as filtered.
+#[inline(always)]
+pub(super) fn passes(kind: Kind, classes: u32) -> bool {
+    // SAFETY: a live map value.
+    let passing = in_force().map_or(u32::MAX, |(sieve, _)| unsafe {
+        outcome(&raw const (*sieve).classes[kind.index()], false)
     });
     let passes = passing & classes != 0;
     if !passes {
@@ -75,32 +114,46 @@ pub(super) fn passes(kind: Kind, failed: bool, classes: u32) -> bool {
     passes
 }
 
+/// The mask for a call that failed, or did not.
+#[inline(always)]
+unsafe fn outcome(masks: *const [u32; OUTCOMES], failed: bool) -> u32 {
+    // SAFETY: a live map value.
+    let [succeeding, failing] = unsafe { masks.read_volatile() };
+    if failed { failing } else { succeeding }
+}
+
 /// Whether a call with one of these classes may pass, come out as it will.
 #[inline(always)]
 pub(super) fn may_pass(kind: Kind, classes: u32) -> bool {
     let passing = in_force().map_or(u32::MAX, |(sieve, _)| {
         // SAFETY: a live map value.
-        let [succeeding, failing] = unsafe { (&raw const (*sieve).classes[kind.index()]).read_volatile() };
-        succeeding | failing
+        let ([succeeding, failing], [succeeding_inside, failing_inside]) = unsafe {
+            (
+                (&raw const (*sieve).classes[kind.index()]).read_volatile(),
+                (&raw const (*sieve).spaces.classes[kind.index()]).read_volatile(),
+            )
+        };
+        succeeding | failing | succeeding_inside | failing_inside
     });
     passing & classes != 0
 }
 
-/// The kinds of access of an open that passes only with one of the names; 0 if it passes without.
+/// The kinds of access of an open that passes only with one of the names; 0 if it passes without. By another sieve than
+/// the verdict is of, it is not judged.
 #[inline(always)]
-pub(super) fn named(accesses: u32, failed: bool) -> u32 {
-    in_force().map_or(0, |(sieve, _)| {
+pub(super) fn named(accesses: u32, failed: bool, verdict: Verdict) -> u32 {
+    let sieve = in_force().filter(|(_, generation)| *generation == verdict.generation);
+    sieve.map_or(0, |(sieve, _)| {
         // SAFETY: a live map value.
         unsafe {
-            let [succeeding, failing] = (&raw const (*sieve).classes[Kind::Open.index()]).read_volatile();
-            let [succeeding_named, failing_named] = (&raw const (*sieve).named).read_volatile();
-            let (passing, named) = if failed {
-                (failing, failing_named)
-            } else {
-                (succeeding, succeeding_named)
-            };
-            let accesses = accesses & passing;
-            if accesses & !named == 0 { accesses } else { 0 }
+            let mut passing = outcome(&raw const (*sieve).classes[Kind::Open.index()], failed);
+            let mut free = passing & !outcome(&raw const (*sieve).named, failed);
+            if verdict.is_inside {
+                let inside = outcome(&raw const (*sieve).spaces.classes[Kind::Open.index()], failed);
+                passing |= inside;
+                free |= inside & !outcome(&raw const (*sieve).spaces.named, failed);
+            }
+            if accesses & free == 0 { accesses & passing } else { 0 }
         }
     })
 }

@@ -19,6 +19,7 @@ use self::ends::{End, UNIX};
 use super::descriptor;
 use super::globals::{has, offset, wanted};
 use super::header::{cgroup_id, header, is_own};
+use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::{Task, kernel, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
@@ -259,12 +260,12 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
-    let passes = sieve::passes(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
-    if !passes || !has_room(Kind::Socket, || cgroup_id(task)) {
+    let verdict = sieve::judge(Kind::Socket, task, happening.result < 0, 1 << happening.op as u32);
+    if !verdict.passes || !has_room(Kind::Socket, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening) });
+    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict.tells) });
     if sent.is_none() {
         count(Kind::Socket, Outcome::Unreadable);
     }
@@ -276,6 +277,7 @@ unsafe fn describe(
     task: Task,
     socket: &Socket,
     happening: &Happening,
+    tells: bool,
 ) -> Option<()> {
     const FIXED: usize = size_of::<SocketRaw>();
     // SAFETY: `scratch` points into its map, and is larger than what is written.
@@ -314,6 +316,9 @@ unsafe fn describe(
         (*raw).protocol = if ends::is_ip(socket) { socket.protocol as u8 } else { 0 };
         (*raw).reserved = [0; 7];
         (&raw mut (*scratch).walk.at).write_volatile(len);
+        if tells {
+            namespaces::tell(scratch);
+        }
         send(Kind::Socket, scratch)
     }
 }

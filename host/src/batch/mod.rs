@@ -18,7 +18,7 @@ use dimensions::Dimensions;
 
 use crate::enrich::{Attribution, ProcessTable};
 use crate::event::{Body, Event, process_flags};
-use crate::filter::Subscription;
+use crate::filter::{Subscription, Whose};
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::{
     Batch, Changes, Connections, Execs, Exits, Header, Lost, Opens, Privileged, Resources, Sockets,
@@ -83,7 +83,12 @@ impl Builder {
             return false;
         }
         let process = whose.process.and_then(|id| processes.get(id));
-        if !filters.want(event, process, whose.container.is_some()) {
+        let by = Whose {
+            process,
+            is_contained: whose.container.is_some(),
+            node: processes.node_namespaces(),
+        };
+        if !filters.want(event, &by) {
             return false;
         }
         // The image before comes first, so that a row found for the process is that of the image after.

@@ -34,7 +34,7 @@ use crossbeam_channel::Receiver;
 use crate::config::Config;
 use crate::control::{Server, ServerError};
 use crate::decode::Clock;
-use crate::enrich::procfs::Procfs;
+use crate::enrich::procfs::{Procfs, node_namespaces};
 use crate::enrich::runtimes::{Lookups, Runtimes, Settings as RuntimeSettings};
 use crate::enrich::{Node, Options, ProcessTable};
 use crate::http::{self, Http};
@@ -138,6 +138,7 @@ impl Daemon {
         let options = Options {
             capacity: config.processes.max,
             keep_found: config.flight_recorder.enabled,
+            node_namespaces: node_namespaces(),
             ..Options::default()
         };
         let runtimes = runtimes(config.containers.settings())?;

@@ -132,6 +132,7 @@ impl Node {
             time: self.time,
             subject,
             body,
+            namespaces: [0; 8],
         })
     }
 

@@ -1,0 +1,153 @@
+//! In which namespaces a task is: looked up only for calls that a filter on namespaces may be about, to judge them
+//! ([`super::sieve`]) and to end their records with.
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::PerCpuArray;
+use vespid_ebpf::sieve::{Spaces, TESTS};
+use vespid_ebpf::{ABSENT, Header, NAMESPACES, TOLD, TOLD_BYTES};
+
+use super::globals::{has, offset};
+use super::pids;
+use super::read::{Task, direct, kernel_u32};
+use super::scratch::{Scratch, place};
+
+/// `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
+const INITIAL_PID_NAMESPACE: u32 = 0xefff_fffc;
+
+/// What was looked up last on this CPU: by the program that runs, as those that do never interrupt one another.
+#[repr(C)]
+struct Looked {
+    /// Inode numbers in the order of [`NAMESPACES`]; 0 for not known.
+    inodes: [u32; NAMESPACES.len()],
+    /// Tests that are met, as bits. In memory, where the verifier does not try each outcome apart.
+    met: u32,
+    /// Not 0: a test is about a namespace that is not known.
+    unknown: u32,
+}
+
+#[map]
+static LOOKED: PerCpuArray<Looked> = PerCpuArray::with_max_entries(1, 0);
+
+/// Looks up the namespaces of a task. Whether a call of the kind with this index passes by them; one that cannot be judged
+/// does.
+///
+/// # Safety
+/// `spaces` must be a live map value.
+#[inline(never)]
+pub(super) unsafe fn pass(task: Task, spaces: *const Spaces, kind: usize) -> bool {
+    let Some(looked) = LOOKED.get_ptr_mut(0) else {
+        return true;
+    };
+    // SAFETY: live map values; every index is checked or masked.
+    unsafe {
+        look(&raw mut (*looked).inodes, task);
+        (&raw mut (*looked).met).write_volatile(0);
+        (&raw mut (*looked).unknown).write_volatile(0);
+        let mut at = 0;
+        while at < TESTS {
+            let test = (&raw const (*spaces).tests[at]).read_volatile();
+            let inodes = (&raw const (*looked).inodes).cast::<u32>();
+            let inode = inodes.add((test.kind & 7) as usize).read_volatile();
+            if test.inode != 0 && inode == 0 {
+                (&raw mut (*looked).unknown).write_volatile(1);
+            }
+            if test.inode != 0 && inode == test.inode {
+                let met = (&raw const (*looked).met).read_volatile();
+                (&raw mut (*looked).met).write_volatile(met | 1 << at);
+            }
+            at += 1;
+        }
+        let met = (&raw const (*looked).met).read_volatile() & 0xff;
+        let words = (&raw const (*spaces).holding).cast::<u64>();
+        let word = words.add(kind * Spaces::WORDS + (met >> 6) as usize).read_volatile();
+        (&raw const (*looked).unknown).read_volatile() != 0 || word >> (met & 63) & 1 != 0
+    }
+}
+
+/// Plain loads, but for the pid namespace of who is not in the initial one.
+#[inline(always)]
+unsafe fn look(out: *mut [u32; NAMESPACES.len()], task: Task) {
+    // SAFETY: `out` points into a map value; the verifier knows the type of each pointer on the way.
+    unsafe {
+        let proxy: *const u8 = if has!(task_nsproxy) {
+            task.field(offset!(task_nsproxy))
+        } else {
+            core::ptr::null()
+        };
+        let of_proxy = |pointer: u32, inum: u32| -> u32 {
+            if !has!(task_nsproxy) || pointer == ABSENT || inum == ABSENT {
+                return 0;
+            }
+            let namespace: *const u8 = direct(proxy, pointer);
+            direct(namespace, inum)
+        };
+        (*out)[0] = of_proxy(offset!(nsproxy_cgroup), offset!(cgroup_ns_inum));
+        (*out)[1] = of_proxy(offset!(nsproxy_ipc), offset!(ipc_ns_inum));
+        (*out)[2] = of_proxy(offset!(nsproxy_mnt), offset!(mnt_ns_inum));
+        (*out)[3] = of_proxy(offset!(nsproxy_net), offset!(net_inum));
+        (*out)[4] = pid_namespace(task);
+        (*out)[5] = of_proxy(offset!(nsproxy_time), offset!(time_ns_inum));
+        (*out)[6] = if has!(cred_user_ns) && has!(user_ns_inum) {
+            let cred: *const u8 = task.field(offset!(task_real_cred));
+            let user: *const u8 = direct(cred, offset!(cred_user_ns));
+            direct(user, offset!(user_ns_inum))
+        } else {
+            0
+        };
+        (*out)[7] = of_proxy(offset!(nsproxy_uts), offset!(uts_ns_inum));
+    }
+}
+
+#[inline(always)]
+fn pid_namespace(task: Task) -> u32 {
+    if !(has!(task_thread_pid) && has!(pid_level) && has!(pid_ns_inum)) {
+        return 0;
+    }
+    let pid: *const u8 = task.field(offset!(task_thread_pid));
+    // SAFETY: the verifier knows the type of `task_struct.thread_pid`.
+    let level: u32 = unsafe { direct(pid, offset!(pid_level)) };
+    if level == 0 {
+        return INITIAL_PID_NAMESPACE;
+    }
+    kernel_u32(pids::namespace(task).address, offset!(pid_ns_inum))
+}
+
+/// Ends the record that a scratch holds with what was looked up for it, if there is room.
+///
+/// # Safety
+/// `scratch` must point into its map, and hold all of a record.
+#[inline(never)]
+pub(super) unsafe fn tell<const SIZE: usize>(scratch: *mut Scratch<SIZE>) {
+    // SAFETY: the caller's promise; `place` checks what is written.
+    unsafe {
+        let Some(looked) = LOOKED.get_ptr(0) else { return };
+        let Some((at, out)) = place(scratch, TOLD_BYTES) else {
+            return;
+        };
+        let told: *const c_void = (&raw const (*looked).inodes).cast();
+        bpf_probe_read_kernel(out.cast(), TOLD_BYTES as u32, told);
+        let len = at + TOLD_BYTES as u64;
+        (&raw mut (*scratch).walk.at).write_volatile(len);
+        let header: *mut Header = (&raw mut (*scratch).record).cast();
+        (*header).len = len as u32;
+        (*header).kind |= TOLD;
+    }
+}
+
+/// What was looked up, in a word: two that differ are hardly ever the same.
+#[inline(always)]
+pub(super) fn folded() -> u32 {
+    let Some(looked) = LOOKED.get_ptr(0) else { return 0 };
+    let mut folded = 0_u32;
+    let mut at = 0;
+    while at < NAMESPACES.len() {
+        // SAFETY: a live map value.
+        let inode = unsafe { (&raw const (*looked).inodes[at]).read_volatile() };
+        folded = (folded ^ inode).wrapping_mul(0x9e37_79b1);
+        folded ^= folded >> 15;
+        at += 1;
+    }
+    folded
+}
