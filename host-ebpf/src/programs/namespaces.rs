@@ -9,8 +9,8 @@ use vespid_ebpf::sieve::{Spaces, TESTS};
 use vespid_ebpf::{ABSENT, Header, NAMESPACES, TOLD, TOLD_BYTES};
 
 use super::globals::{has, offset};
-use super::pids;
-use super::read::{Task, direct, kernel_u32};
+use super::pids::UPID_SIZE;
+use super::read::{Task, direct, kernel_into};
 use super::scratch::{Scratch, place};
 
 /// `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
@@ -19,6 +19,8 @@ const INITIAL_PID_NAMESPACE: u32 = 0xefff_fffc;
 /// What was looked up last on this CPU: by the program that runs, as those that do never interrupt one another.
 #[repr(C)]
 struct Looked {
+    /// Where a pid namespace is: read to here, as there is no room for it on the stack.
+    pid_namespace: u64,
     /// Inode numbers in the order of [`NAMESPACES`]; 0 for not known.
     inodes: [u32; NAMESPACES.len()],
     /// Tests that are met, as bits. In memory, where the verifier does not try each outcome apart.
@@ -30,19 +32,27 @@ struct Looked {
 #[map]
 static LOOKED: PerCpuArray<Looked> = PerCpuArray::with_max_entries(1, 0);
 
-/// Looks up the namespaces of a task. Whether a call of the kind with this index passes by them; one that cannot be judged
-/// does.
+/// Looks up the namespaces of a task. A function of its own, as [`holds`] is: where they are called deepest, little is left
+/// of the stack.
+#[inline(never)]
+pub(super) fn look_up(task: Task) {
+    if let Some(looked) = LOOKED.get_ptr_mut(0) {
+        // SAFETY: a live map value.
+        unsafe { look(looked, task) };
+    }
+}
+
+/// Whether a call of the kind with this index passes by what was looked up. One that cannot be judged does.
 ///
 /// # Safety
 /// `spaces` must be a live map value.
 #[inline(never)]
-pub(super) unsafe fn pass(task: Task, spaces: *const Spaces, kind: usize) -> bool {
+pub(super) unsafe fn holds(spaces: *const Spaces, kind: usize) -> bool {
     let Some(looked) = LOOKED.get_ptr_mut(0) else {
         return true;
     };
     // SAFETY: live map values; every index is checked or masked.
     unsafe {
-        look(&raw mut (*looked).inodes, task);
         (&raw mut (*looked).met).write_volatile(0);
         (&raw mut (*looked).unknown).write_volatile(0);
         let mut at = 0;
@@ -68,9 +78,10 @@ pub(super) unsafe fn pass(task: Task, spaces: *const Spaces, kind: usize) -> boo
 
 /// Plain loads, but for the pid namespace of who is not in the initial one.
 #[inline(always)]
-unsafe fn look(out: *mut [u32; NAMESPACES.len()], task: Task) {
-    // SAFETY: `out` points into a map value; the verifier knows the type of each pointer on the way.
+unsafe fn look(looked: *mut Looked, task: Task) {
+    // SAFETY: `looked` points into a map value; the verifier knows the type of each pointer on the way.
     unsafe {
+        let out = &raw mut (*looked).inodes;
         let proxy: *const u8 = if has!(task_nsproxy) {
             task.field(offset!(task_nsproxy))
         } else {
@@ -87,7 +98,8 @@ unsafe fn look(out: *mut [u32; NAMESPACES.len()], task: Task) {
         (*out)[1] = of_proxy(offset!(nsproxy_ipc), offset!(ipc_ns_inum));
         (*out)[2] = of_proxy(offset!(nsproxy_mnt), offset!(mnt_ns_inum));
         (*out)[3] = of_proxy(offset!(nsproxy_net), offset!(net_inum));
-        (*out)[4] = pid_namespace(task);
+        (*out)[4] = 0;
+        pid_namespace(looked, task);
         (*out)[5] = of_proxy(offset!(nsproxy_time), offset!(time_ns_inum));
         (*out)[6] = if has!(cred_user_ns) && has!(user_ns_inum) {
             let cred: *const u8 = task.field(offset!(task_real_cred));
@@ -101,17 +113,24 @@ unsafe fn look(out: *mut [u32; NAMESPACES.len()], task: Task) {
 }
 
 #[inline(always)]
-fn pid_namespace(task: Task) -> u32 {
-    if !(has!(task_thread_pid) && has!(pid_level) && has!(pid_ns_inum)) {
-        return 0;
+unsafe fn pid_namespace(looked: *mut Looked, task: Task) {
+    if !(has!(task_thread_pid) && has!(pid_level) && has!(pid_numbers) && has!(upid_ns) && has!(pid_ns_inum)) {
+        return;
     }
-    let pid: *const u8 = task.field(offset!(task_thread_pid));
-    // SAFETY: the verifier knows the type of `task_struct.thread_pid`.
-    let level: u32 = unsafe { direct(pid, offset!(pid_level)) };
-    if level == 0 {
-        return INITIAL_PID_NAMESPACE;
+    // SAFETY: `looked` points into a map value; the verifier knows the type of `task_struct.thread_pid`.
+    unsafe {
+        let pid: *const u8 = task.field(offset!(task_thread_pid));
+        let level: u32 = direct(pid, offset!(pid_level));
+        let inode = &raw mut (*looked).inodes[4];
+        if level == 0 {
+            inode.write_volatile(INITIAL_PID_NAMESPACE);
+            return;
+        }
+        let number = pid as u64 + u64::from(level) * UPID_SIZE + u64::from(offset!(pid_numbers));
+        let found = &raw mut (*looked).pid_namespace;
+        kernel_into(found.cast(), 8, number, offset!(upid_ns));
+        kernel_into(inode.cast(), 4, found.read_volatile(), offset!(pid_ns_inum));
     }
-    kernel_u32(pids::namespace(task).address, offset!(pid_ns_inum))
 }
 
 /// Ends the record that a scratch holds with what was looked up for it, if there is room.

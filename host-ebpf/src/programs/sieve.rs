@@ -90,7 +90,8 @@ pub(super) fn judge(kind: Kind, task: Task, failed: bool, classes: u32) -> Verdi
         let inside = outcome(&raw const (*sieve).spaces.classes[kind.index()], failed);
         verdict.tells = inside & classes != 0;
         if verdict.tells {
-            verdict.is_inside = namespaces::pass(task, &raw const (*sieve).spaces, kind.index());
+            namespaces::look_up(task);
+            verdict.is_inside = namespaces::holds(&raw const (*sieve).spaces, kind.index());
         }
         verdict.passes = anywhere & classes != 0 || verdict.is_inside;
     }

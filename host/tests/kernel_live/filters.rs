@@ -338,25 +338,49 @@ fn processes_elsewhere_are_told_from_those_of_the_node() {
     }
 }
 
-/// A thread that leaves without a new image is elsewhere at once.
+/// Whoever leaves without a new image is elsewhere at once, and is so alone.
 #[test]
 fn a_call_is_judged_by_where_its_thread_is_by_then() {
     let Some(mut pair) = Pair::start() else { return };
     let folder = pair.path();
-    fs::create_dir(folder.join("folder")).expect("a folder");
-    fs::write(folder.join("outside"), "x").expect("a file");
-    let filters =
-        r#"[{"tables": ["opens", "changes", "privileged"], "namespaces": [{"kind": "mount", "which": "other"}]}]"#;
-    let tables = Kinds::OPENS | Kinds::CHANGES | Kinds::PRIVILEGED;
-    let seen = pair.run(
-        &subscription(tables, filters),
-        &mut actor("open-in-mount-namespace", "", &folder),
-    );
-    assert_eq!(seen.got, seen.expected);
-    assert!(
-        !seen.got.is_empty() && seen.passed < seen.all,
-        "{} of {}",
-        seen.passed,
-        seen.all
-    );
+    fs::write(folder.join("marker"), "x").expect("a file");
+    let names = ["opens", "changes", "sockets", "execs"];
+    let tables = Kinds::OPENS | Kinds::CHANGES | Kinds::SOCKETS | Kinds::EXECS;
+    let by = |namespaces: &str| {
+        let filter = |table| format!(r#"{{"tables": ["{table}"], "namespaces": [{namespaces}]}}"#);
+        subscription(tables, &format!("[{}]", names.map(filter).join(", ")))
+    };
+    for (namespaces, expected) in [
+        (r#"{"kind": "network", "which": "other"}"#, 1),
+        (
+            r#"{"kind": "network", "which": "node"}, {"kind": "mount", "which": "node"}"#,
+            2,
+        ),
+        (
+            r#"{"kind": "network", "which": "node"}, {"kind": "mount", "which": "other"}"#,
+            0,
+        ),
+    ] {
+        let seen = pair.run(&by(namespaces), &mut actor("leave-by-thread", "", &folder));
+        assert_eq!(seen.got, seen.expected, "{namespaces}");
+        assert!(seen.passed < seen.all, "{namespaces} left nothing out of {}", seen.all);
+        let marker = folder.join("marker").display().to_string();
+        let count = |is: &dyn Fn(&Value) -> bool| seen.got.iter().filter(|event| is(event)).count();
+        assert_eq!(
+            count(&|event| event["open"]["path"] == marker.as_str()),
+            expected,
+            "{namespaces}"
+        );
+        assert_eq!(
+            count(&|event| event["change"]["path"] == marker.as_str()),
+            expected,
+            "{namespaces}"
+        );
+        assert_eq!(
+            count(&|event| event["socket"]["op"] == "bound"),
+            expected,
+            "{namespaces}: {:?}",
+            seen.got
+        );
+    }
 }
