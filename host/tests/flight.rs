@@ -181,7 +181,7 @@ fn child_that_records() {
         boot_id: String::new(),
         kernel: String::new(),
         created: 0,
-        namespaces: vespid::enrich::procfs::FIXED_NAMESPACES,
+        namespaces: vespid::enrich::namespaces::FIXED,
         kinds: Vec::new(),
     };
     let (mut tape, reel) = Tape::new(header, "recorder", WhenFull::Wait);

@@ -196,43 +196,8 @@ fn link(path: &Path) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// Inode numbers of the initial namespaces in the order of [`vespid_ebpf::NAMESPACES`], as far as every kernel has the
-/// same (include/linux/proc_ns.h; include/uapi/linux/nsfs.h).
-pub const FIXED_NAMESPACES: [u32; 8] = [
-    0xefff_fffb,
-    0xefff_ffff,
-    0,
-    0,
-    INITIAL_PID_NAMESPACE,
-    0xefff_fffa,
-    0xefff_fffd,
-    0xefff_fffe,
-];
-/// That of the initial pid namespace.
-pub const INITIAL_PID_NAMESPACE: u32 = 0xefff_fffc;
-
-/// The node's own namespaces: the kernel's initial ones, in which its threads are and, unless it left them, the first
-/// process. 0 for what is not known: mounts and network, if the daemon is in a pid namespace of its own.
-#[must_use]
-pub fn node_namespaces() -> [u32; 8] {
-    let proc = Path::new("/proc");
-    let mut found = FIXED_NAMESPACES;
-    if namespace(&proc.join("self"), "pid") != INITIAL_PID_NAMESPACE {
-        return found;
-    }
-    // Of the first process they can be read by fewer.
-    for pid in ["2", "1"] {
-        for (inode, name) in found.iter_mut().zip(vespid_ebpf::NAMESPACES) {
-            if *inode == 0 {
-                *inode = namespace(&proc.join(pid), name);
-            }
-        }
-    }
-    found
-}
-
 /// Inode number of a namespace, from a link such as `mnt:[4026531841]`; 0 if it cannot be read.
-fn namespace(folder: &Path, name: &str) -> u32 {
+pub(super) fn namespace(folder: &Path, name: &str) -> u32 {
     let target = link(&folder.join("ns").join(name));
     let digits: Vec<u8> = target.into_iter().filter(u8::is_ascii_digit).collect();
     str::from_utf8(&digits)

@@ -32,7 +32,7 @@ pub struct Options {
     pub grace_ns: u64,
     /// Whether to keep what the source told for [`ProcessTable::take_found`].
     pub keep_found: bool,
-    /// The node's own namespaces: see [`super::procfs::node_namespaces`].
+    /// The node's own namespaces: see [`super::namespaces::of_the_node`].
     pub node_namespaces: [u32; 8],
 }
 
@@ -43,7 +43,7 @@ impl Default for Options {
             text_capacity: 64 << 20,
             grace_ns: 30_000_000_000,
             keep_found: false,
-            node_namespaces: super::procfs::FIXED_NAMESPACES,
+            node_namespaces: super::namespaces::FIXED,
         }
     }
 }

@@ -36,7 +36,7 @@ pub use sliced::Sliced;
 pub use tape::{Reel, Tape, TapeBooks, WhenFull};
 pub use write::Writer;
 
-use crate::enrich::procfs::FIXED_NAMESPACES;
+use crate::enrich::namespaces;
 use crate::event::{Event, Known, KnownAccount, KnownContainer};
 
 /// The version of text.
@@ -70,11 +70,11 @@ pub struct Header {
 }
 
 fn fixed_namespaces() -> [u32; 8] {
-    FIXED_NAMESPACES
+    namespaces::FIXED
 }
 
 fn are_fixed(namespaces: &[u32; 8]) -> bool {
-    *namespaces == FIXED_NAMESPACES
+    *namespaces == namespaces::FIXED
 }
 
 /// Any other line.

@@ -25,7 +25,7 @@ fn header() -> Header {
         boot_id: "fcbc56ad".into(),
         kernel: "6.18.0".into(),
         created: 1_790_000_000_000_000_000,
-        namespaces: FIXED_NAMESPACES,
+        namespaces: namespaces::FIXED,
         kinds: vec!["exec".into(), "open".into()],
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use vespid::decode::{Clock, Scratch, decode};
-use vespid::enrich::procfs::node_namespaces;
+use vespid::enrich::namespaces;
 use vespid::event::Body;
 use vespid::filter::{FilterText, Sift, Subscription, Whose};
 use vespid::interface::vespid::plugin::describe::Kinds;
@@ -73,7 +73,7 @@ impl Pair {
 
     /// Lets the kernel leave out what `subscription` does not want, while `command` runs.
     fn run(&mut self, subscription: &Subscription, command: &mut Command) -> Seen {
-        let sift = Sift::of([subscription], &node_namespaces());
+        let sift = Sift::of([subscription], &namespaces::of_the_node());
         self.sifted.sift(&sift).expect("a sieve");
         self.whole.kernel.sift(&sift.opened()).expect("a sieve");
         // Nothing from before.
@@ -100,7 +100,7 @@ fn taken(kernel: &mut Kernel, clock: &Clock, pid: u32, subscription: &Subscripti
     let whose = Whose {
         process: None,
         is_contained: false,
-        node: &node_namespaces(),
+        node: &namespaces::of_the_node(),
     };
     kernel.drain(usize::MAX, |record| {
         let event = decode(record, clock, &mut scratch).expect("a good record");
@@ -194,7 +194,7 @@ fn what_is_left_out_is_counted_and_is_no_record() {
         (filtered, counters.produced(Kind::Open))
     };
     pair.sifted
-        .sift(&Sift::of([&none], &node_namespaces()))
+        .sift(&Sift::of([&none], &namespaces::of_the_node()))
         .expect("a sieve");
     let before = opens(&pair.sifted.counters());
     let seen = pair.run(&none, &mut actor("open-many", "1000", &folder));

@@ -103,7 +103,7 @@ fn header() -> Header {
         boot_id: "b".into(),
         kernel: "6.18".into(),
         created: NOON,
-        namespaces: crate::enrich::procfs::FIXED_NAMESPACES,
+        namespaces: crate::enrich::namespaces::FIXED,
         kinds: ["fork", "exec", "exit", "connection", "open"]
             .map(str::to_owned)
             .to_vec(),

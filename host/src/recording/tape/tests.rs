@@ -13,7 +13,7 @@ fn header() -> Header {
         boot_id: String::new(),
         kernel: String::new(),
         created: 0,
-        namespaces: crate::enrich::procfs::FIXED_NAMESPACES,
+        namespaces: crate::enrich::namespaces::FIXED,
         kinds: Vec::new(),
     }
 }
