@@ -43,11 +43,12 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
 fn report(task: Task, call: Call, action: u8) {
     let request = request(call, action);
     let verdict = sieve::judge(Kind::Change, task, call.result < 0, 1 << request.op as u32);
-    if !verdict.passes || !has_room(Kind::Change, || cgroup_id(task)) {
+    if !verdict.passes() || !has_room(Kind::Change, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
+    let sent =
+        of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells()) });
     if sent.is_none() {
         count(Kind::Change, Outcome::Unreadable);
     }

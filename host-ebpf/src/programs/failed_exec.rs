@@ -16,11 +16,11 @@ use super::syscall::Call;
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
     let verdict = sieve::judge(Kind::Exec, task, true, 1);
-    if !verdict.passes || !has_room(Kind::Exec, || cgroup_id(task)) {
+    if !verdict.passes() || !has_room(Kind::Exec, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action, verdict.tells) });
+    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action, verdict.tells()) });
     if sent.is_none() {
         count(Kind::Exec, Outcome::Unreadable);
     }

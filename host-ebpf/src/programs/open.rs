@@ -136,7 +136,7 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
     let accesses = access(request.flags as u32);
     let verdict = sieve::judge(Kind::Open, subject, outcome.result < 0, accesses);
-    if !verdict.passes {
+    if !verdict.passes() {
         return;
     }
     // Of what has no file nothing tells whether it is the same again.
@@ -150,7 +150,7 @@ pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outco
         if window == 0 && !has_room(Kind::Open, || cgroup_id(subject)) {
             return Some(());
         }
-        describe(scratch, task, subject, request, outcome, window, verdict.tells)
+        describe(scratch, task, subject, request, outcome, window, verdict.tells())
     });
     if sent.is_none() {
         count(Kind::Open, Fate::Unreadable);

@@ -43,12 +43,12 @@ fn report(task: Task, call: Call, action: u8) {
         return;
     };
     let verdict = sieve::judge(Kind::Privileged, task, call.result < 0, 1 << request.op as u32);
-    if !verdict.passes || !has_room(Kind::Privileged, || cgroup_id(task)) {
+    if !verdict.passes() || !has_room(Kind::Privileged, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
     let sent =
-        of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
+        of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells()) });
     if sent.is_none() {
         count(Kind::Privileged, Outcome::Unreadable);
     }

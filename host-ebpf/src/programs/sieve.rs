@@ -59,46 +59,64 @@ pub(super) struct Steps {
     pub(super) text: Step,
 }
 
-/// What was found of a call.
+/// What was found of a call: in one word, which is handed on in a register.
 #[derive(Clone, Copy)]
-pub(super) struct Verdict {
-    pub(super) passes: bool,
-    /// Its task's namespaces were looked up, and belong into the record.
-    pub(super) tells: bool,
+pub(super) struct Verdict(u32);
+
+impl Verdict {
+    const PASSES: u32 = 1;
+    const TELLS: u32 = 1 << 1;
+    const INSIDE: u32 = 1 << 2;
+    /// From here on, the generation of the sieve.
+    const GENERATION: u32 = 3;
+
+    #[inline(always)]
+    pub(super) fn passes(self) -> bool {
+        self.0 & Verdict::PASSES != 0
+    }
+
+    /// The namespaces of its task were looked up, and belong into the record.
+    #[inline(always)]
+    pub(super) fn tells(self) -> bool {
+        self.0 & Verdict::TELLS != 0
+    }
+
     /// It passes by them.
-    is_inside: bool,
-    /// By which sieve.
-    generation: u32,
+    #[inline(always)]
+    fn is_inside(self) -> bool {
+        self.0 & Verdict::INSIDE != 0
+    }
+
+    #[inline(always)]
+    fn generation(self) -> u32 {
+        self.0 >> Verdict::GENERATION
+    }
 }
 
 /// Whether a call of a task with one of these classes passes; if not, it is booked as filtered.
 #[inline(always)]
 pub(super) fn judge(kind: Kind, task: Task, failed: bool, classes: u32) -> Verdict {
-    let mut verdict = Verdict {
-        passes: true,
-        tells: false,
-        is_inside: false,
-        generation: 0,
-    };
     let Some((sieve, generation)) = in_force() else {
-        return verdict;
+        return Verdict(Verdict::PASSES);
     };
-    verdict.generation = generation;
+    let mut verdict = generation << Verdict::GENERATION;
     // SAFETY: a live map value.
     unsafe {
-        let anywhere = outcome(&raw const (*sieve).classes[kind.index()], failed);
-        let inside = outcome(&raw const (*sieve).spaces.classes[kind.index()], failed);
-        verdict.tells = inside & classes != 0;
-        if verdict.tells {
-            namespaces::look_up(task);
-            verdict.is_inside = namespaces::holds(&raw const (*sieve).spaces, kind.index());
+        if outcome(&raw const (*sieve).classes[kind.index()], failed) & classes != 0 {
+            verdict |= Verdict::PASSES;
         }
-        verdict.passes = anywhere & classes != 0 || verdict.is_inside;
+        if outcome(&raw const (*sieve).spaces.classes[kind.index()], failed) & classes != 0 {
+            verdict |= Verdict::TELLS;
+            namespaces::look_up(task);
+            if namespaces::holds(&raw const (*sieve).spaces, kind.index()) {
+                verdict |= Verdict::PASSES | Verdict::INSIDE;
+            }
+        }
     }
-    if !verdict.passes {
+    if verdict & Verdict::PASSES == 0 {
         count(kind, Outcome::Filtered);
     }
-    verdict
+    Verdict(verdict)
 }
 
 /// Whether something with one of these classes passes, whoever does it; if not, it is booked as filtered.
@@ -143,13 +161,13 @@ pub(super) fn may_pass(kind: Kind, classes: u32) -> bool {
 /// the verdict is of, it is not judged.
 #[inline(always)]
 pub(super) fn named(accesses: u32, failed: bool, verdict: Verdict) -> u32 {
-    let sieve = in_force().filter(|(_, generation)| *generation == verdict.generation);
+    let sieve = in_force().filter(|(_, generation)| *generation == verdict.generation());
     sieve.map_or(0, |(sieve, _)| {
         // SAFETY: a live map value.
         unsafe {
             let mut passing = outcome(&raw const (*sieve).classes[Kind::Open.index()], failed);
             let mut free = passing & !outcome(&raw const (*sieve).named, failed);
-            if verdict.is_inside {
+            if verdict.is_inside() {
                 let inside = outcome(&raw const (*sieve).spaces.classes[Kind::Open.index()], failed);
                 passing |= inside;
                 free |= inside & !outcome(&raw const (*sieve).spaces.named, failed);

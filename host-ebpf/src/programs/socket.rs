@@ -261,11 +261,11 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
     let verdict = sieve::judge(Kind::Socket, task, happening.result < 0, 1 << happening.op as u32);
-    if !verdict.passes || !has_room(Kind::Socket, || cgroup_id(task)) {
+    if !verdict.passes() || !has_room(Kind::Socket, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict.tells) });
+    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict.tells()) });
     if sent.is_none() {
         count(Kind::Socket, Outcome::Unreadable);
     }
