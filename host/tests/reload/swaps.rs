@@ -188,7 +188,7 @@ fn a_shipped_plugin_goes_on_with_what_it_knew() {
     let mut daemon = site.start();
     let scraper = Scraper::start(daemon.address);
     let _execs = Meanwhile::every(std::time::Duration::from_millis(20), || {
-        drop(std::process::Command::new("/bin/true").status());
+        drop(Command::new("/bin/true").status());
     });
     for swap in 1..=3 {
         daemon.wait_sum("exec_anomaly_execs_total", &[], f64::from(swap) * 5.0);
