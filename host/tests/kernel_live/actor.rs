@@ -38,7 +38,8 @@ fn acts() {
         "open-by-io-uring" => crate::uring::act(),
         "open-in-chroot" => open_in_chroot(),
         "open-in-mount-namespace" => open_in_mount_namespace(),
-        "leave-by-thread" => leave_by_thread(),
+        "leave-by-thread" => leave_by_thread(libc::CLONE_NEWNET),
+        "leave-mounts-by-thread" => leave_by_thread(libc::CLONE_NEWNET | libc::CLONE_NEWNS),
         "open-deep" => open_deep(argument.parse().expect("a number")),
         "open-as-nobody" => {
             // SAFETY: no memory is involved.
@@ -164,8 +165,8 @@ fn open_in_mount_namespace() {
     fs::write("folder/only-here", "").expect("a file");
 }
 
-/// A thread leaves the process's network and mounts; the others stay.
-fn leave_by_thread() {
+/// A thread leaves some of the process's namespaces; the others stay.
+fn leave_by_thread(namespaces: i32) {
     let act = || {
         drop(File::open("marker"));
         drop(UdpSocket::bind("127.0.0.1:0"));
@@ -175,7 +176,7 @@ fn leave_by_thread() {
     act();
     let left = std::thread::spawn(move || {
         // SAFETY: it takes a number.
-        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET) }, 0);
+        assert_eq!(unsafe { libc::unshare(namespaces) }, 0);
         act();
     });
     left.join().expect("it has acted");

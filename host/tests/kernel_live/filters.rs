@@ -1,7 +1,8 @@
 //! What no plugin wants is left out in the kernel, and nothing else.
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -361,7 +362,7 @@ fn a_call_is_judged_by_where_its_thread_is_by_then() {
             0,
         ),
     ] {
-        let seen = pair.run(&by(namespaces), &mut actor("leave-by-thread", "", &folder));
+        let seen = pair.run(&by(namespaces), &mut actor("leave-mounts-by-thread", "", &folder));
         assert_eq!(seen.got, seen.expected, "{namespaces}");
         assert!(seen.passed < seen.all, "{namespaces} left nothing out of {}", seen.all);
         let marker = folder.join("marker").display().to_string();
@@ -383,4 +384,27 @@ fn a_call_is_judged_by_where_its_thread_is_by_then() {
             seen.got
         );
     }
+}
+
+/// Two threads of a process that open one file are alike but for where they are.
+#[test]
+fn opens_in_different_namespaces_are_not_merged() {
+    let Some(mut pair) = Pair::start() else { return };
+    let folder = pair.path();
+    fs::write(folder.join("marker"), "x").expect("a file");
+    // As the actor makes it: a file of another mode is not the same.
+    fs::set_permissions(folder.join("marker"), Permissions::from_mode(0o600)).expect("its mode");
+    let filters = r#"[{"tables": ["opens"], "namespaces": [{"kind": "network", "which": "other"}], "merge_ms": 10000},
+        {"tables": ["opens"], "paths": [{"glob": "/**/marker"}], "merge_ms": 10000}]"#;
+    let seen = pair.run(
+        &subscription(Kinds::OPENS, filters),
+        &mut actor("leave-by-thread", "", &folder),
+    );
+    let marker = folder.join("marker").display().to_string();
+    let rows = seen.got.iter().filter(|event| event["open"]["path"] == marker.as_str());
+    assert_eq!(
+        rows.count(),
+        2,
+        "the first here, the first there; the second here is the first again"
+    );
 }
