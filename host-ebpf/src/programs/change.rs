@@ -43,12 +43,11 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
 fn report(task: Task, call: Call, action: u8) {
     let request = request(call, action);
     let verdict = sieve::judge(Kind::Change, task, call.result < 0, 1 << request.op as u32);
-    if !verdict.passes() || !has_room(Kind::Change, || cgroup_id(task)) {
+    if !verdict.passes || !has_room(Kind::Change, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent =
-        of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells()) });
+    let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
     if sent.is_none() {
         count(Kind::Change, Outcome::Unreadable);
     }
@@ -68,10 +67,11 @@ unsafe fn describe(
     task: Task,
     result: i64,
     request: &Request,
-    tells: bool,
+    tells: u32,
 ) -> Option<()> {
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<ChangeRaw>() as u64);
@@ -96,9 +96,7 @@ unsafe fn describe(
         (*raw).path_is_file = u8::from(path.is_file);
         (*raw).target_is_file = u8::from(target.is_file);
         (*raw).reserved = [0; 5];
-        if tells {
-            namespaces::tell(scratch);
-        }
+        namespaces::tell(scratch);
         send(Kind::Change, scratch)
     }
 }

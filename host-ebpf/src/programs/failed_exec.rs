@@ -16,22 +16,23 @@ use super::syscall::Call;
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
     let verdict = sieve::judge(Kind::Exec, task, true, 1);
-    if !verdict.passes() || !has_room(Kind::Exec, || cgroup_id(task)) {
+    if !verdict.passes || !has_room(Kind::Exec, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action, verdict.tells()) });
+    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action, verdict.tells) });
     if sent.is_none() {
         count(Kind::Exec, Outcome::Unreadable);
     }
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8, tells: bool) -> Option<()> {
+unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8, tells: u32) -> Option<()> {
     const FIXED: usize = size_of::<ExecRaw>();
     let filename = call.argument(if action == action::EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let with_nul = bpf_probe_read_user_str(record.add(FIXED).cast(), MAX_TYPED as u32, filename as *const c_void);
         let filename_len = if with_nul > 0 {
@@ -46,9 +47,7 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         (*raw).errno = (-call.result) as u32;
         (*raw).filename_len = filename_len as u16;
         (&raw mut (*scratch).walk.at).write_volatile(len);
-        if tells {
-            namespaces::tell(scratch);
-        }
+        namespaces::tell(scratch);
         send(Kind::Exec, scratch)
     }
 }

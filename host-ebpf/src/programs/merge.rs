@@ -58,7 +58,7 @@ pub(super) fn window() -> u64 {
 /// # Safety
 /// `scratch` must point into its map, and hold such a record.
 #[inline(always)]
-pub(super) unsafe fn way(scratch: *mut Scratch<CALL_SIZE>, task: Task, inode: u64, window: u64, tells: bool) -> Way {
+pub(super) unsafe fn way(scratch: *mut Scratch<CALL_SIZE>, task: Task, inode: u64, window: u64) -> Way {
     let Some(making) = MAKING.get_ptr_mut(0) else {
         return Way::Record(1);
     };
@@ -82,7 +82,7 @@ pub(super) unsafe fn way(scratch: *mut Scratch<CALL_SIZE>, task: Task, inode: u6
         (*key).flags = (*raw).flags;
         (*key).mode = (*raw).mode;
         (*key).ends = u32::from(end) << 8 | u32::from((*raw).traits);
-        (*key).namespaces = if tells { namespaces::folded() } else { 0 };
+        (*key).namespaces = if sieve::tells(scratch) { namespaces::folded() } else { 0 };
         let Some(entry) = MERGED.get_ptr_mut(&*key) else {
             return Way::First;
         };

@@ -12,6 +12,7 @@ use super::globals::{has, offset};
 use super::pids::UPID_SIZE;
 use super::read::{Task, direct, kernel_into};
 use super::scratch::{Scratch, place};
+use super::sieve;
 
 /// `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
 const INITIAL_PID_NAMESPACE: u32 = 0xefff_fffc;
@@ -133,7 +134,7 @@ unsafe fn pid_namespace(looked: *mut Looked, task: Task) {
     }
 }
 
-/// Ends the record that a scratch holds with what was looked up for it, if there is room.
+/// Ends the record that a scratch holds with what was looked up for it, if anything was, and if there is room.
 ///
 /// # Safety
 /// `scratch` must point into its map, and hold all of a record.
@@ -141,6 +142,9 @@ unsafe fn pid_namespace(looked: *mut Looked, task: Task) {
 pub(super) unsafe fn tell<const SIZE: usize>(scratch: *mut Scratch<SIZE>) {
     // SAFETY: the caller's promise; `place` checks what is written.
     unsafe {
+        if !sieve::tells(scratch) {
+            return;
+        }
         let Some(looked) = LOOKED.get_ptr(0) else { return };
         let Some((at, out)) = place(scratch, TOLD_BYTES) else {
             return;

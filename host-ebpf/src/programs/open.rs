@@ -136,7 +136,7 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
     let accesses = access(request.flags as u32);
     let verdict = sieve::judge(Kind::Open, subject, outcome.result < 0, accesses);
-    if !verdict.passes() {
+    if !verdict.passes {
         return;
     }
     // Of what has no file nothing tells whether it is the same again.
@@ -150,7 +150,7 @@ pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outco
         if window == 0 && !has_room(Kind::Open, || cgroup_id(subject)) {
             return Some(());
         }
-        describe(scratch, task, subject, request, outcome, window, verdict.tells())
+        describe(scratch, task, subject, request, outcome, window, verdict.tells)
     });
     if sent.is_none() {
         count(Kind::Open, Fate::Unreadable);
@@ -213,7 +213,7 @@ unsafe fn describe(
     request: &Request,
     outcome: &Outcome,
     window: u64,
-    tells: bool,
+    tells: u32,
 ) -> Option<()> {
     let mut traits = outcome.traits;
     // The file itself; without it the directory that a relative text is relative to.
@@ -232,6 +232,7 @@ unsafe fn describe(
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let raw: *mut OpenRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<OpenRaw>() as u64);
@@ -252,7 +253,7 @@ unsafe fn describe(
         (*raw).count = 1;
         let mut is_first = false;
         if window != 0 {
-            let count = match merge::way(scratch, subject, file.inode, window, tells) {
+            let count = match merge::way(scratch, subject, file.inode, window) {
                 Way::Merged => return Some(()),
                 Way::Record(count) => count,
                 Way::First => {
@@ -268,9 +269,7 @@ unsafe fn describe(
         }
         (*raw).typed_len = append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         (*raw).header.len = at.read_volatile() as u32;
-        if tells {
-            namespaces::tell(scratch);
-        }
+        namespaces::tell(scratch);
         if is_first {
             merge::keep(scratch, window);
         }

@@ -43,12 +43,12 @@ fn report(task: Task, call: Call, action: u8) {
         return;
     };
     let verdict = sieve::judge(Kind::Privileged, task, call.result < 0, 1 << request.op as u32);
-    if !verdict.passes() || !has_room(Kind::Privileged, || cgroup_id(task)) {
+    if !verdict.passes || !has_room(Kind::Privileged, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
     let sent =
-        of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells()) });
+        of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
     if sent.is_none() {
         count(Kind::Privileged, Outcome::Unreadable);
     }
@@ -60,7 +60,7 @@ unsafe fn describe(
     task: Task,
     result: i64,
     request: &Request,
-    tells: bool,
+    tells: u32,
 ) -> Option<()> {
     let target = match request.target {
         Target::Nobody => 0,
@@ -70,6 +70,7 @@ unsafe fn describe(
     let leader = kernel_u64(target, offset!(task_group_leader));
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let raw: *mut PrivilegedRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<PrivilegedRaw>() as u64);
@@ -93,9 +94,7 @@ unsafe fn describe(
         (*raw).op = request.op as u8;
         (*raw).detail_end = detail_end as u8;
         (*raw).reserved = 0;
-        if tells {
-            namespaces::tell(scratch);
-        }
+        namespaces::tell(scratch);
         send(Kind::Privileged, scratch)
     }
 }

@@ -42,7 +42,8 @@ pub(super) struct Search {
     accesses: u32,
     generation: u32,
     verdict: u32,
-    reserved: u32,
+    /// Of [`keep`].
+    tells: u32,
     key: NameKey,
 }
 
@@ -59,64 +60,66 @@ pub(super) struct Steps {
     pub(super) text: Step,
 }
 
-/// What was found of a call: in one word, which is handed on in a register.
+/// What was found of a call.
 #[derive(Clone, Copy)]
-pub(super) struct Verdict(u32);
-
-impl Verdict {
-    const PASSES: u32 = 1;
-    const TELLS: u32 = 1 << 1;
-    const INSIDE: u32 = 1 << 2;
-    /// From here on, the generation of the sieve.
-    const GENERATION: u32 = 3;
-
-    #[inline(always)]
-    pub(super) fn passes(self) -> bool {
-        self.0 & Verdict::PASSES != 0
-    }
-
-    /// The namespaces of its task were looked up, and belong into the record.
-    #[inline(always)]
-    pub(super) fn tells(self) -> bool {
-        self.0 & Verdict::TELLS != 0
-    }
-
+pub(super) struct Verdict {
+    pub(super) passes: bool,
+    /// Not 0: the namespaces of its task were looked up, and belong into the record. To be kept by [`keep`], as a verifier
+    /// that knew it would go through all that follows once for either.
+    pub(super) tells: u32,
     /// It passes by them.
-    #[inline(always)]
-    fn is_inside(self) -> bool {
-        self.0 & Verdict::INSIDE != 0
-    }
-
-    #[inline(always)]
-    fn generation(self) -> u32 {
-        self.0 >> Verdict::GENERATION
-    }
+    is_inside: bool,
+    /// By which sieve.
+    generation: u32,
 }
 
 /// Whether a call of a task with one of these classes passes; if not, it is booked as filtered.
 #[inline(always)]
 pub(super) fn judge(kind: Kind, task: Task, failed: bool, classes: u32) -> Verdict {
-    let Some((sieve, generation)) = in_force() else {
-        return Verdict(Verdict::PASSES);
+    let mut verdict = Verdict {
+        passes: true,
+        tells: 0,
+        is_inside: false,
+        generation: 0,
     };
-    let mut verdict = generation << Verdict::GENERATION;
+    let Some((sieve, generation)) = in_force() else {
+        return verdict;
+    };
+    verdict.generation = generation;
     // SAFETY: a live map value.
     unsafe {
-        if outcome(&raw const (*sieve).classes[kind.index()], failed) & classes != 0 {
-            verdict |= Verdict::PASSES;
-        }
-        if outcome(&raw const (*sieve).spaces.classes[kind.index()], failed) & classes != 0 {
-            verdict |= Verdict::TELLS;
+        verdict.passes = outcome(&raw const (*sieve).classes[kind.index()], failed) & classes != 0;
+        verdict.tells = outcome(&raw const (*sieve).spaces.classes[kind.index()], failed) & classes;
+        if verdict.tells != 0 {
             namespaces::look_up(task);
-            if namespaces::holds(&raw const (*sieve).spaces, kind.index()) {
-                verdict |= Verdict::PASSES | Verdict::INSIDE;
-            }
+            verdict.is_inside = namespaces::holds(&raw const (*sieve).spaces, kind.index());
+            verdict.passes |= verdict.is_inside;
         }
     }
-    if verdict & Verdict::PASSES == 0 {
+    if !verdict.passes {
         count(kind, Outcome::Filtered);
     }
-    Verdict(verdict)
+    verdict
+}
+
+/// Keeps beside a record in the making whether it ends with namespaces.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, tells: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw mut (*scratch).walk.search.tells).write_volatile(tells) }
+}
+
+/// What was kept.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw const (*scratch).walk.search.tells).read_volatile() != 0 }
 }
 
 /// Whether something with one of these classes passes, whoever does it; if not, it is booked as filtered.
@@ -161,13 +164,13 @@ pub(super) fn may_pass(kind: Kind, classes: u32) -> bool {
 /// the verdict is of, it is not judged.
 #[inline(always)]
 pub(super) fn named(accesses: u32, failed: bool, verdict: Verdict) -> u32 {
-    let sieve = in_force().filter(|(_, generation)| *generation == verdict.generation());
+    let sieve = in_force().filter(|(_, generation)| *generation == verdict.generation);
     sieve.map_or(0, |(sieve, _)| {
         // SAFETY: a live map value.
         unsafe {
             let mut passing = outcome(&raw const (*sieve).classes[Kind::Open.index()], failed);
             let mut free = passing & !outcome(&raw const (*sieve).named, failed);
-            if verdict.is_inside() {
+            if verdict.is_inside {
                 let inside = outcome(&raw const (*sieve).spaces.classes[Kind::Open.index()], failed);
                 passing |= inside;
                 free |= inside & !outcome(&raw const (*sieve).spaces.named, failed);

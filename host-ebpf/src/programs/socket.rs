@@ -261,11 +261,11 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
     let verdict = sieve::judge(Kind::Socket, task, happening.result < 0, 1 << happening.op as u32);
-    if !verdict.passes() || !has_room(Kind::Socket, || cgroup_id(task)) {
+    if !verdict.passes || !has_room(Kind::Socket, || cgroup_id(task)) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict.tells()) });
+    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict.tells) });
     if sent.is_none() {
         count(Kind::Socket, Outcome::Unreadable);
     }
@@ -277,11 +277,12 @@ unsafe fn describe(
     task: Task,
     socket: &Socket,
     happening: &Happening,
-    tells: bool,
+    tells: u32,
 ) -> Option<()> {
     const FIXED: usize = size_of::<SocketRaw>();
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let tail = &happening.tail;
         let wanted = (tail.len.min(MAX_PAYLOAD) & 1023) as u32;
@@ -316,9 +317,7 @@ unsafe fn describe(
         (*raw).protocol = if ends::is_ip(socket) { socket.protocol as u8 } else { 0 };
         (*raw).reserved = [0; 7];
         (&raw mut (*scratch).walk.at).write_volatile(len);
-        if tells {
-            namespaces::tell(scratch);
-        }
+        namespaces::tell(scratch);
         send(Kind::Socket, scratch)
     }
 }
