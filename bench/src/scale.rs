@@ -188,6 +188,7 @@ fn open(pid: u32) -> Event<'static> {
             result: 3,
             ..Open::default()
         }),
+        namespaces: [0; 8],
     }
 }
 
@@ -297,6 +298,7 @@ fn all_but_in_name(number: u64) -> anyhow::Result<Subscription> {
         never: false,
         outcomes: Outcomes::empty(),
         places: Places::empty(),
+        namespaces: Vec::new(),
         users: Vec::new(),
         executables: Vec::new(),
         paths: vec![Pattern::Prefix("/".to_owned()), Pattern::Exact(format!("/{number}"))],

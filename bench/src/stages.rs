@@ -159,6 +159,7 @@ impl Recorder {
             boot_id: String::new(),
             kernel: String::new(),
             created: 0,
+            namespaces: vespid::enrich::namespaces::FIXED,
             kinds: Vec::new(),
         };
         let rotation = Rotation {

@@ -153,6 +153,7 @@ class Guest:
                 never=False,
                 outcomes=Outcomes(0),
                 places=Places(0),
+                namespaces=[],
                 users=[],
                 executables=[],
                 paths=[],

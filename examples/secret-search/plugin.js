@@ -115,6 +115,7 @@ export const guest = {
       never: false,
       outcomes: { succeeded: true },
       places: {},
+      namespaces: [],
       users: new Uint32Array(),
       executables: [],
       paths: [],

@@ -20,7 +20,7 @@ pub use offsets::{ABSENT, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets};
 pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 pub use records::{
     ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, ResourceRaw,
-    SocketRaw, exec_flags, open_traits,
+    SocketRaw, TOLD, TOLD_BYTES, exec_flags, open_traits,
 };
 
 /// Layout version of everything in this crate. A record of another version is refused by the decoder.

@@ -41,8 +41,8 @@ pub struct MergeKey {
     pub mode: u32,
     /// How the path ended, and the file's traits.
     pub ends: u32,
-    /// Padding; 0.
-    pub reserved: u32,
+    /// Its namespaces in a word, if a filter may be about them; else 0.
+    pub namespaces: u32,
 }
 
 /// A record, and those that it is to stand for.

@@ -63,6 +63,13 @@ pub mod exec_flags {
     pub const UPPER: u32 = 1 << 4;
 }
 
+/// Set in [`Header::kind`] if the record ends, after its parts, with the inode numbers of the namespaces that the task was
+/// in, in the order of [`NAMESPACES`]: of calls that a filter on namespaces may be about.
+pub const TOLD: u8 = 0x80;
+
+/// How long they are.
+pub const TOLD_BYTES: usize = size_of::<[u32; NAMESPACES.len()]>();
+
 /// Namespace inode numbers, in the order of [`ExecRaw::namespaces`].
 pub const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 

@@ -61,6 +61,47 @@ pub const fn name_bits(accesses: u32, place: Place) -> NameRule {
     accesses << (place as usize * ACCESSES)
 }
 
+/// Namespaces that can be told apart at a time, of all plugins.
+pub const TESTS: usize = 8;
+
+/// Whether a task is in a namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Immutable, IntoBytes)]
+pub struct NamespaceTest {
+    /// Position in [`crate::NAMESPACES`].
+    pub kind: u32,
+    /// Inode number; 0 for no test.
+    pub inode: u32,
+}
+
+/// What passes because of where it was done, beside what passes wherever that was. Whoever may want such a call is told the
+/// namespaces of its task with it ([`crate::TOLD`]): this side's and the daemon's judgement are of the same.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Immutable, IntoBytes)]
+pub struct Spaces {
+    /// By [`Kind::index`]: bit `n` is set if a call passes whose task meets just the tests that are the bits of `n`.
+    pub holding: [[u64; Spaces::WORDS]; Kind::ALL.len()],
+    /// As [`Sieve::classes`]: what may pass so.
+    pub classes: [[u32; OUTCOMES]; Kind::ALL.len()],
+    /// As [`Sieve::named`]: of these.
+    pub named: [u32; OUTCOMES],
+    /// The tests.
+    pub tests: [NamespaceTest; TESTS],
+}
+
+impl Spaces {
+    /// For a bit for each outcome of all tests.
+    pub const WORDS: usize = (1 << TESTS) / 64;
+
+    /// Nothing has to do with namespaces.
+    pub const NONE: Spaces = Spaces {
+        holding: [[0; Spaces::WORDS]; Kind::ALL.len()],
+        classes: [[0; OUTCOMES]; Kind::ALL.len()],
+        named: [0; OUTCOMES],
+        tests: [NamespaceTest { kind: 0, inode: 0 }; TESTS],
+    };
+}
+
 /// What passes. One of two generations is in force, so that an exchange is one write.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Immutable, IntoBytes)]
@@ -75,6 +116,8 @@ pub struct Sieve {
     pub named: [u32; OUTCOMES],
     /// For how many nanoseconds identical opens are merged into one record ([`crate::merge`]); 0 if not at all.
     pub merge_ns: u64,
+    /// What passes beside.
+    pub spaces: Spaces,
 }
 
 impl Sieve {
@@ -84,6 +127,7 @@ impl Sieve {
         classes: [[u32::MAX; OUTCOMES]; Kind::ALL.len()],
         named: [0; OUTCOMES],
         merge_ns: 0,
+        spaces: Spaces::NONE,
     };
 
     /// Lets nothing pass.

@@ -15,8 +15,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use vespid_ebpf::{
-    ABI_VERSION, ConnectionOp, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, Kind, OpenRaw, PathEnd, exec_flags,
-    open_traits,
+    ABI_VERSION, ConnectionOp, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, Kind, NAMESPACES, OpenRaw, PathEnd,
+    TOLD, TOLD_BYTES, exec_flags, open_traits,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -134,7 +134,7 @@ impl DecodeError {
 pub fn kind_of(record: &[u8]) -> Option<Kind> {
     Header::read_from_prefix(record)
         .ok()
-        .and_then(|(header, _)| Kind::from_number(header.kind))
+        .and_then(|(header, _)| Kind::from_number(header.kind & !TOLD))
 }
 
 /// Reads one record. The event borrows from it, and from `scratch`.
@@ -152,8 +152,9 @@ pub fn decode<'a>(record: &'a [u8], clock: &Clock, scratch: &'a mut Scratch) -> 
             parts: header.len as usize,
         });
     }
+    let (record, namespaces) = told(record, &header)?;
     scratch.joined.clear();
-    let body = match Kind::from_number(header.kind).ok_or(DecodeError::Kind(header.kind))? {
+    let body = match Kind::from_number(header.kind & !TOLD).ok_or(DecodeError::Kind(header.kind))? {
         Kind::Fork => Body::Fork(fork(record, *clock)?),
         Kind::Exec => Body::Exec(exec(record, *clock, &mut scratch.joined)?),
         Kind::Exit => Body::Exit(exit(record)?),
@@ -176,7 +177,23 @@ pub fn decode<'a>(record: &'a [u8], clock: &Clock, scratch: &'a mut Scratch) -> 
         time: clock.unix(header.time_ns),
         subject,
         body,
+        namespaces,
     })
+}
+
+/// A record without the namespaces that it ends with, and these.
+fn told<'a>(record: &'a [u8], header: &Header) -> Result<(&'a [u8], [u32; NAMESPACES.len()]), DecodeError> {
+    if header.kind & TOLD == 0 {
+        return Ok((record, [0; NAMESPACES.len()]));
+    }
+    match record.len().checked_sub(TOLD_BYTES) {
+        Some(at) if at >= size_of::<Header>() => {
+            let (record, told) = record.split_at(at);
+            let namespaces = <[u32; NAMESPACES.len()]>::read_from_bytes(told);
+            Ok((record, namespaces.unwrap_or_default()))
+        }
+        _ => Err(DecodeError::Short { len: record.len() }),
+    }
 }
 
 /// The fixed part, and the tail.

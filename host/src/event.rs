@@ -29,6 +29,10 @@ pub struct Event<'a> {
     /// What happened.
     #[serde(flatten, borrow)]
     pub body: Body<'a>,
+    /// Inode numbers of the namespaces that its thread was in, in the order of [`vespid_ebpf::NAMESPACES`]; 0 for what was
+    /// not told. Not recorded: a recording restates the process instead.
+    #[serde(skip)]
+    pub namespaces: [u32; 8],
 }
 
 /// The process that an event is about, as far as every event of it says.

@@ -62,7 +62,15 @@ impl Node {
             cgroup: 0,
         };
         let time = self.time;
-        self.pipeline.take(&Event { time, subject, body }, &mut self.reader);
+        self.pipeline.take(
+            &Event {
+                time,
+                subject,
+                body,
+                namespaces: [0; 8],
+            },
+            &mut self.reader,
+        );
     }
 
     fn fork(&mut self, parent: Process, pid: u32) -> Process {

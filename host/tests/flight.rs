@@ -181,6 +181,7 @@ fn child_that_records() {
         boot_id: String::new(),
         kernel: String::new(),
         created: 0,
+        namespaces: vespid::enrich::namespaces::FIXED,
         kinds: Vec::new(),
     };
     let (mut tape, reel) = Tape::new(header, "recorder", WhenFull::Wait);
@@ -201,6 +202,7 @@ fn child_that_records() {
             time,
             subject,
             body: Body::Exit(Exit { code: 0, signal: 0 }),
+            namespaces: [0; 8],
         };
         table.observe(&event);
         tape.take(&event, Vec::new());

@@ -83,17 +83,17 @@ void __wasm_export_exports_vespid_plugin_guest_init_post_return(uint8_t * arg0) 
 
 __attribute__((__weak__, __export_name__("cabi_post_vespid:plugin/guest@0.1.0#filters")))
 void __wasm_export_exports_vespid_plugin_guest_filters_post_return(uint8_t * arg0) {
-  size_t len18 = *((size_t*) (arg0 + sizeof(void*)));
-  if (len18 > 0) {
-    uint8_t *ptr19 = *((uint8_t **) (arg0 + 0));
-    for (size_t i20 = 0; i20 < len18; i20++) {
-      uint8_t *base = ptr19 + i20 * (17*sizeof(void*));
+  size_t len21 = *((size_t*) (arg0 + sizeof(void*)));
+  if (len21 > 0) {
+    uint8_t *ptr22 = *((uint8_t **) (arg0 + 0));
+    for (size_t i23 = 0; i23 < len21; i23++) {
+      uint8_t *base = ptr22 + i23 * (19*sizeof(void*));
       (void) base;
       size_t len = *((size_t*) (base + (2*sizeof(void*))));
       if (len > 0) {
         uint8_t *ptr = *((uint8_t **) (base + sizeof(void*)));
         for (size_t i = 0; i < len; i++) {
-          uint8_t *base = ptr + i * 4;
+          uint8_t *base = ptr + i * 12;
           (void) base;
         }
         free(ptr);
@@ -102,28 +102,8 @@ void __wasm_export_exports_vespid_plugin_guest_filters_post_return(uint8_t * arg
       if (len0 > 0) {
         uint8_t *ptr1 = *((uint8_t **) (base + (3*sizeof(void*))));
         for (size_t i2 = 0; i2 < len0; i2++) {
-          uint8_t *base = ptr1 + i2 * (3*sizeof(void*));
+          uint8_t *base = ptr1 + i2 * 4;
           (void) base;
-          switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
-            case 0: {
-              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + sizeof(void*))));
-              }
-              break;
-            }
-            case 1: {
-              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + sizeof(void*))));
-              }
-              break;
-            }
-            case 2: {
-              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
-                free(*((uint8_t **) (base + sizeof(void*))));
-              }
-              break;
-            }
-          }
         }
         free(ptr1);
       }
@@ -156,12 +136,32 @@ void __wasm_export_exports_vespid_plugin_guest_filters_post_return(uint8_t * arg
         }
         free(ptr4);
       }
-      size_t len6 = *((size_t*) (base + (9*sizeof(void*))));
+      size_t len6 = *((size_t*) (base + (8*sizeof(void*))));
       if (len6 > 0) {
-        uint8_t *ptr7 = *((uint8_t **) (base + (8*sizeof(void*))));
+        uint8_t *ptr7 = *((uint8_t **) (base + (7*sizeof(void*))));
         for (size_t i8 = 0; i8 < len6; i8++) {
-          uint8_t *base = ptr7 + i8 * 1;
+          uint8_t *base = ptr7 + i8 * (3*sizeof(void*));
           (void) base;
+          switch ((int32_t) (int32_t) *((uint8_t*) (base + 0))) {
+            case 0: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+            case 1: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+            case 2: {
+              if ((*((size_t*) (base + (2*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (base + sizeof(void*))));
+              }
+              break;
+            }
+          }
         }
         free(ptr7);
       }
@@ -169,7 +169,7 @@ void __wasm_export_exports_vespid_plugin_guest_filters_post_return(uint8_t * arg
       if (len9 > 0) {
         uint8_t *ptr10 = *((uint8_t **) (base + (10*sizeof(void*))));
         for (size_t i11 = 0; i11 < len9; i11++) {
-          uint8_t *base = ptr10 + i11 * 4;
+          uint8_t *base = ptr10 + i11 * 1;
           (void) base;
         }
         free(ptr10);
@@ -187,16 +187,25 @@ void __wasm_export_exports_vespid_plugin_guest_filters_post_return(uint8_t * arg
       if (len15 > 0) {
         uint8_t *ptr16 = *((uint8_t **) (base + (14*sizeof(void*))));
         for (size_t i17 = 0; i17 < len15; i17++) {
-          uint8_t *base = ptr16 + i17 * (2*sizeof(void*));
+          uint8_t *base = ptr16 + i17 * 4;
+          (void) base;
+        }
+        free(ptr16);
+      }
+      size_t len18 = *((size_t*) (base + (17*sizeof(void*))));
+      if (len18 > 0) {
+        uint8_t *ptr19 = *((uint8_t **) (base + (16*sizeof(void*))));
+        for (size_t i20 = 0; i20 < len18; i20++) {
+          uint8_t *base = ptr19 + i20 * (2*sizeof(void*));
           (void) base;
           if ((*((size_t*) (base + sizeof(void*)))) > 0) {
             free(*((uint8_t **) (base + 0)));
           }
         }
-        free(ptr16);
+        free(ptr19);
       }
     }
-    free(ptr19);
+    free(ptr22);
   }
 }
 
@@ -712,6 +721,29 @@ void vespid_plugin_describe_pattern_free(vespid_plugin_describe_pattern_t *ptr) 
   }
 }
 
+void vespid_plugin_describe_which_namespace_free(vespid_plugin_describe_which_namespace_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 2: {
+      break;
+    }
+  }
+}
+
+void vespid_plugin_describe_namespace_filter_free(vespid_plugin_describe_namespace_filter_t *ptr) {
+  vespid_plugin_describe_which_namespace_free(&ptr->which);
+}
+
+void vespid_plugin_describe_list_namespace_filter_free(vespid_plugin_describe_list_namespace_filter_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    vespid_plugin_describe_namespace_filter_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      vespid_plugin_describe_namespace_filter_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
 void vespid_plugin_describe_list_pattern_free(vespid_plugin_describe_list_pattern_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
@@ -745,6 +777,7 @@ void plugin_list_string_free(plugin_list_string_t *ptr) {
 }
 
 void vespid_plugin_describe_filter_free(vespid_plugin_describe_filter_t *ptr) {
+  vespid_plugin_describe_list_namespace_filter_free(&ptr->namespaces);
   plugin_list_u32_free(&ptr->users);
   vespid_plugin_describe_list_pattern_free(&ptr->executables);
   vespid_plugin_describe_list_pattern_free(&ptr->paths);

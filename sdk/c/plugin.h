@@ -89,7 +89,8 @@ typedef struct vespid_plugin_events_processes_t {
   // Effective capabilities when the image was started: bit `n` for the capability with number `n`. 0 as well if
   // they are not known.
   plugin_list_u64_t   capabilities;
-  // Eight inode numbers a row: cgroup, ipc, mnt, net, pid, time, user and uts namespace; 0 for not known.
+  // Eight inode numbers a row: cgroup, ipc, mnt, net, pid, time, user and uts namespace; 0 for not known. As of its
+  // image's start, or later where an event said so: the kernel says it while a filter is about namespaces.
   plugin_list_u32_t   namespaces;
   // String: name of the real user in `/etc/passwd`, the container's own for a process in one; empty if not known. A
   // container may call its users what it likes.
@@ -516,11 +517,49 @@ typedef uint8_t vespid_plugin_describe_places_t;
 #define VESPID_PLUGIN_DESCRIBE_PLACES_HOST (1 << 0)
 #define VESPID_PLUGIN_DESCRIBE_PLACES_CONTAINERS (1 << 1)
 
+// Kinds of Linux namespaces.
+typedef uint8_t vespid_plugin_describe_namespace_kind_t;
+
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_CGROUP 0
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_IPC 1
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_MOUNT 2
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_NETWORK 3
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_PID 4
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_TIME 5
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_USER 6
+#define VESPID_PLUGIN_DESCRIBE_NAMESPACE_KIND_UTS 7
+
+// Which namespace of a kind.
+typedef struct vespid_plugin_describe_which_namespace_t {
+  uint8_t tag;
+  union {
+    uint32_t     inode;
+  } val;
+} vespid_plugin_describe_which_namespace_t;
+
+// The node's own: the kernel's initial one.
+#define VESPID_PLUGIN_DESCRIBE_WHICH_NAMESPACE_NODE 0
+// Any other.
+#define VESPID_PLUGIN_DESCRIBE_WHICH_NAMESPACE_OTHER 1
+// The one with this inode number, as in `/proc/<pid>/ns` and `lsns`.
+#define VESPID_PLUGIN_DESCRIBE_WHICH_NAMESPACE_INODE 2
+
+// A namespace that a process is in.
+typedef struct vespid_plugin_describe_namespace_filter_t {
+  vespid_plugin_describe_namespace_kind_t   kind;
+  vespid_plugin_describe_which_namespace_t   which;
+} vespid_plugin_describe_namespace_filter_t;
+
 // Both bounds included.
 typedef struct vespid_plugin_describe_port_range_t {
   uint16_t   first;
   uint16_t   last;
 } vespid_plugin_describe_port_range_t;
+
+typedef struct {
+  vespid_plugin_describe_namespace_filter_t *ptr;
+  size_t len;
+} vespid_plugin_describe_list_namespace_filter_t;
 
 typedef struct {
   vespid_plugin_describe_pattern_t *ptr;
@@ -549,6 +588,9 @@ typedef struct vespid_plugin_describe_filter_t {
   vespid_plugin_describe_outcomes_t   outcomes;
   // All: where the process runs; of `resources`, what kind of control group it is about.
   vespid_plugin_describe_places_t   places;
+  // All: the process is in one of these namespaces. Of one kind, any of them; of different kinds, one of each. The
+  // network namespace of `connections` is the connection's own. One that is not known is none of them.
+  vespid_plugin_describe_list_namespace_filter_t   namespaces;
   // All: real user id of the process.
   plugin_list_u32_t   users;
   // All: path of the process's executable.
@@ -828,6 +870,12 @@ void vespid_plugin_events_option_resources_free(vespid_plugin_events_option_reso
 void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr);
 
 void vespid_plugin_describe_pattern_free(vespid_plugin_describe_pattern_t *ptr);
+
+void vespid_plugin_describe_which_namespace_free(vespid_plugin_describe_which_namespace_t *ptr);
+
+void vespid_plugin_describe_namespace_filter_free(vespid_plugin_describe_namespace_filter_t *ptr);
+
+void vespid_plugin_describe_list_namespace_filter_free(vespid_plugin_describe_list_namespace_filter_t *ptr);
 
 void vespid_plugin_describe_list_pattern_free(vespid_plugin_describe_list_pattern_t *ptr);
 

@@ -2,7 +2,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::bindings::vespid::plugin::describe::{self, Accesses, Kinds, Outcomes, Places, PortRange};
+use crate::bindings::vespid::plugin::describe::{
+    self, Accesses, Kinds, NamespaceFilter, NamespaceKind, Outcomes, Places, PortRange, WhichNamespace,
+};
 use crate::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 
 /// What a path is held against.
@@ -34,6 +36,76 @@ impl Pattern {
     /// A shell pattern over the whole path, as for [`glob_match`](crate::glob_match).
     pub fn glob(pattern: impl Into<String>) -> Self {
         Pattern(describe::Pattern::Glob(pattern.into()))
+    }
+}
+
+/// A kind of Linux namespaces; with which of them, what [`Filter::namespaces`] takes.
+///
+/// ```
+/// use vespid_plugin::{Filter, Namespace};
+///
+/// // A pod's, by the inode number that `lsns` or `/proc/<pid>/ns/net` shows.
+/// let in_the_pod = Filter::opens().namespaces([Namespace::Network.inode(4_026_532_281)]);
+/// // Whoever has left the node's mounts, by a container or by hand: any of the two filters.
+/// let unshared = [Namespace::Mount, Namespace::User].map(|kind| Filter::opens().namespaces([kind.other()]));
+/// let on_the_node = Filter::execs().namespaces([Namespace::Mount.node(), Namespace::Pid.node()]);
+/// # drop((in_the_pod, unshared, on_the_node));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespace {
+    /// Where control groups begin.
+    Cgroup,
+    /// Message queues, semaphores and shared memory.
+    Ipc,
+    /// Mounts.
+    Mount,
+    /// Interfaces, addresses, sockets.
+    Network,
+    /// Process ids.
+    Pid,
+    /// Offsets of clocks.
+    Time,
+    /// User ids and capabilities.
+    User,
+    /// Host name.
+    Uts,
+}
+
+/// A namespace that a process is in: see [`Namespace`].
+#[derive(Clone, Copy, Debug)]
+pub struct InNamespace(NamespaceFilter);
+
+impl Namespace {
+    /// The node's own: the kernel's initial one.
+    #[must_use]
+    pub fn node(self) -> InNamespace {
+        self.which(WhichNamespace::Node)
+    }
+
+    /// Any but the node's own.
+    #[must_use]
+    pub fn other(self) -> InNamespace {
+        self.which(WhichNamespace::Other)
+    }
+
+    /// The one with this inode number.
+    #[must_use]
+    pub fn inode(self, number: u32) -> InNamespace {
+        self.which(WhichNamespace::Inode(number))
+    }
+
+    fn which(self, which: WhichNamespace) -> InNamespace {
+        let kind = match self {
+            Namespace::Cgroup => NamespaceKind::Cgroup,
+            Namespace::Ipc => NamespaceKind::Ipc,
+            Namespace::Mount => NamespaceKind::Mount,
+            Namespace::Network => NamespaceKind::Network,
+            Namespace::Pid => NamespaceKind::Pid,
+            Namespace::Time => NamespaceKind::Time,
+            Namespace::User => NamespaceKind::User,
+            Namespace::Uts => NamespaceKind::Uts,
+        };
+        InNamespace(NamespaceFilter { kind, which })
     }
 }
 
@@ -80,6 +152,7 @@ impl Filter {
             never: false,
             outcomes: Outcomes::empty(),
             places: Places::empty(),
+            namespaces: Vec::new(),
             users: Vec::new(),
             executables: Vec::new(),
             paths: Vec::new(),
@@ -165,6 +238,13 @@ impl Filter {
     #[must_use]
     pub fn in_containers(mut self) -> Self {
         self.0.places |= Places::CONTAINERS;
+        self
+    }
+
+    /// By a process in one of these namespaces: of one kind, in any of them; of different kinds, in one of each.
+    #[must_use]
+    pub fn namespaces(mut self, namespaces: impl IntoIterator<Item = InNamespace>) -> Self {
+        self.0.namespaces.extend(namespaces.into_iter().map(|inside| inside.0));
         self
     }
 

@@ -89,7 +89,7 @@ pub mod window;
 pub use batch::{Batch, Row};
 pub use burst::{Burst, BurstEnd, BurstLimits, Edge};
 pub use config::did_you_mean;
-pub use filter::{Filter, Pattern};
+pub use filter::{Filter, InNamespace, Namespace, Pattern};
 pub use glob::{Globs, glob_match};
 pub use keyed::Keyed;
 pub use metrics::{Counter, Gauge, Histogram, Registry, SeriesId};

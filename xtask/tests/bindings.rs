@@ -48,6 +48,9 @@ fn the_rust_bindings_are_those_of_the_interface() {
         additional_derive_attributes: names(&["Default"]),
         additional_derive_ignore: names(&[
             "filter",
+            "namespace-filter",
+            "namespace-kind",
+            "which-namespace",
             "pattern",
             "manifest",
             "metric",

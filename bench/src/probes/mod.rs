@@ -1,5 +1,6 @@
 //! What a probe costs whoever makes the call: each operation without probes, with probes whose rows nobody's filter
-//! wants, and with rows that are written, in turn within each round.
+//! wants, with rows that are left out by the namespaces of the process, with rows that are written, and with rows that
+//! say these namespaces, in turn within each round.
 //!
 //! The rows are read between the turns, not meanwhile: what the daemon does with them is another section's.
 mod act;
@@ -8,7 +9,7 @@ use anyhow::{Context, anyhow};
 use aya::sys::{Stats, enable_stats};
 use vespid::filter::Sift;
 use vespid::kernel::{Inventory, Kernel, Settings, Way};
-use vespid_ebpf::sieve::Sieve;
+use vespid_ebpf::sieve::{NamespaceTest, OUTCOMES, Sieve, Spaces};
 use vespid_ebpf::{Kind, Outcome};
 
 pub use act::main as act_main;
@@ -21,20 +22,30 @@ use crate::table::{Cell, Table};
 enum Turn {
     Unwatched,
     Filtered,
+    Elsewhere,
     Written,
+    Told,
 }
 
 /// They run always, as processes are known by them.
 const OF_PROCESSES: [&str; 3] = ["vespid_fork", "vespid_exec", "vespid_exit"];
 
-const TURNS: [Turn; 3] = [Turn::Unwatched, Turn::Filtered, Turn::Written];
+const TURNS: [Turn; 5] = [
+    Turn::Unwatched,
+    Turn::Filtered,
+    Turn::Elsewhere,
+    Turn::Written,
+    Turn::Told,
+];
 
 /// Nanoseconds an operation, a round each.
 #[derive(Default)]
 struct Times {
     unwatched: Vec<f64>,
     filtered: Vec<f64>,
+    elsewhere: Vec<f64>,
     written: Vec<f64>,
+    told: Vec<f64>,
 }
 
 /// What the kernel counted of one operation.
@@ -59,7 +70,9 @@ pub fn table(rounds: usize) -> anyhow::Result<Table> {
             "probe",
             "unwatched ns",
             "filtered +ns",
+            "elsewhere +ns",
             "written +ns",
+            "told +ns",
             "±",
             "rows",
             "runs",
@@ -117,14 +130,29 @@ fn take(kernel: &mut Kernel, act: &Act, turn: Turn) -> anyhow::Result<()> {
         kernel.want(0)?;
         return Ok(());
     }
-    let mut sift = Sift::default();
-    if turn == Turn::Filtered {
-        sift.sieve = Sieve::SHUT;
-    }
-    kernel.sift(&sift)?;
+    let sieve = match turn {
+        Turn::Unwatched | Turn::Written => Sieve::OPEN,
+        Turn::Filtered => Sieve::SHUT,
+        Turn::Elsewhere => by_namespaces([0; Spaces::WORDS]),
+        Turn::Told => by_namespaces([u64::MAX; Spaces::WORDS]),
+    };
+    kernel.sift(&Sift {
+        sieve,
+        ..Sift::default()
+    })?;
     kernel.want(act.kinds)?;
     let lacking = kernel.probes().iter().find_map(|probe| probe.unavailable());
     lacking.map_or(Ok(()), |why| Err(anyhow!("{why}")))
+}
+
+/// Everything is judged by a namespace.
+fn by_namespaces(holding: [u64; Spaces::WORDS]) -> Sieve {
+    let mut sieve = Sieve::SHUT;
+    sieve.spaces.classes.fill([u32::MAX; OUTCOMES]);
+    sieve.spaces.holding.fill(holding);
+    // The mount namespace.
+    sieve.spaces.tests[0] = NamespaceTest { kind: 2, inode: 1 };
+    sieve
 }
 
 /// The kernel's own figures, while rows are written.
@@ -196,12 +224,14 @@ impl Times {
         match turn {
             Turn::Unwatched => &mut self.unwatched,
             Turn::Filtered => &mut self.filtered,
+            Turn::Elsewhere => &mut self.elsewhere,
             Turn::Written => &mut self.written,
+            Turn::Told => &mut self.told,
         }
     }
 }
 
-fn row(act: &Act, probe: &'static str, mut times: Times, counted: &Counted) -> [Cell; 9] {
+fn row(act: &Act, probe: &'static str, mut times: Times, counted: &Counted) -> [Cell; 11] {
     let added = |with: &[f64]| {
         let mut added: Vec<f64> = with
             .iter()
@@ -211,7 +241,8 @@ fn row(act: &Act, probe: &'static str, mut times: Times, counted: &Counted) -> [
         added.sort_unstable_by(f64::total_cmp);
         added
     };
-    let (filtered, written) = (added(&times.filtered), added(&times.written));
+    let (filtered, elsewhere) = (added(&times.filtered), added(&times.elsewhere));
+    let (written, told) = (added(&times.written), added(&times.told));
     times.unwatched.sort_unstable_by(f64::total_cmp);
     let spread = (quartile(&written, 3) - quartile(&written, 1)) / 2.0;
     let some = |number: f64, decimals| {
@@ -226,7 +257,9 @@ fn row(act: &Act, probe: &'static str, mut times: Times, counted: &Counted) -> [
         probe.into(),
         Cell::number(quartile(&times.unwatched, 2), 0),
         Cell::number(quartile(&filtered, 2), 0),
+        Cell::number(quartile(&elsewhere, 2), 0),
         Cell::number(quartile(&written, 2), 0),
+        Cell::number(quartile(&told, 2), 0),
         Cell::number(spread, 0),
         some(counted.rows, 1),
         some(counted.runs, 1),

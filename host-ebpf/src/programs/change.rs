@@ -16,6 +16,7 @@ use self::request::{Name, Request, request};
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::wanted;
 use super::header::{header, is_own, own_cgroup_id};
+use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::{Task, user};
 use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change};
@@ -41,11 +42,12 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn report(task: Task, call: Call, action: u8) {
     let request = request(call, action);
-    if !sieve::passes(Kind::Change, call.result < 0, 1 << request.op as u32) || !has_room(Kind::Change, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Change, task, call.result < 0, 1 << request.op as u32);
+    if !verdict.passes || !has_room(Kind::Change, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request) });
+    let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
     if sent.is_none() {
         count(Kind::Change, Outcome::Unreadable);
     }
@@ -60,9 +62,16 @@ struct Appended {
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, request: &Request) -> Option<()> {
+unsafe fn describe(
+    scratch: *mut Scratch<CHANGE_SIZE>,
+    task: Task,
+    result: i64,
+    request: &Request,
+    tells: u32,
+) -> Option<()> {
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<ChangeRaw>() as u64);
@@ -87,6 +96,7 @@ unsafe fn describe(scratch: *mut Scratch<CHANGE_SIZE>, task: Task, result: i64, 
         (*raw).path_is_file = u8::from(path.is_file);
         (*raw).target_is_file = u8::from(target.is_file);
         (*raw).reserved = [0; 5];
+        namespaces::tell(scratch);
         send(Kind::Change, scratch)
     }
 }

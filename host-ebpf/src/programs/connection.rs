@@ -104,7 +104,7 @@ pub(super) fn changes(sk: Known, cookie: u64, old: i32, new: i32) {
 /// Whether somebody wants to know that this happened to a connection. Failing is an operation of its own here.
 #[inline(always)]
 pub(super) fn passes(op: ConnectionOp) -> bool {
-    sieve::passes(Kind::Connection, false, 1 << op as u32)
+    sieve::passes(Kind::Connection, 1 << op as u32)
 }
 
 /// Initial sequence numbers: the kernel does not keep them, but it counts what it adds to them. The end that connects

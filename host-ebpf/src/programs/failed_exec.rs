@@ -5,30 +5,34 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
 use super::header::{header, own_cgroup_id};
+use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
+use super::sieve;
 use super::sys_exit::action;
 use super::syscall::Call;
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
-    if !has_room(Kind::Exec, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Exec, task, true, 1);
+    if !verdict.passes || !has_room(Kind::Exec, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action) });
+    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action, verdict.tells) });
     if sent.is_none() {
         count(Kind::Exec, Outcome::Unreadable);
     }
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8) -> Option<()> {
+unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8, tells: u32) -> Option<()> {
     const FIXED: usize = size_of::<ExecRaw>();
     let filename = call.argument(if action == action::EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let with_nul = bpf_probe_read_user_str(record.add(FIXED).cast(), MAX_TYPED as u32, filename as *const c_void);
         let filename_len = if with_nul > 0 {
@@ -43,6 +47,7 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
         (*raw).errno = (-call.result) as u32;
         (*raw).filename_len = filename_len as u16;
         (&raw mut (*scratch).walk.at).write_volatile(len);
+        namespaces::tell(scratch);
         send(Kind::Exec, scratch)
     }
 }

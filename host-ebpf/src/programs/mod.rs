@@ -23,6 +23,7 @@ mod descriptor;
 mod globals;
 mod header;
 mod merge;
+mod namespaces;
 mod output;
 mod overlay;
 mod owner;

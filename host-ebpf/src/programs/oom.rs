@@ -19,7 +19,7 @@ const RESIDENT: [u64; 3] = [0, 1, 3];
 
 #[btf_tracepoint(function = "mark_victim")]
 fn vespid_oom(ctx: BtfTracePointContext) -> i32 {
-    if !wanted(Kind::Resource) || !sieve::passes(Kind::Resource, false, 1 << ResourceOp::OomKill as u32) {
+    if !wanted(Kind::Resource) || !sieve::passes(Kind::Resource, 1 << ResourceOp::OomKill as u32) {
         return 0;
     }
     let victim = if offset!(oom_says_task) == 1 {

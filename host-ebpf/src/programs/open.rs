@@ -9,11 +9,12 @@ use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset};
 use super::header::{header, own_cgroup_id};
 use super::merge::{self, Way};
+use super::namespaces;
 use super::output::{count, has_room, try_send};
 use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::sieve::{self, Steps};
+use super::sieve::{self, Steps, Verdict};
 use super::sys_exit::action;
 use super::syscall::Call;
 use super::typed::{Text, append_text};
@@ -134,21 +135,22 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 #[inline(always)]
 pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
     let accesses = access(request.flags as u32);
-    if !sieve::passes(Kind::Open, outcome.result < 0, accesses) {
+    let verdict = sieve::judge(Kind::Open, subject, outcome.result < 0, accesses);
+    if !verdict.passes {
         return;
     }
     // Of what has no file nothing tells whether it is the same again.
     let window = if outcome.file.path != 0 { merge::window() } else { 0 };
     // SAFETY: a scratch from its map.
     let sent = of_call().and_then(|scratch| unsafe {
-        if !is_wanted(scratch, task, request, outcome, accesses)? {
+        if !is_wanted(scratch, task, request, outcome, accesses, verdict)? {
             return Some(());
         }
         // What is merged takes no room.
         if window == 0 && !has_room(Kind::Open, own_cgroup_id) {
             return Some(());
         }
-        describe(scratch, task, subject, request, outcome, window)
+        describe(scratch, task, subject, request, outcome, window, verdict.tells)
     });
     if sent.is_none() {
         count(Kind::Open, Fate::Unreadable);
@@ -166,9 +168,10 @@ unsafe fn is_wanted(
     request: &Request,
     outcome: &Outcome,
     accesses: u32,
+    verdict: Verdict,
 ) -> Option<bool> {
     let failed = outcome.result < 0;
-    let named = sieve::named(accesses, failed);
+    let named = sieve::named(accesses, failed, verdict);
     // Without its file, of what was opened only the words are known, which are not to be judged by.
     if named == 0 || !failed && outcome.file.path == 0 {
         return Some(true);
@@ -210,6 +213,7 @@ unsafe fn describe(
     request: &Request,
     outcome: &Outcome,
     window: u64,
+    tells: u32,
 ) -> Option<()> {
     let mut traits = outcome.traits;
     // The file itself; without it the directory that a relative text is relative to.
@@ -228,6 +232,7 @@ unsafe fn describe(
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let raw: *mut OpenRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<OpenRaw>() as u64);
@@ -264,6 +269,7 @@ unsafe fn describe(
         }
         (*raw).typed_len = append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         (*raw).header.len = at.read_volatile() as u32;
+        namespaces::tell(scratch);
         if is_first {
             merge::keep(scratch, window);
         }

@@ -6,7 +6,7 @@ use super::globals::{has, offset};
 use super::read::{Task, kernel_u8, kernel_u32, kernel_u64};
 
 /// Size of `struct upid { int nr; struct pid_namespace *ns; }`.
-const UPID_SIZE: u64 = 16;
+pub(super) const UPID_SIZE: u64 = 16;
 /// Levels of the tree: of 22 bits, which are the most that an id has, each takes four at least.
 const MAX_LEVELS: u32 = 6;
 

@@ -16,6 +16,7 @@ use self::request::{Detail, Request, Target, request};
 use super::connection::{self, At};
 use super::globals::{offset, wanted};
 use super::header::{header, is_own, own_cgroup_id};
+use super::namespaces;
 use super::output::{count, has_room, send};
 use super::pids;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
@@ -41,19 +42,26 @@ fn report(task: Task, call: Call, action: u8) {
     let Some(request) = request(task, call, action) else {
         return;
     };
-    let passes = sieve::passes(Kind::Privileged, call.result < 0, 1 << request.op as u32);
-    if !passes || !has_room(Kind::Privileged, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Privileged, task, call.result < 0, 1 << request.op as u32);
+    if !verdict.passes || !has_room(Kind::Privileged, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request) });
+    let sent =
+        of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
     if sent.is_none() {
         count(Kind::Privileged, Outcome::Unreadable);
     }
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<PRIVILEGED_SIZE>, task: Task, result: i64, request: &Request) -> Option<()> {
+unsafe fn describe(
+    scratch: *mut Scratch<PRIVILEGED_SIZE>,
+    task: Task,
+    result: i64,
+    request: &Request,
+    tells: u32,
+) -> Option<()> {
     let target = match request.target {
         Target::Nobody => 0,
         Target::Thread(number) => pids::find(task, number),
@@ -62,6 +70,7 @@ unsafe fn describe(scratch: *mut Scratch<PRIVILEGED_SIZE>, task: Task, result: i
     let leader = kernel_u64(target, offset!(task_group_leader));
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let raw: *mut PrivilegedRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<PrivilegedRaw>() as u64);
@@ -85,6 +94,7 @@ unsafe fn describe(scratch: *mut Scratch<PRIVILEGED_SIZE>, task: Task, result: i
         (*raw).op = request.op as u8;
         (*raw).detail_end = detail_end as u8;
         (*raw).reserved = 0;
+        namespaces::tell(scratch);
         send(Kind::Privileged, scratch)
     }
 }

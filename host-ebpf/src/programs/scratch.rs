@@ -6,7 +6,7 @@ use core::ptr::read_volatile;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
-use vespid_ebpf::{ChangeRaw, ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw, SocketRaw};
+use vespid_ebpf::{ChangeRaw, ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw, SocketRaw, TOLD_BYTES};
 
 use super::header::cpu;
 use super::walk::Walk;
@@ -19,12 +19,13 @@ pub(super) const MAX_CGROUP: usize = 4096;
 /// Room for an exec record: filename, arguments, executable, working directory, cgroup.
 pub(super) const EXEC_SIZE: usize = size_of::<ExecRaw>() + MAX_TYPED + MAX_ARGS + 2 * MAX_PATH + MAX_CGROUP + MAX_NAME;
 /// Room for a record made when a system call returns.
-pub(super) const CALL_SIZE: usize = size_of::<OpenRaw>() + MAX_PATH + MAX_NAME + MAX_TYPED;
+pub(super) const CALL_SIZE: usize = size_of::<OpenRaw>() + MAX_PATH + MAX_NAME + MAX_TYPED + TOLD_BYTES;
 /// Room for a record on a privileged call.
-pub(super) const PRIVILEGED_SIZE: usize = size_of::<PrivilegedRaw>() + MAX_PATH + MAX_NAME;
+pub(super) const PRIVILEGED_SIZE: usize = size_of::<PrivilegedRaw>() + MAX_PATH + MAX_NAME + TOLD_BYTES;
 
 /// Room for a record on a changed file: two paths with their texts, and a detail.
-pub(super) const CHANGE_SIZE: usize = size_of::<ChangeRaw>() + 2 * (MAX_PATH + MAX_NAME + MAX_TYPED) + MAX_NAME;
+pub(super) const CHANGE_SIZE: usize =
+    size_of::<ChangeRaw>() + 2 * (MAX_PATH + MAX_NAME + MAX_TYPED) + MAX_NAME + TOLD_BYTES;
 /// Room for a record on a socket. Its tail is at most half of that, so that the verifier is content with a mask.
 pub(super) const SOCKET_SIZE: usize = size_of::<SocketRaw>() + 1024;
 

@@ -6,10 +6,11 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_re
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use vespid_ebpf::sieve::{
-    ACCESSES, MAX_NAMES, NAME_BYTES, NameKey, NameRule, PLACES, Place, Sieve, length_bit, name_bits,
+    ACCESSES, MAX_NAMES, NAME_BYTES, NameKey, NameRule, OUTCOMES, PLACES, Place, Sieve, length_bit, name_bits,
 };
 use vespid_ebpf::{Kind, MAX_DEPTH, MAX_TYPED, Outcome};
 
+use super::namespaces;
 use super::output::count;
 use super::read::Task;
 use super::scratch::{Scratch, place};
@@ -41,7 +42,8 @@ pub(super) struct Search {
     accesses: u32,
     generation: u32,
     verdict: u32,
-    reserved: u32,
+    /// Of [`keep`].
+    tells: u32,
     key: NameKey,
 }
 
@@ -58,15 +60,74 @@ pub(super) struct Steps {
     pub(super) text: Step,
 }
 
-/// Whether a call with one of these classes passes; if not, it is booked as filtered.
+/// What was found of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) passes: bool,
+    /// Not 0: the namespaces of its task were looked up, and belong into the record. To be kept by [`keep`], as a verifier
+    /// that knew it would go through all that follows once for either.
+    pub(super) tells: u32,
+    /// It passes by them.
+    is_inside: bool,
+    /// By which sieve.
+    generation: u32,
+}
+
+/// Whether a call of a task with one of these classes passes; if not, it is booked as filtered.
 #[inline(always)]
-pub(super) fn passes(kind: Kind, failed: bool, classes: u32) -> bool {
-    let passing = in_force().map_or(u32::MAX, |(sieve, _)| {
-        // SAFETY: a live map value.
-        unsafe {
-            let [succeeding, failing] = (&raw const (*sieve).classes[kind.index()]).read_volatile();
-            if failed { failing } else { succeeding }
+pub(super) fn judge(kind: Kind, task: Task, failed: bool, classes: u32) -> Verdict {
+    let mut verdict = Verdict {
+        passes: true,
+        tells: 0,
+        is_inside: false,
+        generation: 0,
+    };
+    let Some((sieve, generation)) = in_force() else {
+        return verdict;
+    };
+    verdict.generation = generation;
+    // SAFETY: a live map value.
+    unsafe {
+        verdict.passes = outcome(&raw const (*sieve).classes[kind.index()], failed) & classes != 0;
+        verdict.tells = outcome(&raw const (*sieve).spaces.classes[kind.index()], failed) & classes;
+        if verdict.tells != 0 {
+            namespaces::look_up(task);
+            verdict.is_inside = namespaces::holds(&raw const (*sieve).spaces, kind.index());
+            verdict.passes |= verdict.is_inside;
         }
+    }
+    if !verdict.passes {
+        count(kind, Outcome::Filtered);
+    }
+    verdict
+}
+
+/// Keeps beside a record in the making whether it ends with namespaces.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, tells: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw mut (*scratch).walk.search.tells).write_volatile(tells) }
+}
+
+/// What was kept.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw const (*scratch).walk.search.tells).read_volatile() != 0 }
+}
+
+/// Whether something with one of these classes passes, whoever does it; if not, it is booked as filtered.
+#[inline(always)]
+pub(super) fn passes(kind: Kind, classes: u32) -> bool {
+    // SAFETY: a live map value.
+    let passing = in_force().map_or(u32::MAX, |(sieve, _)| unsafe {
+        outcome(&raw const (*sieve).classes[kind.index()], false)
     });
     let passes = passing & classes != 0;
     if !passes {
@@ -75,32 +136,46 @@ pub(super) fn passes(kind: Kind, failed: bool, classes: u32) -> bool {
     passes
 }
 
+/// The mask for a call that failed, or did not.
+#[inline(always)]
+unsafe fn outcome(masks: *const [u32; OUTCOMES], failed: bool) -> u32 {
+    // SAFETY: a live map value.
+    let [succeeding, failing] = unsafe { masks.read_volatile() };
+    if failed { failing } else { succeeding }
+}
+
 /// Whether a call with one of these classes may pass, come out as it will.
 #[inline(always)]
 pub(super) fn may_pass(kind: Kind, classes: u32) -> bool {
     let passing = in_force().map_or(u32::MAX, |(sieve, _)| {
         // SAFETY: a live map value.
-        let [succeeding, failing] = unsafe { (&raw const (*sieve).classes[kind.index()]).read_volatile() };
-        succeeding | failing
+        let ([succeeding, failing], [succeeding_inside, failing_inside]) = unsafe {
+            (
+                (&raw const (*sieve).classes[kind.index()]).read_volatile(),
+                (&raw const (*sieve).spaces.classes[kind.index()]).read_volatile(),
+            )
+        };
+        succeeding | failing | succeeding_inside | failing_inside
     });
     passing & classes != 0
 }
 
-/// The kinds of access of an open that passes only with one of the names; 0 if it passes without.
+/// The kinds of access of an open that passes only with one of the names; 0 if it passes without. By another sieve than
+/// the verdict is of, it is not judged.
 #[inline(always)]
-pub(super) fn named(accesses: u32, failed: bool) -> u32 {
-    in_force().map_or(0, |(sieve, _)| {
+pub(super) fn named(accesses: u32, failed: bool, verdict: Verdict) -> u32 {
+    let sieve = in_force().filter(|(_, generation)| *generation == verdict.generation);
+    sieve.map_or(0, |(sieve, _)| {
         // SAFETY: a live map value.
         unsafe {
-            let [succeeding, failing] = (&raw const (*sieve).classes[Kind::Open.index()]).read_volatile();
-            let [succeeding_named, failing_named] = (&raw const (*sieve).named).read_volatile();
-            let (passing, named) = if failed {
-                (failing, failing_named)
-            } else {
-                (succeeding, succeeding_named)
-            };
-            let accesses = accesses & passing;
-            if accesses & !named == 0 { accesses } else { 0 }
+            let mut passing = outcome(&raw const (*sieve).classes[Kind::Open.index()], failed);
+            let mut free = passing & !outcome(&raw const (*sieve).named, failed);
+            if verdict.is_inside {
+                let inside = outcome(&raw const (*sieve).spaces.classes[Kind::Open.index()], failed);
+                passing |= inside;
+                free |= inside & !outcome(&raw const (*sieve).spaces.named, failed);
+            }
+            if accesses & free == 0 { accesses & passing } else { 0 }
         }
     })
 }

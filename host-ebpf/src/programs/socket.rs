@@ -19,6 +19,7 @@ use self::ends::{End, UNIX};
 use super::descriptor;
 use super::globals::{has, offset, wanted};
 use super::header::{header, is_own, own_cgroup_id};
+use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::{Task, kernel, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
@@ -259,12 +260,12 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
-    let passes = sieve::passes(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
-    if !passes || !has_room(Kind::Socket, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Socket, task, happening.result < 0, 1 << happening.op as u32);
+    if !verdict.passes || !has_room(Kind::Socket, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening) });
+    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict.tells) });
     if sent.is_none() {
         count(Kind::Socket, Outcome::Unreadable);
     }
@@ -276,10 +277,12 @@ unsafe fn describe(
     task: Task,
     socket: &Socket,
     happening: &Happening,
+    tells: u32,
 ) -> Option<()> {
     const FIXED: usize = size_of::<SocketRaw>();
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
+        sieve::keep(scratch, tells);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let tail = &happening.tail;
         let wanted = (tail.len.min(MAX_PAYLOAD) & 1023) as u32;
@@ -314,6 +317,7 @@ unsafe fn describe(
         (*raw).protocol = if ends::is_ip(socket) { socket.protocol as u8 } else { 0 };
         (*raw).reserved = [0; 7];
         (&raw mut (*scratch).walk.at).write_volatile(len);
+        namespaces::tell(scratch);
         send(Kind::Socket, scratch)
     }
 }

@@ -6,7 +6,7 @@ use vespid_ebpf::Kind;
 use super::globals::wanted;
 use super::header::is_own;
 use super::syscall::{Calls, ended, table};
-use super::{accept, asked, failed_exec, open, sieve};
+use super::{accept, asked, failed_exec, open};
 
 /// What a call does.
 pub(super) mod action {
@@ -56,7 +56,7 @@ fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
     match action {
         _ if call.restarts() => {}
         EXEC | EXECAT => {
-            if wanted(Kind::Exec) && call.result < 0 && !is_own() && sieve::passes(Kind::Exec, true, 1) {
+            if wanted(Kind::Exec) && call.result < 0 && !is_own() {
                 failed_exec::report(task, call, action);
             }
         }

@@ -19,7 +19,7 @@ use dimensions::Dimensions;
 
 use crate::enrich::{Attribution, ProcessTable};
 use crate::event::{Body, Event, process_flags};
-use crate::filter::Subscription;
+use crate::filter::{Subscription, Whose};
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::{
     Batch, Changes, Connections, Execs, Exits, Header, Lost, Opens, Privileged, Resources, Sockets,
@@ -88,8 +88,12 @@ impl Builder {
             return false;
         }
         let filters = &self.subscription.filters;
-        let want = || filters.want(event, process.map(|(_, process)| process), whose.container.is_some());
-        if !filters.is_empty() && !want() {
+        let by = || Whose {
+            process: process.map(|(_, process)| process),
+            is_contained: whose.container.is_some(),
+            node: processes.node_namespaces(),
+        };
+        if !filters.is_empty() && !filters.want(event, &by()) {
             return false;
         }
         // The image before comes first, so that a row found for the process is that of the image after.

@@ -284,6 +284,7 @@ impl Pipeline {
             time: 1_000 + self.seq,
             subject,
             body,
+            namespaces: [0; 8],
         };
         let whose = self.table.observe(&event);
         self.builder.push(self.seq, &event, &whose, &self.table)

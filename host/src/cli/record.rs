@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::daemon::recorder::{Assignment, Recorder};
 use crate::daemon::{node, signals};
+use crate::enrich::namespaces;
 use crate::kernel::{Kernel, Settings};
 use crate::logging::{self, Choice};
 use crate::progress;
@@ -130,6 +131,7 @@ fn header(args: &Args, mask: u32) -> Header {
             .filter(|kind| mask & kind.bit() != 0)
             .map(|kind| kind.name().to_owned())
             .collect(),
+        namespaces: namespaces::of_the_node(),
     }
 }
 

@@ -226,7 +226,8 @@ impl Collector {
     /// If the ring buffer can no longer be waited for.
     pub fn run(mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         self.kernel.probes().iter().for_each(say_passed_over);
-        self.progress.probes = want(&mut self.kernel, self.early, [&self.always]);
+        let node = *self.pipeline.table().node_namespaces();
+        self.progress.probes = want(&mut self.kernel, self.early, [&self.always], &node);
         while !stop.load(Ordering::Relaxed) {
             self.kernel
                 .wait(NAP)
@@ -271,15 +272,26 @@ impl Collector {
                 early,
                 ..
             } = self;
+            let node = *pipeline.table().node_namespaces();
             match change {
                 Change::Sit(running) => {
                     let (seat, subscription) = (running.seat, running.worker.subscription());
-                    progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always, &subscription]));
+                    progress.probes = want(
+                        kernel,
+                        *early,
+                        pipeline.wanted().chain([&*always, &subscription]),
+                        &node,
+                    );
                     seated.push(running);
                     pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
                 Change::Want(seat, subscription) => {
-                    progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always, &subscription]));
+                    progress.probes = want(
+                        kernel,
+                        *early,
+                        pipeline.wanted().chain([&*always, &subscription]),
+                        &node,
+                    );
                     pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
                 Change::Leave(seat) => {
@@ -287,7 +299,7 @@ impl Collector {
                     seated.retain(|running| running.seat != seat);
                 }
             }
-            progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always]));
+            progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always]), &node);
             drop(done);
         }
     }

@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::collector::Collector;
 use super::node;
 use crate::config::FlightRecorder;
+use crate::enrich::namespaces;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::pipeline::Origin;
 use crate::recording::{Form, Header, RecordingError, Reel, Rotation, Segments, Tape, TapeBooks, WhenFull};
@@ -72,6 +73,7 @@ pub(super) fn install(config: &FlightRecorder, origin: &Origin, collector: &mut 
         kernel: node::kernel_release(),
         created: 0,
         kinds: Vec::new(),
+        namespaces: namespaces::of_the_node(),
     };
     let (tape, reel) = Tape::new(header, "flight_recorder", WhenFull::Drop);
     let always = config

@@ -35,6 +35,7 @@ use crossbeam_channel::Receiver;
 use crate::config::Config;
 use crate::control::{Server, ServerError};
 use crate::decode::Clock;
+use crate::enrich::namespaces;
 use crate::enrich::procfs::Procfs;
 use crate::enrich::runtimes::{Lookups, Runtimes, Settings as RuntimeSettings};
 use crate::enrich::{Node, Options, ProcessTable};
@@ -139,6 +140,7 @@ impl Daemon {
         let options = Options {
             capacity: config.processes.max,
             keep_found: config.flight_recorder.enabled,
+            node_namespaces: own_namespaces(),
             ..Options::default()
         };
         let runtimes = runtimes(config.containers.settings(&config.node))?;
@@ -378,4 +380,15 @@ fn look_backs(config: &Config) -> anyhow::Result<LookBacks> {
 
 fn procfs(clock: &Clock) -> Procfs {
     Procfs::new(clock.boot_to_unix_ns)
+}
+
+fn own_namespaces() -> [u32; 8] {
+    let found = namespaces::of_the_node();
+    if found.contains(&0) {
+        tracing::warn!(
+            "the node's own mounts and network are not known, so that filters which ask for them, or for others, give nothing; \
+             it takes the host's pid namespace and CAP_SYS_PTRACE"
+        );
+    }
+    found
 }

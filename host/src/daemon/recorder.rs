@@ -327,7 +327,12 @@ mod tests {
             gid: 0,
             cgroup: 0,
         };
-        Event { time: 0, subject, body }
+        Event {
+            time: 0,
+            subject,
+            body,
+            namespaces: [0; 8],
+        }
     }
 
     fn fork(child_pid: u32) -> Body<'static> {

@@ -131,5 +131,6 @@ fn event<'a>(cgroups: &'a mut Cgroups, over: Interval, time: u64, used: &Used) -
             cgroup: if used.group.is_v1 { 0 } else { used.group.id },
         },
         body: Body::Resource(resource),
+        namespaces: [0; 8],
     }
 }

@@ -26,13 +26,12 @@ pub(super) fn want<'a>(
     kernel: &mut Kernel,
     early: Early,
     wanted: impl IntoIterator<Item = &'a Subscription>,
+    node: &[u32; 8],
 ) -> Arc<[Probe]> {
     let wanted: Vec<_> = wanted.into_iter().collect();
-    let mut sift = Sift::of(wanted.iter().copied());
+    let mut sift = Sift::of(wanted.iter().copied(), node);
     if !early.filters {
-        let merge_ns = sift.sieve.merge_ns;
-        sift = Sift::default();
-        sift.sieve.merge_ns = merge_ns;
+        sift = sift.opened();
     }
     if !early.merges {
         sift.sieve.merge_ns = 0;

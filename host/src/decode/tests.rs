@@ -245,6 +245,34 @@ fn a_failed_open_is_told_by_its_words() {
 }
 
 #[test]
+fn a_record_may_end_with_the_namespaces_of_its_task() {
+    let namespaces = [1, 2, 3, 4, 5, 6, 7, 8];
+    let mut bytes = open_record(3, b"x\0", PathEnd::TaskRoot, b"x");
+    bytes.extend(namespaces.as_bytes());
+    assert!(
+        matches!(error(&bytes), DecodeError::Length { .. }),
+        "they are announced"
+    );
+    let len = u32::try_from(bytes.len()).expect("a short record");
+    bytes[..4].copy_from_slice(&len.to_ne_bytes());
+    assert!(
+        matches!(error(&bytes), DecodeError::Length { .. }),
+        "they are announced"
+    );
+    bytes[4] |= TOLD;
+    let mut scratch = Scratch::default();
+    let event = decode(&bytes, &CLOCK, &mut scratch).expect("a good record");
+    assert_eq!((event.namespaces, event.body.kind()), (namespaces, Kind::Open));
+    assert_eq!(kind_of(&bytes), Some(Kind::Open));
+    let mut short = record::<ExitRaw>(Kind::Exit, |_| {}, &[]);
+    short[4] |= TOLD;
+    assert!(
+        matches!(error(&short), DecodeError::Short { .. }),
+        "there is no room for them"
+    );
+}
+
+#[test]
 fn a_record_cut_anywhere_is_refused() {
     for record in good() {
         assert!(decode(&record, &CLOCK, &mut Scratch::default()).is_ok());

@@ -9,6 +9,7 @@ mod containers;
 mod eviction;
 mod images;
 mod lookup;
+pub mod namespaces;
 mod node;
 mod passwd;
 mod process;

@@ -47,6 +47,7 @@ pub struct Process {
     /// Changes with everything a row of the batch shows of the process, and is never used twice.
     pub version: u64,
     pub(super) image: Arc<Image>,
+    pub(super) namespaces: [u32; 8],
     pub(super) group: Arc<Group>,
     /// Id of the v2 control group; 0 if not known.
     pub(super) cgroup_id: u64,
@@ -125,7 +126,7 @@ impl Process {
     /// Inode numbers of the namespaces, in the order of [`vespid_ebpf::NAMESPACES`]; 0 if not known.
     #[must_use]
     pub fn namespaces(&self) -> &[u32; 8] {
-        &self.image.namespaces
+        &self.namespaces
     }
 
     /// Effective capabilities when the image was started; 0 if not known.
@@ -187,7 +188,6 @@ pub(super) struct Image {
     text: Vec<u8>,
     ends: [usize; 5],
     pub(super) capabilities: u64,
-    pub(super) namespaces: [u32; 8],
     /// Another one each time that it is set.
     serial: u64,
     /// Bytes of text that all images together hold.
@@ -200,7 +200,6 @@ impl Image {
             text: Vec::new(),
             ends: [0; 5],
             capabilities: 0,
-            namespaces: [0; 8],
             serial: 0,
             total: Arc::clone(total),
         }
@@ -215,7 +214,6 @@ impl Image {
             self.text.len()
         });
         self.capabilities = image.capabilities;
-        self.namespaces = image.namespaces;
         self.serial = serial();
         self.total.fetch_add(self.text.len(), Ordering::Relaxed);
     }
@@ -242,7 +240,6 @@ impl Image {
             args: args.into(),
             cwd: cwd.into(),
             capabilities: self.capabilities,
-            namespaces: self.namespaces,
             ..event::Image::default()
         });
         Some(Arc::new(fewer))

@@ -197,7 +197,7 @@ fn link(path: &Path) -> Vec<u8> {
 }
 
 /// Inode number of a namespace, from a link such as `mnt:[4026531841]`; 0 if it cannot be read.
-fn namespace(folder: &Path, name: &str) -> u32 {
+pub(super) fn namespace(folder: &Path, name: &str) -> u32 {
     let target = link(&folder.join("ns").join(name));
     let digits: Vec<u8> = target.into_iter().filter(u8::is_ascii_digit).collect();
     str::from_utf8(&digits)

@@ -32,6 +32,8 @@ pub struct Options {
     pub grace_ns: u64,
     /// Whether to keep what the source told for [`ProcessTable::take_found`].
     pub keep_found: bool,
+    /// The node's own namespaces: see [`super::namespaces::of_the_node`].
+    pub node_namespaces: [u32; 8],
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             text_capacity: 64 << 20,
             grace_ns: 30_000_000_000,
             keep_found: false,
+            node_namespaces: super::namespaces::FIXED,
         }
     }
 }
@@ -171,6 +174,12 @@ impl ProcessTable {
         self.containers.tell(known);
     }
 
+    /// The node's own namespaces, in the order of [`vespid_ebpf::NAMESPACES`]; 0 for not known.
+    #[must_use]
+    pub fn node_namespaces(&self) -> &[u32; 8] {
+        &self.options.node_namespaces
+    }
+
     /// What the source told since the last call. Empty unless [`Options::keep_found`].
     pub fn take_found(&mut self) -> Vec<Found> {
         std::mem::take(&mut self.found)
@@ -237,6 +246,7 @@ impl ProcessTable {
         if !matches!(event.body, Body::Connection(_)) {
             self.set_user(id, subject);
         }
+        self.set_namespaces(id, &event.namespaces);
         match &event.body {
             Body::Fork(fork) => self.fork(id, subject, fork),
             Body::Exit(_) => self.end(id, event.time),
@@ -308,6 +318,7 @@ impl ProcessTable {
             login_uid: of.login_uid,
             flags: of.flags & !process_flags::EXITED,
             image: Arc::clone(&of.image),
+            namespaces: of.namespaces,
             group: Arc::clone(if moved { &self.no_group } else { &of.group }),
             exact: true,
             ..self.blank(&child)
@@ -329,7 +340,7 @@ impl ProcessTable {
                     self.set_group(id, inherited.group);
                     let process = &mut self.slots[id.index()];
                     let ended = process.flags & process_flags::EXITED;
-                    process.image = inherited.image;
+                    (process.image, process.namespaces) = (inherited.image, inherited.namespaces);
                     (process.ppid, process.euid, process.login_uid) = (ppid, euid, login_uid);
                     process.flags = flags | ended;
                     self.touch(id);
@@ -391,6 +402,7 @@ impl ProcessTable {
         self.images.retire(std::mem::replace(&mut process.image, fresh));
         (process.uid, process.gid, process.euid) = (subject.uid, subject.gid, image.euid);
         process.login_uid = image.login_uid;
+        process.namespaces = image.namespaces;
         process.flags = flags | (process.flags & process_flags::EXITED);
         if subject.cgroup != 0 {
             process.cgroup_id = subject.cgroup;
@@ -412,6 +424,26 @@ impl ProcessTable {
             (process.uid, process.gid) = (subject.uid, subject.gid);
             self.touch(id);
             self.name_user(id);
+        }
+    }
+
+    /// Takes in where an event says that its thread is, so far as it says so. A recording restates the process, as its
+    /// events do not say it.
+    fn set_namespaces(&mut self, id: ProcessId, told: &[u32; 8]) {
+        let process = &mut self.slots[id.index()];
+        let known = process.namespaces;
+        for (inode, told) in process.namespaces.iter_mut().zip(told) {
+            if *told != 0 {
+                *inode = *told;
+            }
+        }
+        if process.namespaces != known {
+            self.touch(id);
+            if self.options.keep_found
+                && let Some(state) = self.state(id)
+            {
+                self.keep(Found::Process(state));
+            }
         }
     }
 
@@ -453,6 +485,7 @@ impl ProcessTable {
             flags: 0,
             version: 0,
             image: Arc::clone(&self.no_image),
+            namespaces: [0; 8],
             group: Arc::clone(&self.no_group),
             cgroup_id: subject.cgroup,
             exact: false,

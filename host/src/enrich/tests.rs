@@ -134,6 +134,7 @@ impl Node {
             time: self.time,
             subject,
             body,
+            namespaces: [0; 8],
         })
     }
 
@@ -677,4 +678,55 @@ fn an_event_without_a_process_has_none() {
     node.exec(1, 0, "init");
     let some = node.open(Subject { start: 0, ..subject(1) });
     assert_eq!(node.line(some.process), "init:1");
+}
+
+/// A process that leaves a namespace without a new image says so by what it does then; a recording says it of the process.
+#[test]
+fn namespaces_are_those_that_an_event_tells_and_a_replay_knows_them() {
+    let away = |mnt| {
+        let mut namespaces = [0; 8];
+        namespaces[2] = mnt;
+        namespaces
+    };
+    let mut node = Node::quiet();
+    let mut replay = Node::quiet();
+    node.exec_in(7, 0, "/", 10);
+    replay.exec_in(7, 0, "/", 10);
+    let mut lines = Vec::new();
+    for (mnt, expected) in [(0, 10), (10, 10), (21, 21), (0, 21), (10, 10)] {
+        let event = Event {
+            time: 2_000 * SECOND,
+            subject: subject(7),
+            body: Body::Open(Open::default()),
+            namespaces: away(mnt),
+        };
+        let id = node.table.observe(&event).process.unwrap();
+        let found = node.table.take_found();
+        lines.push(found.len());
+        for found in found {
+            let Found::Process(known) = found else {
+                panic!("{found:?}")
+            };
+            replay.table.learn(&known);
+        }
+        let again = replay
+            .table
+            .observe(&Event {
+                namespaces: [0; 8],
+                ..event
+            })
+            .process
+            .unwrap();
+        let (live, replayed) = (node.table.get(id).unwrap(), replay.table.get(again).unwrap());
+        assert_eq!(live.namespaces()[2], expected);
+        assert!(live.is_like(replayed), "{live:?} {replayed:?}");
+    }
+    assert_eq!(lines, [0, 0, 1, 0, 1], "only what is news is recorded");
+    node.fork(7, 8);
+    let child = node.table.latest(8).unwrap();
+    assert_eq!(
+        node.table.get(child).unwrap().namespaces()[2],
+        10,
+        "a child is where its parent is"
+    );
 }

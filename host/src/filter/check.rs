@@ -1,6 +1,7 @@
 //! What a plugin may ask for.
 use vespid_ebpf::sieve::accesses;
 
+use super::namespaces::{Inside, MAX_NAMESPACES};
 use super::network::Network;
 use super::patterns::Patterns;
 use super::{Filter, Filters, Subscription};
@@ -110,6 +111,10 @@ fn filter(given: &describe::Filter, subscribed: Kinds) -> Result<Filter, String>
     if let Some((what, count)) = counts.into_iter().find(|(_, count)| *count > MAX_VALUES) {
         return Err(format!("has {count} {what}, and may have {MAX_VALUES}"));
     }
+    if given.namespaces.len() > MAX_NAMESPACES {
+        let count = given.namespaces.len();
+        return Err(format!("has {count} namespaces, and may have {MAX_NAMESPACES}"));
+    }
     if given.merge_ms > MAX_MERGE_MS {
         return Err(format!("merges for {} ms, and may for {MAX_MERGE_MS}", given.merge_ms));
     }
@@ -117,6 +122,7 @@ fn filter(given: &describe::Filter, subscribed: Kinds) -> Result<Filter, String>
         tables: given.tables,
         outcomes: given.outcomes,
         places: given.places,
+        namespaces: Inside::new(&given.namespaces)?,
         users: given.users.clone(),
         executables: patterns(&given.executables)?,
         paths: patterns(&given.paths)?,

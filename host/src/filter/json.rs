@@ -3,7 +3,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::interface::vespid::plugin::describe::{Accesses, Filter, Kinds, Outcomes, Pattern, Places, PortRange};
+use crate::interface::vespid::plugin::describe::{
+    Accesses, Filter, Kinds, NamespaceFilter, NamespaceKind, Outcomes, Pattern, Places, PortRange, WhichNamespace,
+};
 
 /// A list of filters, as the interface has them.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +18,7 @@ struct Text {
     never: bool,
     outcomes: Vec<Outcome>,
     places: Vec<Place>,
+    namespaces: Vec<Namespace>,
     users: Vec<u32>,
     executables: Vec<PatternText>,
     paths: Vec<PatternText>,
@@ -76,6 +79,55 @@ words! {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Namespace {
+    kind: NamespaceWord,
+    which: Which,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum NamespaceWord {
+    Cgroup,
+    Ipc,
+    Mount,
+    Network,
+    Pid,
+    Time,
+    User,
+    Uts,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Which {
+    Node,
+    Other,
+    Inode(u32),
+}
+
+impl From<Namespace> for NamespaceFilter {
+    fn from(text: Namespace) -> NamespaceFilter {
+        let kind = match text.kind {
+            NamespaceWord::Cgroup => NamespaceKind::Cgroup,
+            NamespaceWord::Ipc => NamespaceKind::Ipc,
+            NamespaceWord::Mount => NamespaceKind::Mount,
+            NamespaceWord::Network => NamespaceKind::Network,
+            NamespaceWord::Pid => NamespaceKind::Pid,
+            NamespaceWord::Time => NamespaceKind::Time,
+            NamespaceWord::User => NamespaceKind::User,
+            NamespaceWord::Uts => NamespaceKind::Uts,
+        };
+        let which = match text.which {
+            Which::Node => WhichNamespace::Node,
+            Which::Other => WhichNamespace::Other,
+            Which::Inode(number) => WhichNamespace::Inode(number),
+        };
+        NamespaceFilter { kind, which }
+    }
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum PatternText {
     Exact(String),
@@ -105,6 +157,7 @@ impl From<Text> for Filter {
             never: text.never,
             outcomes: Outcome::all(&text.outcomes),
             places: Place::all(&text.places),
+            namespaces: text.namespaces.into_iter().map(NamespaceFilter::from).collect(),
             users: text.users,
             executables: patterns(text.executables),
             paths: patterns(text.paths),

@@ -5,6 +5,7 @@
 //! out: it may let through too much, and never too little.
 mod check;
 mod json;
+mod namespaces;
 mod network;
 mod patterns;
 mod sift;
@@ -24,6 +25,7 @@ pub use sift::{Names, Sift};
 use crate::enrich::Process;
 use crate::event::{Body, Event};
 use crate::interface::vespid::plugin::describe::{self, Accesses, Kinds, Outcomes, Places};
+use namespaces::{Inside, NETWORK};
 use network::Network;
 use patterns::Patterns;
 
@@ -108,6 +110,7 @@ struct Filter {
     tables: Kinds,
     outcomes: Outcomes,
     places: Places,
+    namespaces: Inside,
     users: Vec<u32>,
     executables: Patterns,
     paths: Patterns,
@@ -121,17 +124,27 @@ struct Filter {
     merge_ms: u32,
 }
 
+/// By whom an event was, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The process.
+    pub process: Option<&'a Process>,
+    /// Whether resources were used in a container.
+    pub is_contained: bool,
+    /// The node's own namespaces, in the order of [`vespid_ebpf::NAMESPACES`]; 0 for not known.
+    pub node: &'a [u32; 8],
+}
+
 impl Filters {
-    /// Whether a plugin with these filters wants an event, by a process if that is known. Of resources it counts whether
-    /// they were used in a container. The table is one that it subscribed to.
+    /// Whether a plugin with these filters wants an event. The table is one that it subscribed to.
     #[must_use]
-    pub fn want(&self, event: &Event<'_>, process: Option<&Process>, is_contained: bool) -> bool {
+    pub fn want(&self, event: &Event<'_>, whose: &Whose<'_>) -> bool {
         if self.0.is_empty() {
             return true;
         }
         let table = Kinds::of(event.body.kind());
         let mut about = self.0.iter().filter(|filter| filter.tables.contains(table)).peekable();
-        about.peek().is_none() || about.any(|filter| filter.describes(event, process, is_contained))
+        about.peek().is_none() || about.any(|filter| filter.describes(event, whose))
     }
 
     /// How many there are.
@@ -168,13 +181,14 @@ impl Filters {
 
 impl Filter {
     /// The cheap conditions come first.
-    fn describes(&self, event: &Event<'_>, process: Option<&Process>, is_contained: bool) -> bool {
+    fn describes(&self, event: &Event<'_>, whose: &Whose<'_>) -> bool {
         self.outcomes_hold(&event.body)
             && self.ops_hold(&event.body)
-            && self.place_holds(&event.body, process, is_contained)
-            && self.process_holds(process)
+            && self.place_holds(&event.body, whose)
+            && self.process_holds(whose.process)
+            && self.namespaces_hold(event, whose)
             && self.ends_hold(&event.body)
-            && self.paths_hold(&event.body, process)
+            && self.paths_hold(&event.body, whose.process)
     }
 
     fn outcomes_hold(&self, body: &Body<'_>) -> bool {
@@ -202,11 +216,11 @@ impl Filter {
         self.ops == 0 || self.ops & 1 << op != 0
     }
 
-    fn place_holds(&self, body: &Body<'_>, process: Option<&Process>, is_contained: bool) -> bool {
-        let is_contained = match (body, process) {
+    fn place_holds(&self, body: &Body<'_>, whose: &Whose<'_>) -> bool {
+        let is_contained = match (body, whose.process) {
             (_, Some(process)) => Some(process.container().is_some()),
             // Of a group that is not known, neither is where it was.
-            (Body::Resource(resource), None) => (!resource.cgroup.is_empty()).then_some(is_contained),
+            (Body::Resource(resource), None) => (!resource.cgroup.is_empty()).then_some(whose.is_contained),
             (_, None) => None,
         };
         let place = match is_contained {
@@ -222,6 +236,17 @@ impl Filter {
         let is_executable = |process: &Process| self.executables.fit(process.exe());
         (self.users.is_empty() || process.is_some_and(is_user))
             && (self.executables.is_empty() || process.is_some_and(is_executable))
+    }
+
+    /// What the event itself says comes first: a thread may be elsewhere than its process.
+    fn namespaces_hold(&self, event: &Event<'_>, whose: &Whose<'_>) -> bool {
+        let inode = |kind: usize| match (&event.body, event.namespaces[kind]) {
+            (Body::Connection(connection), _) if kind == NETWORK => connection.netns,
+            (Body::Exec(exec), _) if exec.errno == 0 => exec.image.namespaces[kind],
+            (_, 0) => whose.process.map_or(0, |process| process.namespaces()[kind]),
+            (_, told) => told,
+        };
+        self.namespaces.is_empty() || self.namespaces.holds(inode, whose.node)
     }
 
     fn ends_hold(&self, body: &Body<'_>) -> bool {

@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 
 use vespid_ebpf::Kind;
-use vespid_ebpf::sieve::{MAX_NAMES, NAME_BYTES, NameRule, Place, Sieve, accesses, length_bit, name_bits};
+use vespid_ebpf::sieve::{
+    MAX_NAMES, NAME_BYTES, NameRule, OUTCOMES, Place, Sieve, Spaces, accesses, length_bit, name_bits,
+};
 
 use super::check::ACCESSES;
+use super::namespaces::Tests;
 use super::patterns::{Patterns, Source, WILDCARDS};
 use super::{Filter, Subscription};
 use crate::interface::vespid::plugin::describe::{Accesses, Kinds, Outcomes};
@@ -41,12 +44,20 @@ impl Default for Sift {
 }
 
 impl Sift {
-    /// What these subscriptions together want.
+    /// What these subscriptions together want, on a node with these namespaces of its own.
     #[must_use]
-    pub fn of<'a>(subscriptions: impl IntoIterator<Item = &'a Subscription>) -> Sift {
+    pub fn of<'a>(subscriptions: impl IntoIterator<Item = &'a Subscription>, node: &[u32; 8]) -> Sift {
+        let subscriptions: Vec<_> = subscriptions.into_iter().collect();
+        let filters = subscriptions.iter().flat_map(|subscription| &*subscription.filters.0);
+        let tests = Tests::of(filters.map(|filter| &filter.namespaces), node);
         let mut sift = Sift {
             sieve: Sieve {
-                named: [ANY_ACCESS; 2],
+                named: [ANY_ACCESS; OUTCOMES],
+                spaces: Spaces {
+                    named: [ANY_ACCESS; OUTCOMES],
+                    tests: tests.as_ref().map(Tests::list).unwrap_or_default(),
+                    ..Spaces::NONE
+                },
                 ..Sieve::SHUT
             },
             names: Names::new(),
@@ -63,20 +74,36 @@ impl Sift {
             if whole.contains(Kinds::OPENS) {
                 sift.sieve.named = [0; 2];
             }
-            subscription.filters.0.iter().for_each(|filter| sift.add(filter));
+            for filter in &*subscription.filters.0 {
+                sift.add(filter, tests.as_ref(), node);
+            }
         }
         sift.sieve.merge_ns = u64::from(merge_ms.unwrap_or(0)) * 1_000_000;
+        let Sieve { named, spaces, .. } = &mut sift.sieve;
         if sift.names.len() > MAX_NAMES {
-            sift.sieve.named = [0; 2];
+            (*named, spaces.named) = ([0; OUTCOMES], [0; OUTCOMES]);
         }
-        if sift.sieve.named == [0; 2] {
+        if *named == [0; OUTCOMES] {
             sift.names.clear();
             sift.sieve.lengths = Sieve::OPEN.lengths;
         }
         sift
     }
 
-    fn add(&mut self, filter: &Filter) {
+    /// The same, but that nothing is left out: what is merged and what is told stay as they were.
+    #[must_use]
+    pub fn opened(&self) -> Sift {
+        Sift {
+            sieve: Sieve {
+                merge_ns: self.sieve.merge_ns,
+                spaces: self.sieve.spaces,
+                ..Sieve::OPEN
+            },
+            names: Names::new(),
+        }
+    }
+
+    fn add(&mut self, filter: &Filter, tests: Option<&Tests>, node: &[u32; 8]) {
         for kind in Kind::ALL {
             let table = Kinds::of(kind);
             if kind == Kind::Fork || !filter.tables.contains(table) {
@@ -91,28 +118,37 @@ impl Sift {
                 }
                 _ => u32::MAX,
             };
-            // What is a failure here may not be one there: an answer of DNS that makes no sense, a connection reset.
-            let either = filter.outcomes == Outcomes::empty() || matches!(kind, Kind::Socket | Kind::Connection);
-            if either || filter.outcomes.contains(Outcomes::SUCCEEDED) {
-                self.sieve.classes[kind.index()][0] |= passing;
-                if kind == Kind::Open {
-                    self.name(passing, &filter.paths, false);
+            let is_inside = is_by_task(kind) && !filter.namespaces.is_empty();
+            if is_inside {
+                let holding = &mut self.sieve.spaces.holding[kind.index()];
+                match tests {
+                    Some(tests) => tests.add(&filter.namespaces, node, holding),
+                    None => *holding = [u64::MAX; Spaces::WORDS],
                 }
             }
-            if either || filter.outcomes.contains(Outcomes::FAILED) {
-                self.sieve.classes[kind.index()][1] |= passing;
+            // What is a failure here may not be one there: an answer of DNS that makes no sense, a connection reset.
+            let either = filter.outcomes == Outcomes::empty() || matches!(kind, Kind::Socket | Kind::Connection);
+            for (outcome, asked) in [Outcomes::SUCCEEDED, Outcomes::FAILED].into_iter().enumerate() {
+                if !either && !filter.outcomes.contains(asked) {
+                    continue;
+                }
+                let Sieve { classes, spaces, .. } = &mut self.sieve;
+                let classes = if is_inside { &mut spaces.classes } else { classes };
+                classes[kind.index()][outcome] |= passing;
                 if kind == Kind::Open {
-                    self.name(passing, &filter.paths, true);
+                    self.name(passing, &filter.paths, is_inside, outcome != 0);
                 }
             }
         }
     }
 
     /// Opens with such an access pass if they have a name that one of the patterns has.
-    fn name(&mut self, passing: u32, paths: &Patterns, failed: bool) {
+    fn name(&mut self, passing: u32, paths: &Patterns, is_inside: bool, failed: bool) {
         let keys: Option<Vec<_>> = paths.sources().map(key).collect();
         let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
-            self.sieve.named[usize::from(failed)] &= !passing;
+            let Sieve { named, spaces, .. } = &mut self.sieve;
+            let named = if is_inside { &mut spaces.named } else { named };
+            named[usize::from(failed)] &= !passing;
             return;
         };
         for (name, place) in keys.into_iter().flatten() {
@@ -126,6 +162,14 @@ impl Sift {
             *self.names.entry(name).or_default() |= name_bits(passing & ANY_ACCESS, place);
         }
     }
+}
+
+/// Whether what is told of a kind comes from the task that does it, while it does it.
+fn is_by_task(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Exec | Kind::Open | Kind::Change | Kind::Privileged | Kind::Socket
+    )
 }
 
 fn accesses_of(wanted: Accesses) -> u32 {

@@ -1,13 +1,29 @@
 //! What filters let through, and that the kernel's sieve never rejects what a plugin wants.
+mod namespaces;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use vespid_ebpf::sieve::{NAME_BYTES, Place, access, length_bit, name_bits};
+use vespid_ebpf::sieve::{NAME_BYTES, Place, Sieve, Spaces, TESTS, access, length_bit, name_bits};
 use vespid_ebpf::{ChangeOp, ConnectionOp, Kind, PrivilegedOp, ResourceOp, SocketOp};
+
+use namespaces::{a_namespace, namespaces, table};
 
 use super::*;
 use crate::event::{Change, Connection, Exec, Exit, Open, Privileged, Resource, Socket, Subject};
-use crate::interface::vespid::plugin::describe::{Filter as Given, Pattern, PortRange};
+use crate::event::{Image, Known};
+use crate::interface::vespid::plugin::describe::{
+    Filter as Given, NamespaceFilter, NamespaceKind, Pattern, PortRange, WhichNamespace,
+};
+
+/// The namespaces of the node's own.
+const NODE: [u32; 8] = [11, 12, 13, 14, 15, 16, 17, 18];
+
+const NOBODY: Whose<'static> = Whose {
+    process: None,
+    is_contained: false,
+    node: &NODE,
+};
 
 fn nothing(tables: Kinds) -> Given {
     Given {
@@ -15,6 +31,7 @@ fn nothing(tables: Kinds) -> Given {
         never: false,
         outcomes: Outcomes::empty(),
         places: Places::empty(),
+        namespaces: Vec::new(),
         users: Vec::new(),
         executables: Vec::new(),
         paths: Vec::new(),
@@ -49,6 +66,7 @@ fn event(body: Body<'static>) -> Event<'static> {
             cgroup: 0,
         },
         body,
+        namespaces: [0; 8],
     }
 }
 
@@ -62,8 +80,8 @@ fn open(path: &str, flags: u32, result: i32) -> Event<'static> {
     }))
 }
 
-/// What the programs do, in the daemon's words.
-fn passes(sift: &Sift, event: &Event<'_>) -> bool {
+/// What the programs do, in the daemon's words. `namespaces` are those of the task.
+fn passes(sift: &Sift, event: &Event<'_>, namespaces: &[u32; 8]) -> bool {
     let (class, failed) = match &event.body {
         Body::Fork(_) | Body::Exit(_) => return true,
         Body::Exec(exec) if exec.errno == 0 => return true,
@@ -75,15 +93,36 @@ fn passes(sift: &Sift, event: &Event<'_>) -> bool {
         Body::Socket(socket) => (1 << socket.op as u8, socket.result < 0),
         Body::Resource(resource) => (1 << resource.op as u8, false),
     };
-    let passing = sift.sieve.classes[event.body.kind().index()][usize::from(failed)];
-    let class = class & passing;
+    let (kind, outcome) = (event.body.kind().index(), usize::from(failed));
+    let Sieve {
+        classes, named, spaces, ..
+    } = &sift.sieve;
+    let inside = class & spaces.classes[kind][outcome];
+    let inside = if inside != 0 && is_inside(spaces, kind, namespaces) {
+        inside
+    } else {
+        0
+    };
+    let anywhere = class & classes[kind][outcome];
     match &event.body {
         Body::Open(open) => {
-            let named = sift.sieve.named[usize::from(failed)];
-            class != 0 && (class & !named != 0 || is_named(sift, class, open))
+            let free = anywhere & !named[outcome] | inside & !spaces.named[outcome];
+            let class = anywhere | inside;
+            class != 0 && (free != 0 || is_named(sift, class, open))
         }
-        _ => class != 0,
+        _ => anywhere | inside != 0,
     }
+}
+
+fn is_inside(spaces: &Spaces, kind: usize, namespaces: &[u32; 8]) -> bool {
+    let mut met = 0_usize;
+    for (at, test) in spaces.tests.iter().enumerate().filter(|(_, test)| test.inode != 0) {
+        match namespaces[test.kind as usize] {
+            0 => return true,
+            inode => met |= usize::from(inode == test.inode) << at,
+        }
+    }
+    spaces.holding[kind][met / 64] >> (met % 64) & 1 != 0
 }
 
 fn is_named(sift: &Sift, class: u32, open: &Open<'_>) -> bool {
@@ -129,7 +168,9 @@ fn resources_are_where_they_were_used() {
             ops: vec![1],
             ..nothing(Kinds::RESOURCES)
         };
-        subscription(&[given]).filters.want(&usage(cgroup), None, is_contained)
+        subscription(&[given])
+            .filters
+            .want(&usage(cgroup), &Whose { is_contained, ..NOBODY })
     };
     assert!(wants(Places::CONTAINERS, "/docker/x", true) && !wants(Places::HOST, "/docker/x", true));
     assert!(wants(Places::HOST, "/", false) && !wants(Places::CONTAINERS, "/", false));
@@ -150,7 +191,7 @@ fn a_table_without_a_filter_is_whole_and_one_with_several_has_what_any_describes
             ..nothing(Kinds::OPENS)
         },
     ]);
-    let wants = |event: &Event<'_>| subscription.filters.want(event, None, false);
+    let wants = |event: &Event<'_>| subscription.filters.want(event, &NOBODY);
     assert!(wants(&open("/etc/shadow", 0, 3)));
     assert!(wants(&open("/etc/passwd", 0o1, 3)) && !wants(&open("/etc/passwd", 0, 3)));
     assert!(wants(&open("/etc/passwd", 0o2, -13)), "attempts count");
@@ -160,7 +201,7 @@ fn a_table_without_a_filter_is_whole_and_one_with_several_has_what_any_describes
 
 #[test]
 fn conditions_are_held_against_what_they_are_about() {
-    let wants = |given: Given, event: &Event<'_>| subscription(&[given]).filters.want(event, None, false);
+    let wants = |given: Given, event: &Event<'_>| subscription(&[given]).filters.want(event, &NOBODY);
     let connection = |op, remote: &str, errno| {
         event(Body::Connection(Connection {
             op,
@@ -362,6 +403,28 @@ fn what_makes_no_sense_is_refused_by_number() {
         all,
         "merges for 10001 ms, and may for 10000",
     );
+    let of = |which| {
+        vec![NamespaceFilter {
+            kind: NamespaceKind::Mount,
+            which,
+        }]
+    };
+    refused(
+        Given {
+            namespaces: of(WhichNamespace::Inode(0)),
+            ..nothing(Kinds::OPENS)
+        },
+        all,
+        "has the namespace 0, which there is not",
+    );
+    refused(
+        Given {
+            namespaces: of(WhichNamespace::Other).repeat(65),
+            ..nothing(Kinds::OPENS)
+        },
+        all,
+        "has 65 namespaces, and may have 64",
+    );
     let many = vec![nothing(Kinds::EXECS); 257];
     let error = Subscription::new(&many, all).expect_err("too many");
     assert_eq!(error.to_string(), "257 filters, and may have 256");
@@ -380,8 +443,7 @@ fn a_table_that_is_never_wanted_is_not_subscribed_to() {
     let subscription = subscription(&[never(Kinds::OPENS | Kinds::EXECS), writes]);
     assert_eq!(subscription.tables, every_table().without(Kinds::EXECS));
     assert!(
-        subscription.filters.want(&open("/x", 1, 3), None, false)
-            && !subscription.filters.want(&open("/x", 0, 3), None, false)
+        subscription.filters.want(&open("/x", 1, 3), &NOBODY) && !subscription.filters.want(&open("/x", 0, 3), &NOBODY)
     );
 }
 
@@ -395,7 +457,7 @@ fn two_subscriptions_together_have_what_either_wants() {
         accesses: Accesses::WRITE,
         ..nothing(Kinds::OPENS)
     }]);
-    let wants = |subscription: &Subscription, flags| subscription.filters.want(&open("/x", flags, 3), None, false);
+    let wants = |subscription: &Subscription, flags| subscription.filters.want(&open("/x", flags, 3), &NOBODY);
     let both = reads.or(&writes);
     assert!(wants(&both, 0) && wants(&both, 1) && !wants(&both, 0o1000_0000));
     let whole = reads.or(&Subscription::whole(Kinds::OPENS));
@@ -405,22 +467,25 @@ fn two_subscriptions_together_have_what_either_wants() {
 
 #[test]
 fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
-    let sift = Sift::of([&subscription(&[
-        Given {
-            accesses: Accesses::READ,
-            paths: vec![
-                Pattern::Exact("/etc/shadow".into()),
-                Pattern::Glob("{/root,/home/*}/.ssh/id_{rsa,ed25519}".into()),
-                Pattern::Glob("{/root,/home/*}/.aws/*".into()),
-                Pattern::Prefix("/etc/sudoers.d/".into()),
-            ],
-            ..nothing(Kinds::OPENS)
-        },
-        Given {
-            ops: vec![1, 3],
-            ..nothing(Kinds::CHANGES)
-        },
-    ])]);
+    let sift = Sift::of(
+        [&subscription(&[
+            Given {
+                accesses: Accesses::READ,
+                paths: vec![
+                    Pattern::Exact("/etc/shadow".into()),
+                    Pattern::Glob("{/root,/home/*}/.ssh/id_{rsa,ed25519}".into()),
+                    Pattern::Glob("{/root,/home/*}/.aws/*".into()),
+                    Pattern::Prefix("/etc/sudoers.d/".into()),
+                ],
+                ..nothing(Kinds::OPENS)
+            },
+            Given {
+                ops: vec![1, 3],
+                ..nothing(Kinds::CHANGES)
+            },
+        ])],
+        &NODE,
+    );
     let names: Vec<_> = sift.names.keys().map(|name| name.escape_ascii().to_string()).collect();
     assert_eq!(names, [".aws", "id_ed25519", "id_rsa", "shadow", "sudoers.d"]);
     for path in [
@@ -430,14 +495,14 @@ fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
         "/etc/sudoers.d/a/b",
         "/x/id_rsa",
     ] {
-        assert!(passes(&sift, &open(path, 0, 3)), "{path}");
-        assert!(!passes(&sift, &open(path, 1, 3)), "{path} is only written");
+        assert!(passes(&sift, &open(path, 0, 3), &NODE), "{path}");
+        assert!(!passes(&sift, &open(path, 1, 3), &NODE), "{path} is only written");
     }
     for path in ["/etc/passwd", "/etc/shadow/x", "/root/.aws/x/y", "/id_rsa/x", "/"] {
-        assert!(!passes(&sift, &open(path, 0, 3)), "{path}");
+        assert!(!passes(&sift, &open(path, 0, 3), &NODE), "{path}");
     }
     for (path, passing) in [("/etc/passwd", false), ("/shadow/x", true), ("/x/.aws/y/z", true)] {
-        assert_eq!(passes(&sift, &open(path, 0, -2)), passing, "{path}, tried");
+        assert_eq!(passes(&sift, &open(path, 0, -2), &NODE), passing, "{path}, tried");
     }
     let change = |op| {
         event(Body::Change(Change {
@@ -455,7 +520,7 @@ fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
             target_kind: 0,
         }))
     };
-    assert!(passes(&sift, &change(ChangeOp::Rename)) && !passes(&sift, &change(ChangeOp::Unlink)));
+    assert!(passes(&sift, &change(ChangeOp::Rename), &NODE) && !passes(&sift, &change(ChangeOp::Unlink), &NODE));
 }
 
 fn a_path() -> impl Strategy<Value = String> {
@@ -508,6 +573,7 @@ prop_compose! {
         accesses in subsequence(check::ACCESSES.to_vec(), 0..3),
         ops in vec(1..8_u8, 0..3),
         merge_ms in select(vec![0, 20, 1000]),
+        namespaces in prop_oneof![Just(Vec::new()), vec(a_namespace(), 1..4)],
     ) -> Given {
         let tables = tables.into_iter().fold(Kinds::empty(), |all, (_, table, _)| all | table);
         let fits = |table| tables.without(table) == Kinds::empty();
@@ -524,6 +590,7 @@ prop_compose! {
                 .fold(Accesses::empty(), |all, (access, _)| all | access),
             ops: if fits(with_op) { ops } else { Vec::new() },
             merge_ms: if fits(Kinds::OPENS) { merge_ms } else { 0 },
+            namespaces,
             ..nothing(tables)
         }
     }
@@ -605,19 +672,29 @@ fn an_event() -> impl Strategy<Value = Event<'static>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
-    /// Filtering in the kernel and then exactly is the same as filtering everything exactly.
+    /// Filtering in the kernel and then exactly is the same as filtering everything exactly. The kernel looks at the task's
+    /// namespaces, and tells them; those of which it knows nothing may be known of the process.
     #[test]
     fn what_any_plugin_wants_passes_the_kernel(
         plugins in vec(vec(a_filter(), 0..4), 1..4),
-        events in vec(an_event(), 1..24),
+        events in vec((an_event(), namespaces()), 1..24),
+        known in namespaces(),
+        all_namespaces in any::<bool>(),
     ) {
         let plugins: Vec<_> = plugins.iter().map(|given| subscription(given)).collect();
-        let sift = Sift::of(&plugins);
+        let sift = Sift::of(&plugins, &NODE);
         let together = plugins.iter().skip(1).fold(plugins[0].clone(), |all, next| all.or(next));
-        for event in &events {
-            let is_wanted = plugins.iter().any(|plugin| plugin.filters.want(event, None, false));
-            prop_assert_eq!(together.filters.want(event, None, false), is_wanted, "{:?}", event);
-            prop_assert!(!is_wanted || passes(&sift, event), "{:?} by {:?}", event, sift);
+        let table = table(known);
+        let process = table.latest(1).and_then(|id| table.get(id));
+        for (event, namespaces) in events {
+            let told = if all_namespaces { namespaces.map(|inode| inode.max(1)) } else { namespaces };
+            let event = Event { namespaces: told, ..event };
+            let whose = Whose { process, ..NOBODY };
+            let is_wanted = plugins.iter().any(|plugin| plugin.filters.want(&event, &whose));
+            prop_assert_eq!(together.filters.want(&event, &whose), is_wanted, "{:?}", event);
+            for sift in [&sift, &sift.opened()] {
+                prop_assert!(!is_wanted || passes(sift, &event, &told), "{:?} by {:?}", event, sift);
+            }
         }
     }
 
@@ -640,7 +717,7 @@ proptest! {
         }));
         let (first, second) = (one(&typed[0], 3), one(&typed[1], 4));
         for plugin in &plugins {
-            prop_assert_eq!(plugin.filters.want(&first, None, false), plugin.filters.want(&second, None, false));
+            prop_assert_eq!(plugin.filters.want(&first, &NOBODY), plugin.filters.want(&second, &NOBODY));
         }
         let shortest = |given: &Vec<Given>| {
             let about = given.iter().filter(|filter| filter.tables.contains(Kinds::OPENS));
@@ -648,7 +725,7 @@ proptest! {
         };
         let expected = given.iter().map(shortest).min().unwrap_or(0);
         let together = plugins.iter().skip(1).fold(plugins[0].clone(), |all, next| all.or(next));
-        for sift in [Sift::of(&plugins), Sift::of([&together])] {
+        for sift in [Sift::of(&plugins, &NODE), Sift::of([&together], &NODE)] {
             prop_assert_eq!(sift.sieve.merge_ns, u64::from(expected) * 1_000_000);
         }
     }

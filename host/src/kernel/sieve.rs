@@ -71,8 +71,8 @@ impl Sieves {
 
     /// What passes of calls of a kind that succeed: see [`Sieve::classes`].
     pub(super) fn passing(&self, kind: Kind) -> u32 {
-        let [succeeding, _] = self.sift.sieve.classes[kind.index()];
-        succeeding
+        let Sieve { classes, spaces, .. } = &self.sift.sieve;
+        classes[kind.index()][0] | spaces.classes[kind.index()][0]
     }
 
     fn write(&mut self, generation: u32, sift: &Sift) -> io::Result<()> {

@@ -66,10 +66,16 @@ impl Anonymiser {
             }),
             Line::Container(known) => Line::Container(self.container(known)),
             Line::Account(known) => Line::Account(self.account(known)),
-            Line::Event(Event { time, subject, body }) => Line::Event(Event {
+            Line::Event(Event {
+                time,
+                subject,
+                body,
+                namespaces,
+            }) => Line::Event(Event {
                 time,
                 subject,
                 body: self.body(body),
+                namespaces,
             }),
             Line::Lost(_) | Line::End(_) => line,
         }

@@ -36,6 +36,7 @@ pub use sliced::Sliced;
 pub use tape::{Reel, Tape, TapeBooks, WhenFull};
 pub use write::Writer;
 
+use crate::enrich::namespaces;
 use crate::event::{Event, Known, KnownAccount, KnownContainer};
 
 /// The version of text.
@@ -63,6 +64,17 @@ pub struct Header {
     pub created: u64,
     /// The kinds of events that were asked for: `fork`, `exec`, `exit`, `connection`, `open`.
     pub kinds: Vec<String>,
+    /// Its own namespaces, in the order of [`vespid_ebpf::NAMESPACES`]; 0 for not known.
+    #[serde(default = "fixed_namespaces", skip_serializing_if = "are_fixed")]
+    pub namespaces: [u32; 8],
+}
+
+fn fixed_namespaces() -> [u32; 8] {
+    namespaces::FIXED
+}
+
+fn are_fixed(namespaces: &[u32; 8]) -> bool {
+    *namespaces == namespaces::FIXED
 }
 
 /// Any other line.

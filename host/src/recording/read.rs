@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Form, Header, Line, MAX_LINE, ROWS_VERSION, RecordingError, rows};
+use crate::enrich::namespaces;
 
 /// First bytes of a zstd frame (RFC 8878, 3.1.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -58,6 +59,7 @@ impl Reader {
             kernel: String::new(),
             created: 0,
             kinds: Vec::new(),
+            namespaces: namespaces::FIXED,
         };
         let mut reader = Reader {
             file: name.into(),

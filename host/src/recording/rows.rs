@@ -137,6 +137,7 @@ pub(super) fn get(row: &[u8]) -> Option<Line<'_>> {
                     Kind::Socket => Body::Socket(Field::get(from)?),
                     Kind::Resource => Body::Resource(Field::get(from)?),
                 },
+                namespaces: [0; 8],
             })
         }
     };

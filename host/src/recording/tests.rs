@@ -25,6 +25,7 @@ fn header() -> Header {
         boot_id: "fcbc56ad".into(),
         kernel: "6.18.0".into(),
         created: 1_790_000_000_000_000_000,
+        namespaces: namespaces::FIXED,
         kinds: vec!["exec".into(), "open".into()],
     }
 }
@@ -34,6 +35,7 @@ fn event(body: Body<'_>) -> Line<'_> {
         time: u64::MAX,
         subject: SUBJECT,
         body,
+        namespaces: [0; 8],
     })
 }
 
@@ -255,7 +257,14 @@ fn a_line_is_short_and_can_be_read_by_people() {
         gid: 0,
         cgroup: 0,
     };
-    let event = |body| Line::Event(Event { time: 6, subject, body });
+    let event = |body| {
+        Line::Event(Event {
+            time: 6,
+            subject,
+            body,
+            namespaces: [0; 8],
+        })
+    };
     insta::assert_snapshot!(
         line(&event(Body::Open(open))),
         @r#"{"event":{"time":6,"pid":7,"tid":7,"start":5,"uid":0,"gid":0,"open":{"path":"/etc/shadow","typed":"shadow","flags":0,"mode":33184,"result":3}}}"#

@@ -29,6 +29,7 @@ impl Feed {
         };
         let options = Options {
             capacity: processes,
+            node_namespaces: header.namespaces,
             ..Options::default()
         };
         let table = ProcessTable::new(options, Box::new(Nothing));

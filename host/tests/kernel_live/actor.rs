@@ -3,10 +3,11 @@
 #![expect(unsafe_code, reason = "system calls that no library wraps")]
 
 use std::ffi::{CString, OsStr};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -37,6 +38,8 @@ fn acts() {
         "open-by-io-uring" => crate::uring::act(),
         "open-in-chroot" => open_in_chroot(),
         "open-in-mount-namespace" => open_in_mount_namespace(),
+        "leave-by-thread" => leave_by_thread(libc::CLONE_NEWNET),
+        "leave-mounts-by-thread" => leave_by_thread(libc::CLONE_NEWNET | libc::CLONE_NEWNS),
         "open-deep" => open_deep(argument.parse().expect("a number")),
         "open-as-nobody" => {
             // SAFETY: no memory is involved.
@@ -160,6 +163,24 @@ fn open_in_mount_namespace() {
         );
     }
     fs::write("folder/only-here", "").expect("a file");
+}
+
+/// A thread leaves some of the process's namespaces; the others stay.
+fn leave_by_thread(namespaces: i32) {
+    let act = || {
+        drop(File::open("marker"));
+        drop(UdpSocket::bind("127.0.0.1:0"));
+        drop(fs::set_permissions("marker", Permissions::from_mode(0o600)));
+        drop(Command::new("./not-there").status());
+    };
+    act();
+    let left = std::thread::spawn(move || {
+        // SAFETY: it takes a number.
+        assert_eq!(unsafe { libc::unshare(namespaces) }, 0);
+        act();
+    });
+    left.join().expect("it has acted");
+    act();
 }
 
 fn open_deep(depth: usize) {

@@ -1,13 +1,16 @@
 //! What no plugin wants is left out in the kernel, and nothing else.
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use vespid::decode::{Clock, Scratch, decode};
+use vespid::enrich::namespaces;
 use vespid::event::Body;
-use vespid::filter::{FilterText, Sift, Subscription};
+use vespid::filter::{FilterText, Sift, Subscription, Whose};
 use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::kernel::{Counters, Kernel, Settings};
 use vespid_ebpf::{Kind, Outcome};
@@ -33,6 +36,14 @@ struct Seen {
     passed: usize,
     /// And how many there were.
     all: usize,
+}
+
+impl Seen {
+    /// Whether an open of this file is wanted.
+    fn opened(&self, file: &Path) -> bool {
+        let file = file.display().to_string();
+        self.got.iter().any(|event| event["open"]["path"] == file.as_str())
+    }
 }
 
 fn subscription(tables: Kinds, filters: &str) -> Subscription {
@@ -63,10 +74,12 @@ impl Pair {
 
     /// Lets the kernel leave out what `subscription` does not want, while `command` runs.
     fn run(&mut self, subscription: &Subscription, command: &mut Command) -> Seen {
-        self.sifted.sift(&Sift::of([subscription])).expect("a sieve");
+        let sift = Sift::of([subscription], &namespaces::of_the_node());
+        self.sifted.sift(&sift).expect("a sieve");
+        self.whole.kernel.sift(&sift.opened()).expect("a sieve");
         // Nothing from before.
         while self.sifted.drain(usize::MAX, |_| ()) + self.whole.kernel.drain(usize::MAX, |_| ()) > 0 {}
-        let child = command.stdin(std::process::Stdio::null()).spawn().expect("a child");
+        let child = command.stdin(Stdio::null()).spawn().expect("a child");
         let pid = child.id();
         child.wait_with_output().expect("its end");
         let (all, expected) = taken(&mut self.whole.kernel, &self.clock, pid, subscription);
@@ -85,6 +98,11 @@ fn taken(kernel: &mut Kernel, clock: &Clock, pid: u32, subscription: &Subscripti
     let mut watched = HashSet::from([pid]);
     let mut scratch = Scratch::default();
     let (mut all, mut wanted) = (0, Vec::new());
+    let whose = Whose {
+        process: None,
+        is_contained: false,
+        node: &namespaces::of_the_node(),
+    };
     kernel.drain(usize::MAX, |record| {
         let event = decode(record, clock, &mut scratch).expect("a good record");
         if !watched.contains(&event.subject.pid) {
@@ -98,7 +116,7 @@ fn taken(kernel: &mut Kernel, clock: &Clock, pid: u32, subscription: &Subscripti
             return;
         }
         all += 1;
-        if subscription.filters.want(&event, None, false) {
+        if subscription.filters.want(&event, &whose) {
             wanted.push(settled(serde_json::to_value(&event).expect("an event")));
         }
     });
@@ -128,9 +146,7 @@ fn script(folder: &Path) -> Command {
          mv shadow shadow.old; chmod 600 shadow.old; chmod 600 none; rm shadow.old; ls / > out
          cat /none/etc/shadow etc/../none/./deeper/job ./etc/cron.d/none; cat etc/a-name-that-is-longer-than-thirty-one-bytes; true",
     ]);
-    command
-        .stderr(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null());
+    command.stderr(Stdio::null()).stdout(Stdio::null());
     command
 }
 
@@ -178,7 +194,9 @@ fn what_is_left_out_is_counted_and_is_no_record() {
         let filtered = counters.get(Kind::Open, Outcome::Filtered);
         (filtered, counters.produced(Kind::Open))
     };
-    pair.sifted.sift(&Sift::of([&none])).expect("a sieve");
+    pair.sifted
+        .sift(&Sift::of([&none], &namespaces::of_the_node()))
+        .expect("a sieve");
     let before = opens(&pair.sifted.counters());
     let seen = pair.run(&none, &mut actor("open-many", "1000", &folder));
     let after = opens(&pair.sifted.counters());
@@ -221,4 +239,172 @@ fn paths_are_those_that_the_process_sees() {
     );
     let seen = pair.run(&deep, &mut actor("open-deep", "600", &folder));
     assert_eq!((seen.got.len(), &seen.got), (1, &seen.expected));
+}
+
+/// A process in a network namespace of its own.
+struct Elsewhere(Child);
+
+impl Elsewhere {
+    fn start() -> Elsewhere {
+        let mut command = Command::new("unshare");
+        command.args(["-n", "sh", "-c", "echo; read _"]);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("unshare");
+        let mut line = [0];
+        let out = child.stdout.as_mut().expect("its output");
+        out.read_exact(&mut line).expect("it runs");
+        Elsewhere(child)
+    }
+
+    fn network(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.0.id()))
+    }
+
+    fn inode(&self) -> String {
+        let link = fs::read_link(self.network()).expect("its namespace");
+        link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ended = self.0.wait();
+    }
+}
+
+#[test]
+fn processes_elsewhere_are_told_from_those_of_the_node() {
+    let Some(mut pair) = Pair::start() else { return };
+    let folder = pair.path();
+    for name in ["own", "mounts", "network", "user", "pid", "joined"] {
+        fs::write(folder.join(name), "x").expect("a file");
+    }
+    let elsewhere = Elsewhere::start();
+    let script = || {
+        let script = format!(
+            "cat own; unshare -m cat mounts; unshare -n cat network; unshare -U cat user; unshare -p -f cat pid
+             chmod 600 own; unshare -m chmod 600 mounts; cat none; unshare -n cat none; unshare -m none
+             nsenter --net={} cat joined; true",
+            elsewhere.network().display(),
+        );
+        let mut command = Command::new("sh");
+        command
+            .current_dir(&folder)
+            .args(["-c", &script])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    };
+    let tables = Kinds::OPENS | Kinds::CHANGES | Kinds::EXECS | Kinds::PRIVILEGED;
+    let opens = |namespaces: &str| format!(r#"[{{"tables": ["opens"], "namespaces": [{namespaces}]}}]"#);
+    let joined = format!(r#"{{"kind": "network", "which": {{"inode": {}}}}}"#, elsewhere.inode());
+    let files = ["own", "mounts", "network", "user", "pid", "joined"];
+    let cases: [(String, &[&str]); 8] = [
+        (opens(r#"{"kind": "mount", "which": "other"}"#), &["mounts"]),
+        (
+            opens(r#"{"kind": "network", "which": "other"}"#),
+            &["network", "joined"],
+        ),
+        (opens(r#"{"kind": "user", "which": "other"}"#), &["user"]),
+        (opens(r#"{"kind": "pid", "which": "other"}"#), &["pid"]),
+        (
+            opens(r#"{"kind": "network", "which": "node"}, {"kind": "mount", "which": "node"}"#),
+            &["own", "user", "pid"],
+        ),
+        (opens(&joined), &["joined"]),
+        (
+            opens(&format!(r#"{joined}, {{"kind": "network", "which": "node"}}"#)),
+            &["own", "mounts", "user", "pid", "joined"],
+        ),
+        (
+            r#"[{"tables": ["changes"], "namespaces": [{"kind": "mount", "which": "other"}]},
+                {"tables": ["privileged"], "namespaces": [{"kind": "mount", "which": "other"}]},
+                {"tables": ["execs"], "outcomes": ["failed"], "namespaces": [{"kind": "mount", "which": "other"}]},
+                {"tables": ["opens"], "namespaces": [{"kind": "network", "which": "other"}]},
+                {"tables": ["opens"], "paths": [{"glob": "/**/own"}]}]"#
+                .into(),
+            &["own", "network", "joined"],
+        ),
+    ];
+    for (filters, expected) in &cases {
+        let seen = pair.run(&subscription(tables, filters), &mut script());
+        assert_eq!(seen.got, seen.expected, "{filters}");
+        assert!(seen.passed < seen.all, "{filters} left nothing out of {}", seen.all);
+        let found: Vec<_> = files
+            .into_iter()
+            .filter(|name| seen.opened(&folder.join(name)))
+            .collect();
+        assert_eq!(found, *expected, "{filters}");
+    }
+}
+
+/// Whoever leaves without a new image is elsewhere at once, and is so alone.
+#[test]
+fn a_call_is_judged_by_where_its_thread_is_by_then() {
+    let Some(mut pair) = Pair::start() else { return };
+    let folder = pair.path();
+    fs::write(folder.join("marker"), "x").expect("a file");
+    let names = ["opens", "changes", "sockets", "execs"];
+    let tables = Kinds::OPENS | Kinds::CHANGES | Kinds::SOCKETS | Kinds::EXECS;
+    let by = |namespaces: &str| {
+        let filter = |table| format!(r#"{{"tables": ["{table}"], "namespaces": [{namespaces}]}}"#);
+        subscription(tables, &format!("[{}]", names.map(filter).join(", ")))
+    };
+    for (namespaces, expected) in [
+        (r#"{"kind": "network", "which": "other"}"#, 1),
+        (
+            r#"{"kind": "network", "which": "node"}, {"kind": "mount", "which": "node"}"#,
+            2,
+        ),
+        (
+            r#"{"kind": "network", "which": "node"}, {"kind": "mount", "which": "other"}"#,
+            0,
+        ),
+    ] {
+        let seen = pair.run(&by(namespaces), &mut actor("leave-mounts-by-thread", "", &folder));
+        assert_eq!(seen.got, seen.expected, "{namespaces}");
+        assert!(seen.passed < seen.all, "{namespaces} left nothing out of {}", seen.all);
+        let marker = folder.join("marker").display().to_string();
+        let count = |is: &dyn Fn(&Value) -> bool| seen.got.iter().filter(|event| is(event)).count();
+        assert_eq!(
+            count(&|event| event["open"]["path"] == marker.as_str()),
+            expected,
+            "{namespaces}"
+        );
+        assert_eq!(
+            count(&|event| event["change"]["path"] == marker.as_str()),
+            expected,
+            "{namespaces}"
+        );
+        assert_eq!(
+            count(&|event| event["socket"]["op"] == "bound"),
+            expected,
+            "{namespaces}: {:?}",
+            seen.got
+        );
+    }
+}
+
+/// Two threads of a process that open one file are alike but for where they are.
+#[test]
+fn opens_in_different_namespaces_are_not_merged() {
+    let Some(mut pair) = Pair::start() else { return };
+    let folder = pair.path();
+    fs::write(folder.join("marker"), "x").expect("a file");
+    // As the actor makes it: a file of another mode is not the same.
+    fs::set_permissions(folder.join("marker"), Permissions::from_mode(0o600)).expect("its mode");
+    let filters = r#"[{"tables": ["opens"], "namespaces": [{"kind": "network", "which": "other"}], "merge_ms": 10000},
+        {"tables": ["opens"], "paths": [{"glob": "/**/marker"}], "merge_ms": 10000}]"#;
+    let seen = pair.run(
+        &subscription(Kinds::OPENS, filters),
+        &mut actor("leave-by-thread", "", &folder),
+    );
+    let marker = folder.join("marker").display().to_string();
+    let rows = seen.got.iter().filter(|event| event["open"]["path"] == marker.as_str());
+    assert_eq!(
+        rows.count(),
+        2,
+        "the first here, the first there; the second here is the first again"
+    );
 }

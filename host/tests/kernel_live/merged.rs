@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use vespid::decode::{Clock, Scratch, decode};
+use vespid::enrich::namespaces;
 use vespid::event::Body;
 use vespid::filter::{FilterText, Sift, Subscription};
 use vespid::interface::vespid::plugin::describe::Kinds;
@@ -75,7 +76,9 @@ impl Opens {
 fn both(filters: &str, command: &mut Command) -> Option<(Opens, Opens)> {
     let mut whole = live()?.kernel;
     let mut merging = Kernel::start(&Settings::default()).expect("a second one");
-    merging.sift(&Sift::of([&subscription(filters)])).expect("a sieve");
+    merging
+        .sift(&Sift::of([&subscription(filters)], &namespaces::of_the_node()))
+        .expect("a sieve");
     let clock = Clock::now();
     let child = command.stdin(Stdio::null()).spawn().expect("a child");
     let watched = HashSet::from([child.id()]);
@@ -168,7 +171,9 @@ fn merging_ends_and_begins_with_the_subscriptions() {
     fs::write(folder.path().join("marker"), "x").expect("a file");
     let clock = Clock::now();
     let run = |kernel: &mut Kernel, filters: &str| {
-        kernel.sift(&Sift::of([&subscription(filters)])).expect("a sieve");
+        kernel
+            .sift(&Sift::of([&subscription(filters)], &namespaces::of_the_node()))
+            .expect("a sieve");
         let mut child = actor("open-many", "500", folder.path())
             .stdout(Stdio::null())
             .spawn()

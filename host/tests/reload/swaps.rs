@@ -1,4 +1,7 @@
 //! A new version or configuration takes over, or does not.
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -18,6 +21,66 @@ fn serves_on(daemon: &mut Daemon) {
     let before = daemon.metrics().sum("zoo_events_total", &[]);
     daemon.wait_sum("zoo_events_total", &[], before + 100.0);
     assert!(lost_memory(daemon).abs() < 0.5);
+}
+
+/// A process in a network namespace of its own, which waits to be let go.
+fn elsewhere() -> (Child, u32) {
+    let mut command = Command::new("unshare");
+    command.args(["-n", "sh", "-c", "echo; read _"]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("unshare");
+    let out = child.stdout.as_mut().expect("its output");
+    out.read_exact(&mut [0]).expect("it runs");
+    let link = std::fs::read_link(format!("/proc/{}/ns/net", child.id())).expect("its namespace");
+    let digits: String = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    (child, digits.parse().expect("an inode number"))
+}
+
+#[test]
+fn a_configuration_with_one_namespace_gives_what_happens_there_and_nothing_else() {
+    if !is_live() {
+        return;
+    }
+    let _traffic = Meanwhile::opens();
+    let site = Site::new();
+    site.put("zoo.wasm", zoo("1.2.3"));
+    let mut daemon = site.start();
+    daemon.wait_sum("zoo_events_total", &[], 100.0);
+
+    let (mut child, inode) = elsewhere();
+    site.put("zoo.toml", format!("network = {inode}\n"));
+    daemon.wait_swaps("zoo", 1);
+    let filtered = |daemon: &Daemon| daemon.metrics().sum("vespid_calls_filtered_total", &["open"]);
+    let go_on = |daemon: &mut Daemon| {
+        let before = filtered(daemon);
+        daemon.wait_sum("vespid_calls_filtered_total", &["open"], before + 1000.0);
+    };
+    // What came before the swap is through by then.
+    go_on(&mut daemon);
+    let events = |daemon: &Daemon| daemon.metrics().sum("zoo_events_total", &[]);
+    let before = events(&daemon);
+    go_on(&mut daemon);
+    assert!(
+        (events(&daemon) - before).abs() < 0.5,
+        "the node's own opens are left out"
+    );
+
+    let network = format!("--net=/proc/{}/ns/net", child.id());
+    for _ in 0..10 {
+        let joined = Command::new("nsenter")
+            .args([&network, "cat", "/etc/hostname"])
+            .output();
+        assert!(joined.expect("nsenter runs").status.success());
+    }
+    // Each is an exec, and opens at least the file.
+    daemon.wait_sum("zoo_events_total", &[], before + 20.0);
+    assert!(lost_memory(&daemon).abs() < 0.5);
+
+    site.remove("zoo.toml");
+    daemon.wait_swaps("zoo", 2);
+    serves_on(&mut daemon);
+    drop(child.stdin.take());
+    child.wait().expect("its end");
 }
 
 #[test]
@@ -125,7 +188,7 @@ fn a_shipped_plugin_goes_on_with_what_it_knew() {
     let mut daemon = site.start();
     let scraper = Scraper::start(daemon.address);
     let _execs = Meanwhile::every(std::time::Duration::from_millis(20), || {
-        drop(std::process::Command::new("/bin/true").status());
+        drop(Command::new("/bin/true").status());
     });
     for swap in 1..=3 {
         daemon.wait_sum("exec_anomaly_execs_total", &[], f64::from(swap) * 5.0);

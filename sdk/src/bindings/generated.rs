@@ -3,7 +3,7 @@
 // Options used:
 //   * runtime_path: "::wit_bindgen::rt"
 //   * additional derives ["Default"]
-//   * additional derives ignored ["filter", "pattern", "manifest", "metric", "metric-kind", "level", "restored", "row", "severity", "verdict"]
+//   * additional derives ignored ["filter", "namespace-filter", "namespace-kind", "which-namespace", "pattern", "manifest", "metric", "metric-kind", "level", "restored", "row", "severity", "verdict"]
 //   * export-macro-name: export_guest
 //   * pub-export-macro
 //   * generate_unused_types
@@ -155,7 +155,8 @@ pub mod vespid {
                 /// Effective capabilities when the image was started: bit `n` for the capability with number `n`. 0 as well if
                 /// they are not known.
                 pub capabilities: _rt::Vec<u64>,
-                /// Eight inode numbers a row: cgroup, ipc, mnt, net, pid, time, user and uts namespace; 0 for not known.
+                /// Eight inode numbers a row: cgroup, ipc, mnt, net, pid, time, user and uts namespace; 0 for not known. As of its
+                /// image's start, or later where an event said so: the kernel says it while a filter is about namespaces.
                 pub namespaces: _rt::Vec<u32>,
                 /// String: name of the real user in `/etc/passwd`, the container's own for a process in one; empty if not known. A
                 /// container may call its users what it likes.
@@ -809,6 +810,117 @@ pub mod vespid {
                 Ord, Hash, Debug, Clone, Copy)] pub struct Places : u8 { const HOST = 1
                 << 0; const CONTAINERS = 1 << 1; }
             }
+            /// Kinds of Linux namespaces.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum NamespaceKind {
+                Cgroup,
+                Ipc,
+                Mount,
+                Network,
+                Pid,
+                Time,
+                User,
+                Uts,
+            }
+            impl ::core::fmt::Debug for NamespaceKind {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        NamespaceKind::Cgroup => {
+                            f.debug_tuple("NamespaceKind::Cgroup").finish()
+                        }
+                        NamespaceKind::Ipc => {
+                            f.debug_tuple("NamespaceKind::Ipc").finish()
+                        }
+                        NamespaceKind::Mount => {
+                            f.debug_tuple("NamespaceKind::Mount").finish()
+                        }
+                        NamespaceKind::Network => {
+                            f.debug_tuple("NamespaceKind::Network").finish()
+                        }
+                        NamespaceKind::Pid => {
+                            f.debug_tuple("NamespaceKind::Pid").finish()
+                        }
+                        NamespaceKind::Time => {
+                            f.debug_tuple("NamespaceKind::Time").finish()
+                        }
+                        NamespaceKind::User => {
+                            f.debug_tuple("NamespaceKind::User").finish()
+                        }
+                        NamespaceKind::Uts => {
+                            f.debug_tuple("NamespaceKind::Uts").finish()
+                        }
+                    }
+                }
+            }
+            impl NamespaceKind {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> NamespaceKind {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => NamespaceKind::Cgroup,
+                        1 => NamespaceKind::Ipc,
+                        2 => NamespaceKind::Mount,
+                        3 => NamespaceKind::Network,
+                        4 => NamespaceKind::Pid,
+                        5 => NamespaceKind::Time,
+                        6 => NamespaceKind::User,
+                        7 => NamespaceKind::Uts,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// Which namespace of a kind.
+            #[derive(Clone, Copy)]
+            pub enum WhichNamespace {
+                /// The node's own: the kernel's initial one.
+                Node,
+                /// Any other.
+                Other,
+                /// The one with this inode number, as in `/proc/<pid>/ns` and `lsns`.
+                Inode(u32),
+            }
+            impl ::core::fmt::Debug for WhichNamespace {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        WhichNamespace::Node => {
+                            f.debug_tuple("WhichNamespace::Node").finish()
+                        }
+                        WhichNamespace::Other => {
+                            f.debug_tuple("WhichNamespace::Other").finish()
+                        }
+                        WhichNamespace::Inode(e) => {
+                            f.debug_tuple("WhichNamespace::Inode").field(e).finish()
+                        }
+                    }
+                }
+            }
+            /// A namespace that a process is in.
+            #[repr(C)]
+            #[derive(Clone, Copy)]
+            pub struct NamespaceFilter {
+                pub kind: NamespaceKind,
+                pub which: WhichNamespace,
+            }
+            impl ::core::fmt::Debug for NamespaceFilter {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("NamespaceFilter")
+                        .field("kind", &self.kind)
+                        .field("which", &self.which)
+                        .finish()
+                }
+            }
             /// Both bounds included.
             #[repr(C)]
             #[derive(Clone, Copy, Default)]
@@ -840,6 +952,9 @@ pub mod vespid {
                 pub outcomes: Outcomes,
                 /// All: where the process runs; of `resources`, what kind of control group it is about.
                 pub places: Places,
+                /// All: the process is in one of these namespaces. Of one kind, any of them; of different kinds, one of each. The
+                /// network namespace of `connections` is the connection's own. One that is not known is none of them.
+                pub namespaces: _rt::Vec<NamespaceFilter>,
                 /// All: real user id of the process.
                 pub users: _rt::Vec<u32>,
                 /// All: path of the process's executable.
@@ -872,6 +987,7 @@ pub mod vespid {
                         .field("never", &self.never)
                         .field("outcomes", &self.outcomes)
                         .field("places", &self.places)
+                        .field("namespaces", &self.namespaces)
                         .field("users", &self.users)
                         .field("executables", &self.executables)
                         .field("paths", &self.paths)
@@ -1551,28 +1667,29 @@ pub mod exports {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
                         let result0 = { T_::filters() };
                         let ptr1 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        let vec23 = result0;
-                        let len23 = vec23.len();
-                        let layout23 = _rt::alloc::Layout::from_size_align(
-                                vec23.len() * (17 * ::core::mem::size_of::<*const u8>()),
+                        let vec26 = result0;
+                        let len26 = vec26.len();
+                        let layout26 = _rt::alloc::Layout::from_size_align(
+                                vec26.len() * (19 * ::core::mem::size_of::<*const u8>()),
                                 ::core::mem::size_of::<*const u8>(),
                             )
                             .unwrap();
-                        let (result23, _cleanup23) = ::wit_bindgen::rt::Cleanup::new(
-                            layout23,
+                        let (result26, _cleanup26) = ::wit_bindgen::rt::Cleanup::new(
+                            layout26,
                         );
-                        if let Some(cleanup) = _cleanup23 {
+                        if let Some(cleanup) = _cleanup26 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec23.into_iter().enumerate() {
-                            let base = result23
-                                .add(i * (17 * ::core::mem::size_of::<*const u8>()));
+                        for (i, e) in vec26.into_iter().enumerate() {
+                            let base = result26
+                                .add(i * (19 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::vespid::plugin::describe::Filter {
                                     tables: tables2,
                                     never: never2,
                                     outcomes: outcomes2,
                                     places: places2,
+                                    namespaces: namespaces2,
                                     users: users2,
                                     executables: executables2,
                                     paths: paths2,
@@ -1596,105 +1713,106 @@ pub mod exports {
                                 let flags5 = places2;
                                 *base.add(3).cast::<u8>() = ((flags5.bits() >> 0) as i32)
                                     as u8;
-                                let vec6 = <_ as Into<_rt::Vec<_>>>::into(users2)
-                                    .into_boxed_slice();
-                                let ptr6 = vec6.as_ptr().cast::<u8>();
-                                let len6 = vec6.len();
-                                ::core::mem::forget(vec6);
-                                *base
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len6;
-                                *base
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr6.cast_mut();
-                                let vec11 = executables2;
-                                let len11 = vec11.len();
-                                let layout11 = _rt::alloc::Layout::from_size_align(
-                                        vec11.len() * (3 * ::core::mem::size_of::<*const u8>()),
-                                        ::core::mem::size_of::<*const u8>(),
+                                let vec8 = namespaces2;
+                                let len8 = vec8.len();
+                                let layout8 = _rt::alloc::Layout::from_size_align(
+                                        vec8.len() * 12,
+                                        4,
                                     )
                                     .unwrap();
-                                let (result11, _cleanup11) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout11,
+                                let (result8, _cleanup8) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout8,
                                 );
-                                if let Some(cleanup) = _cleanup11 {
+                                if let Some(cleanup) = _cleanup8 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec11.into_iter().enumerate() {
-                                    let base = result11
-                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                for (i, e) in vec8.into_iter().enumerate() {
+                                    let base = result8.add(i * 12);
                                     {
-                                        use super::super::super::super::vespid::plugin::describe::Pattern as V10;
-                                        match e {
-                                            V10::Exact(e) => {
-                                                *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                let vec7 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr7 = vec7.as_ptr().cast::<u8>();
-                                                let len7 = vec7.len();
-                                                ::core::mem::forget(vec7);
-                                                *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len7;
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr7.cast_mut();
+                                        let super::super::super::super::vespid::plugin::describe::NamespaceFilter {
+                                            kind: kind6,
+                                            which: which6,
+                                        } = e;
+                                        *base.add(0).cast::<u8>() = (kind6.clone() as i32) as u8;
+                                        use super::super::super::super::vespid::plugin::describe::WhichNamespace as V7;
+                                        match which6 {
+                                            V7::Node => {
+                                                *base.add(4).cast::<u8>() = (0i32) as u8;
                                             }
-                                            V10::Prefix(e) => {
-                                                *base.add(0).cast::<u8>() = (1i32) as u8;
-                                                let vec8 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr8 = vec8.as_ptr().cast::<u8>();
-                                                let len8 = vec8.len();
-                                                ::core::mem::forget(vec8);
-                                                *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len8;
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr8.cast_mut();
+                                            V7::Other => {
+                                                *base.add(4).cast::<u8>() = (1i32) as u8;
                                             }
-                                            V10::Glob(e) => {
-                                                *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                let vec9 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr9 = vec9.as_ptr().cast::<u8>();
-                                                let len9 = vec9.len();
-                                                ::core::mem::forget(vec9);
-                                                *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len9;
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr9.cast_mut();
+                                            V7::Inode(e) => {
+                                                *base.add(4).cast::<u8>() = (2i32) as u8;
+                                                *base.add(8).cast::<i32>() = _rt::as_i32(e);
                                             }
                                         }
                                     }
                                 }
                                 *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len8;
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result8;
+                                let vec9 = <_ as Into<_rt::Vec<_>>>::into(users2)
+                                    .into_boxed_slice();
+                                let ptr9 = vec9.as_ptr().cast::<u8>();
+                                let len9 = vec9.len();
+                                ::core::mem::forget(vec9);
+                                *base
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len11;
+                                    .cast::<usize>() = len9;
                                 *base
                                     .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result11;
-                                let vec16 = paths2;
-                                let len16 = vec16.len();
-                                let layout16 = _rt::alloc::Layout::from_size_align(
-                                        vec16.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = ptr9.cast_mut();
+                                let vec14 = executables2;
+                                let len14 = vec14.len();
+                                let layout14 = _rt::alloc::Layout::from_size_align(
+                                        vec14.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result16, _cleanup16) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout16,
+                                let (result14, _cleanup14) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout14,
                                 );
-                                if let Some(cleanup) = _cleanup16 {
+                                if let Some(cleanup) = _cleanup14 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec16.into_iter().enumerate() {
-                                    let base = result16
+                                for (i, e) in vec14.into_iter().enumerate() {
+                                    let base = result14
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        use super::super::super::super::vespid::plugin::describe::Pattern as V15;
+                                        use super::super::super::super::vespid::plugin::describe::Pattern as V13;
                                         match e {
-                                            V15::Exact(e) => {
+                                            V13::Exact(e) => {
                                                 *base.add(0).cast::<u8>() = (0i32) as u8;
+                                                let vec10 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr10 = vec10.as_ptr().cast::<u8>();
+                                                let len10 = vec10.len();
+                                                ::core::mem::forget(vec10);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len10;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr10.cast_mut();
+                                            }
+                                            V13::Prefix(e) => {
+                                                *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                let vec11 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr11 = vec11.as_ptr().cast::<u8>();
+                                                let len11 = vec11.len();
+                                                ::core::mem::forget(vec11);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len11;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr11.cast_mut();
+                                            }
+                                            V13::Glob(e) => {
+                                                *base.add(0).cast::<u8>() = (2i32) as u8;
                                                 let vec12 = (e.into_bytes()).into_boxed_slice();
                                                 let ptr12 = vec12.as_ptr().cast::<u8>();
                                                 let len12 = vec12.len();
@@ -1706,118 +1824,159 @@ pub mod exports {
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>() = ptr12.cast_mut();
                                             }
-                                            V15::Prefix(e) => {
-                                                *base.add(0).cast::<u8>() = (1i32) as u8;
-                                                let vec13 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr13 = vec13.as_ptr().cast::<u8>();
-                                                let len13 = vec13.len();
-                                                ::core::mem::forget(vec13);
-                                                *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len13;
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr13.cast_mut();
-                                            }
-                                            V15::Glob(e) => {
-                                                *base.add(0).cast::<u8>() = (2i32) as u8;
-                                                let vec14 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr14 = vec14.as_ptr().cast::<u8>();
-                                                let len14 = vec14.len();
-                                                ::core::mem::forget(vec14);
-                                                *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len14;
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr14.cast_mut();
-                                            }
                                         }
                                     }
                                 }
                                 *base
                                     .add(6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len16;
+                                    .cast::<usize>() = len14;
                                 *base
                                     .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result16;
-                                let flags17 = accesses2;
-                                *base
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>() = ((flags17.bits() >> 0) as i32) as u8;
-                                let vec18 = <_ as Into<_rt::Vec<_>>>::into(ops2)
-                                    .into_boxed_slice();
-                                let ptr18 = vec18.as_ptr().cast::<u8>();
-                                let len18 = vec18.len();
-                                ::core::mem::forget(vec18);
-                                *base
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len18;
-                                *base
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr18.cast_mut();
-                                let vec19 = <_ as Into<_rt::Vec<_>>>::into(local_ports2)
-                                    .into_boxed_slice();
-                                let ptr19 = vec19.as_ptr().cast::<u8>();
+                                    .cast::<*mut u8>() = result14;
+                                let vec19 = paths2;
                                 let len19 = vec19.len();
-                                ::core::mem::forget(vec19);
-                                *base
-                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len19;
-                                *base
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr19.cast_mut();
-                                let vec20 = <_ as Into<_rt::Vec<_>>>::into(remote_ports2)
-                                    .into_boxed_slice();
-                                let ptr20 = vec20.as_ptr().cast::<u8>();
-                                let len20 = vec20.len();
-                                ::core::mem::forget(vec20);
-                                *base
-                                    .add(13 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len20;
-                                *base
-                                    .add(12 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr20.cast_mut();
-                                let vec22 = remote_networks2;
-                                let len22 = vec22.len();
-                                let layout22 = _rt::alloc::Layout::from_size_align(
-                                        vec22.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                let layout19 = _rt::alloc::Layout::from_size_align(
+                                        vec19.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result22, _cleanup22) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout22,
+                                let (result19, _cleanup19) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout19,
                                 );
-                                if let Some(cleanup) = _cleanup22 {
+                                if let Some(cleanup) = _cleanup19 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec22.into_iter().enumerate() {
-                                    let base = result22
-                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                for (i, e) in vec19.into_iter().enumerate() {
+                                    let base = result19
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let vec21 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr21 = vec21.as_ptr().cast::<u8>();
-                                        let len21 = vec21.len();
-                                        ::core::mem::forget(vec21);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len21;
-                                        *base.add(0).cast::<*mut u8>() = ptr21.cast_mut();
+                                        use super::super::super::super::vespid::plugin::describe::Pattern as V18;
+                                        match e {
+                                            V18::Exact(e) => {
+                                                *base.add(0).cast::<u8>() = (0i32) as u8;
+                                                let vec15 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr15 = vec15.as_ptr().cast::<u8>();
+                                                let len15 = vec15.len();
+                                                ::core::mem::forget(vec15);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len15;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr15.cast_mut();
+                                            }
+                                            V18::Prefix(e) => {
+                                                *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                let vec16 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr16 = vec16.as_ptr().cast::<u8>();
+                                                let len16 = vec16.len();
+                                                ::core::mem::forget(vec16);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len16;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr16.cast_mut();
+                                            }
+                                            V18::Glob(e) => {
+                                                *base.add(0).cast::<u8>() = (2i32) as u8;
+                                                let vec17 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr17 = vec17.as_ptr().cast::<u8>();
+                                                let len17 = vec17.len();
+                                                ::core::mem::forget(vec17);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len17;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr17.cast_mut();
+                                            }
+                                        }
                                     }
                                 }
                                 *base
-                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len19;
+                                *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result19;
+                                let flags20 = accesses2;
+                                *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>() = ((flags20.bits() >> 0) as i32) as u8;
+                                let vec21 = <_ as Into<_rt::Vec<_>>>::into(ops2)
+                                    .into_boxed_slice();
+                                let ptr21 = vec21.as_ptr().cast::<u8>();
+                                let len21 = vec21.len();
+                                ::core::mem::forget(vec21);
+                                *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len21;
+                                *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr21.cast_mut();
+                                let vec22 = <_ as Into<_rt::Vec<_>>>::into(local_ports2)
+                                    .into_boxed_slice();
+                                let ptr22 = vec22.as_ptr().cast::<u8>();
+                                let len22 = vec22.len();
+                                ::core::mem::forget(vec22);
+                                *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len22;
                                 *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr22.cast_mut();
+                                let vec23 = <_ as Into<_rt::Vec<_>>>::into(remote_ports2)
+                                    .into_boxed_slice();
+                                let ptr23 = vec23.as_ptr().cast::<u8>();
+                                let len23 = vec23.len();
+                                ::core::mem::forget(vec23);
+                                *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len23;
+                                *base
                                     .add(14 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result22;
+                                    .cast::<*mut u8>() = ptr23.cast_mut();
+                                let vec25 = remote_networks2;
+                                let len25 = vec25.len();
+                                let layout25 = _rt::alloc::Layout::from_size_align(
+                                        vec25.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result25, _cleanup25) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout25,
+                                );
+                                if let Some(cleanup) = _cleanup25 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec25.into_iter().enumerate() {
+                                    let base = result25
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let vec24 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr24 = vec24.as_ptr().cast::<u8>();
+                                        let len24 = vec24.len();
+                                        ::core::mem::forget(vec24);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len24;
+                                        *base.add(0).cast::<*mut u8>() = ptr24.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len25;
                                 *base
                                     .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result25;
+                                *base
+                                    .add(18 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i32>() = _rt::as_i32(merge_ms2);
                             }
                         }
-                        *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len23;
-                        *ptr1.add(0).cast::<*mut u8>() = result23;
+                        *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len26;
+                        *ptr1.add(0).cast::<*mut u8>() = result26;
                         ptr1
                     }
                 }
@@ -1829,11 +1988,11 @@ pub mod exports {
                         let l1 = *arg0
                             .add(::core::mem::size_of::<*const u8>())
                             .cast::<usize>();
-                        let base39 = l0;
-                        let len39 = l1;
-                        for i in 0..len39 {
-                            let base = base39
-                                .add(i * (17 * ::core::mem::size_of::<*const u8>()));
+                        let base42 = l0;
+                        let len42 = l1;
+                        for i in 0..len42 {
+                            let base = base42
+                                .add(i * (19 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l2 = *base
                                     .add(::core::mem::size_of::<*const u8>())
@@ -1843,114 +2002,114 @@ pub mod exports {
                                     .cast::<usize>();
                                 let base4 = l2;
                                 let len4 = l3;
-                                _rt::cabi_dealloc(base4, len4 * 4, 4);
+                                _rt::cabi_dealloc(base4, len4 * 12, 4);
                                 let l5 = *base
                                     .add(3 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l6 = *base
                                     .add(4 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base14 = l5;
-                                let len14 = l6;
-                                for i in 0..len14 {
-                                    let base = base14
-                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
-                                    {
-                                        let l7 = i32::from(*base.add(0).cast::<u8>());
-                                        match l7 {
-                                            0 => {
-                                                let l8 = *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l9 = *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                _rt::cabi_dealloc(l8, l9, 1);
-                                            }
-                                            1 => {
-                                                let l10 = *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l11 = *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                _rt::cabi_dealloc(l10, l11, 1);
-                                            }
-                                            _ => {
-                                                let l12 = *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l13 = *base
-                                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                _rt::cabi_dealloc(l12, l13, 1);
-                                            }
-                                        }
-                                    }
-                                }
-                                _rt::cabi_dealloc(
-                                    base14,
-                                    len14 * (3 * ::core::mem::size_of::<*const u8>()),
-                                    ::core::mem::size_of::<*const u8>(),
-                                );
-                                let l15 = *base
+                                let base7 = l5;
+                                let len7 = l6;
+                                _rt::cabi_dealloc(base7, len7 * 4, 4);
+                                let l8 = *base
                                     .add(5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l16 = *base
+                                let l9 = *base
                                     .add(6 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base24 = l15;
-                                let len24 = l16;
-                                for i in 0..len24 {
-                                    let base = base24
+                                let base17 = l8;
+                                let len17 = l9;
+                                for i in 0..len17 {
+                                    let base = base17
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let l17 = i32::from(*base.add(0).cast::<u8>());
-                                        match l17 {
+                                        let l10 = i32::from(*base.add(0).cast::<u8>());
+                                        match l10 {
                                             0 => {
-                                                let l18 = *base
+                                                let l11 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l19 = *base
+                                                let l12 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l18, l19, 1);
+                                                _rt::cabi_dealloc(l11, l12, 1);
                                             }
                                             1 => {
-                                                let l20 = *base
+                                                let l13 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l21 = *base
+                                                let l14 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l20, l21, 1);
+                                                _rt::cabi_dealloc(l13, l14, 1);
                                             }
                                             _ => {
-                                                let l22 = *base
+                                                let l15 = *base
                                                     .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<*mut u8>();
-                                                let l23 = *base
+                                                let l16 = *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>();
-                                                _rt::cabi_dealloc(l22, l23, 1);
+                                                _rt::cabi_dealloc(l15, l16, 1);
                                             }
                                         }
                                     }
                                 }
                                 _rt::cabi_dealloc(
-                                    base24,
-                                    len24 * (3 * ::core::mem::size_of::<*const u8>()),
+                                    base17,
+                                    len17 * (3 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 );
-                                let l25 = *base
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                let l18 = *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l26 = *base
-                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                let l19 = *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base27 = l25;
-                                let len27 = l26;
-                                _rt::cabi_dealloc(base27, len27 * 1, 1);
+                                let base27 = l18;
+                                let len27 = l19;
+                                for i in 0..len27 {
+                                    let base = base27
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l20 = i32::from(*base.add(0).cast::<u8>());
+                                        match l20 {
+                                            0 => {
+                                                let l21 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l22 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l21, l22, 1);
+                                            }
+                                            1 => {
+                                                let l23 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l24 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l23, l24, 1);
+                                            }
+                                            _ => {
+                                                let l25 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l26 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l25, l26, 1);
+                                            }
+                                        }
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base27,
+                                    len27 * (3 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
                                 let l28 = *base
                                     .add(10 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
@@ -1959,7 +2118,7 @@ pub mod exports {
                                     .cast::<usize>();
                                 let base30 = l28;
                                 let len30 = l29;
-                                _rt::cabi_dealloc(base30, len30 * 4, 2);
+                                _rt::cabi_dealloc(base30, len30 * 1, 1);
                                 let l31 = *base
                                     .add(12 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
@@ -1975,29 +2134,38 @@ pub mod exports {
                                 let l35 = *base
                                     .add(15 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let base38 = l34;
-                                let len38 = l35;
-                                for i in 0..len38 {
-                                    let base = base38
+                                let base36 = l34;
+                                let len36 = l35;
+                                _rt::cabi_dealloc(base36, len36 * 4, 2);
+                                let l37 = *base
+                                    .add(16 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l38 = *base
+                                    .add(17 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base41 = l37;
+                                let len41 = l38;
+                                for i in 0..len41 {
+                                    let base = base41
                                         .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let l36 = *base.add(0).cast::<*mut u8>();
-                                        let l37 = *base
+                                        let l39 = *base.add(0).cast::<*mut u8>();
+                                        let l40 = *base
                                             .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l36, l37, 1);
+                                        _rt::cabi_dealloc(l39, l40, 1);
                                     }
                                 }
                                 _rt::cabi_dealloc(
-                                    base38,
-                                    len38 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    base41,
+                                    len41 * (2 * ::core::mem::size_of::<*const u8>()),
                                     ::core::mem::size_of::<*const u8>(),
                                 );
                             }
                         }
                         _rt::cabi_dealloc(
-                            base39,
-                            len39 * (17 * ::core::mem::size_of::<*const u8>()),
+                            base42,
+                            len42 * (19 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
                     }
@@ -4997,9 +5165,9 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3124] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3291] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7\x17\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xde\x18\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -5033,41 +5201,44 @@ ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x0
 k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07str\
 ings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnect\
 ions\x20\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05\
-batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05ex\
-ecs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09reso\
-urces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
+batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\"\x01n\x08\x05exec\
+s\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09resour\
+ces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
 s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\
 \x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\
-\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05firs\
-t{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01\
-r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0be\
-xecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0crem\
-ote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\
-\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\
-\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06me\
-tric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscri\
-ption\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\
-\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
-m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
-\x01q\x08\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
-hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03r\
-ow\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
-\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
-\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
-\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
-\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\
-\x01\x05batch\x02\x03\0\x02\x08manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06\
-report\x01B\x1c\x02\x03\x02\x01\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\
-\0\x08manifest\x03\0\x02\x02\x03\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\
-\x01\x07\x04\0\x06report\x03\0\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\
-\0\x08\x01@\0\0\x03\x04\0\x08describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\
-\x04\0\x04init\x01\x0c\x01p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\
-\x01s\x01@\x01\x05batch\x01\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\
-\x04\0\x04tick\x01\x11\x01p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07\
-versiony\x05state\x12\0\x09\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/gues\
-t@0.1.0\x05\x08\x04\0\x1avespid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugi\
-n\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
-wit-bindgen-rust\x060.60.0";
+\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01m\x08\x06cgro\
+up\x03ipc\x05mount\x07network\x03pid\x04time\x04user\x03uts\x04\0\x0enamespace-k\
+ind\x03\0\x0a\x01q\x03\x04node\0\0\x05other\0\0\x05inode\x01y\0\x04\0\x0fwhich-n\
+amespace\x03\0\x0c\x01r\x02\x04kind\x0b\x05which\x0d\x04\0\x10namespace-filter\x03\
+\0\x0e\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x10\x01p\x0f\x01py\x01\
+p\x03\x01p}\x01p\x11\x01ps\x01r\x0e\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
+places\x09\x0anamespaces\x12\x05users\x13\x0bexecutables\x14\x05paths\x14\x08acc\
+esses\x07\x03ops\x15\x0blocal-ports\x16\x0cremote-ports\x16\x0fremote-networks\x17\
+\x08merge-msy\x04\0\x06filter\x03\0\x18\x01m\x03\x07counter\x05gauge\x09histogra\
+m\x04\0\x0bmetric-kind\x03\0\x1a\x01pu\x01r\x06\x04names\x04helps\x04kind\x1b\x04\
+units\x06labels\x17\x07buckets\x1c\x04\0\x06metric\x03\0\x1d\x01p\x1e\x01r\x08\x04\
+names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x1f\x0dconfig-s\
+chemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x20\x03\0\x1cvesp\
+id:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05\
+error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04exit\x01y\
+\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06\
+socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02s\
+s\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07\
+subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labe\
+ls\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdi\
+cts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1b\
+vespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08mani\
+fest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\
+\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\
+\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\
+\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08desc\
+ribe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\
+\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\
+\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p\
+}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
+\x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
+spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -5080,8 +5251,8 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2845] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x80\x15\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3012] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa7\x16\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
 ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
@@ -5115,32 +5286,36 @@ ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x0
 k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07str\
 ings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnect\
 ions\x20\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05\
-batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\x1b\x01n\x08\x05ex\
-ecs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09reso\
-urces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
+batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\"\x01n\x08\x05exec\
+s\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09resour\
+ces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
 s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\
 \x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\
-\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01r\x02\x05firs\
-t{\x04last{\x04\0\x0aport-range\x03\0\x0a\x01py\x01p\x03\x01p}\x01p\x0b\x01ps\x01\
-r\x0d\x06tables\x01\x05never\x7f\x08outcomes\x05\x06places\x09\x05users\x0c\x0be\
-xecutables\x0d\x05paths\x0d\x08accesses\x07\x03ops\x0e\x0blocal-ports\x0f\x0crem\
-ote-ports\x0f\x0fremote-networks\x10\x08merge-msy\x04\0\x06filter\x03\0\x11\x01m\
-\x03\x07counter\x05gauge\x09histogram\x04\0\x0bmetric-kind\x03\0\x13\x01pu\x01r\x06\
-\x04names\x04helps\x04kind\x14\x04units\x06labels\x10\x07buckets\x15\x04\0\x06me\
-tric\x03\0\x16\x01p\x17\x01r\x08\x04names\x07versions\x0bdescriptions\x0csubscri\
-ption\x01\x07metrics\x18\x0dconfig-schemas\x0dstate-versiony\x09look-backy\x04\0\
-\x08manifest\x03\0\x19\x03\0\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01\
-m\x05\x04info\x06notice\x07warning\x05error\x08critical\x04\0\x08severity\x03\0\0\
-\x01q\x08\x04exec\x01y\0\x04exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06c\
-hange\x01y\0\x0aprivileged\x01y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03r\
-ow\x03\0\x02\x01ps\x01k\x03\x01o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\
-\x07messages\x03keys\x04tags\x04\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\
-\0\x08\x01r\x02\x06metricy\x06labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\
-\x0b\x01py\x01pu\x01r\x04\x08verdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\
-\x04\0\x06report\x03\0\x10\x03\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:ve\
-spid:plugin/plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin\
--with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01m\x08\x06cgro\
+up\x03ipc\x05mount\x07network\x03pid\x04time\x04user\x03uts\x04\0\x0enamespace-k\
+ind\x03\0\x0a\x01q\x03\x04node\0\0\x05other\0\0\x05inode\x01y\0\x04\0\x0fwhich-n\
+amespace\x03\0\x0c\x01r\x02\x04kind\x0b\x05which\x0d\x04\0\x10namespace-filter\x03\
+\0\x0e\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x10\x01p\x0f\x01py\x01\
+p\x03\x01p}\x01p\x11\x01ps\x01r\x0e\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
+places\x09\x0anamespaces\x12\x05users\x13\x0bexecutables\x14\x05paths\x14\x08acc\
+esses\x07\x03ops\x15\x0blocal-ports\x16\x0cremote-ports\x16\x0fremote-networks\x17\
+\x08merge-msy\x04\0\x06filter\x03\0\x18\x01m\x03\x07counter\x05gauge\x09histogra\
+m\x04\0\x0bmetric-kind\x03\0\x1a\x01pu\x01r\x06\x04names\x04helps\x04kind\x1b\x04\
+units\x06labels\x17\x07buckets\x1c\x04\0\x06metric\x03\0\x1d\x01p\x1e\x01r\x08\x04\
+names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x1f\x0dconfig-s\
+chemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x20\x03\0\x1cvesp\
+id:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05\
+error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04exit\x01y\
+\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06\
+socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02s\
+s\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07\
+subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labe\
+ls\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdi\
+cts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1b\
+vespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of-its-e\
+xports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-\
+bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -1,7 +1,9 @@
 //! Filters as the program that makes calls of recordings is told them.
 use serde_json::{Value, json};
 
-use crate::bindings::vespid::plugin::describe::{Accesses, Filter, Kinds, Outcomes, Pattern, Places, PortRange};
+use crate::bindings::vespid::plugin::describe::{
+    Accesses, Filter, Kinds, NamespaceFilter, NamespaceKind, Outcomes, Pattern, Places, PortRange, WhichNamespace,
+};
 
 /// The tables by name.
 pub(super) const TABLES: [(&str, Kinds); 8] = [
@@ -34,6 +36,7 @@ fn filter(filter: &Filter) -> Value {
         "never": filter.never,
         "outcomes": words(&outcomes, |outcome| filter.outcomes.contains(outcome)),
         "places": words(&places, |place| filter.places.contains(place)),
+        "namespaces": namespaces(&filter.namespaces),
         "users": filter.users,
         "executables": patterns(&filter.executables),
         "paths": patterns(&filter.paths),
@@ -58,6 +61,28 @@ fn patterns(patterns: &[Pattern]) -> Value {
         Pattern::Glob(text) => json!({ "glob": text }),
     };
     patterns.iter().map(pattern).collect()
+}
+
+fn namespaces(namespaces: &[NamespaceFilter]) -> Value {
+    let namespace = |inside: &NamespaceFilter| {
+        let kind = match inside.kind {
+            NamespaceKind::Cgroup => "cgroup",
+            NamespaceKind::Ipc => "ipc",
+            NamespaceKind::Mount => "mount",
+            NamespaceKind::Network => "network",
+            NamespaceKind::Pid => "pid",
+            NamespaceKind::Time => "time",
+            NamespaceKind::User => "user",
+            NamespaceKind::Uts => "uts",
+        };
+        let which = match inside.which {
+            WhichNamespace::Node => json!("node"),
+            WhichNamespace::Other => json!("other"),
+            WhichNamespace::Inode(number) => json!({ "inode": number }),
+        };
+        json!({ "kind": kind, "which": which })
+    };
+    namespaces.iter().map(namespace).collect()
 }
 
 fn ports(ranges: &[PortRange]) -> Vec<(u16, u16)> {

@@ -4,10 +4,8 @@ use std::fs;
 use caps::{CapSet, Capability};
 
 use super::{Check, Topic};
+use crate::enrich::namespaces::INITIAL_PID;
 use crate::kernel::load::missing_capabilities;
-
-/// Inode number of the initial pid namespace (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
-const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 pub(super) fn all() -> Vec<Check> {
     let mut checks = vec![bpf(), proc(), pid_namespace()];
@@ -55,7 +53,7 @@ fn proc() -> Check {
 fn pid_namespace() -> Check {
     const NAME: &str = "pid namespace";
     let found = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    if found.as_os_str() == INITIAL_PID_NAMESPACE {
+    if found.as_os_str() == &*format!("pid:[{INITIAL_PID}]") {
         return Check::good(Topic::Permissions, NAME, "the node's own");
     }
     Check::bad(

@@ -12,6 +12,7 @@ fn header() -> Header {
         boot_id: "b".into(),
         kernel: "6.18.0".into(),
         created: 0,
+        namespaces: crate::enrich::namespaces::FIXED,
         kinds: Vec::new(),
     }
 }

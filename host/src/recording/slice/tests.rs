@@ -103,6 +103,7 @@ fn header() -> Header {
         boot_id: "b".into(),
         kernel: "6.18".into(),
         created: NOON,
+        namespaces: crate::enrich::namespaces::FIXED,
         kinds: ["fork", "exec", "exit", "connection", "open"]
             .map(str::to_owned)
             .to_vec(),
@@ -243,7 +244,14 @@ fn lines(steps: &[Step]) -> Vec<Line<'static>> {
             ..Image::default()
         };
         let parent = parents[who];
-        let event = |body| Line::Event(Event { time, subject, body });
+        let event = |body| {
+            Line::Event(Event {
+                time,
+                subject,
+                body,
+                namespaces: [0; 8],
+            })
+        };
         // As the daemon asks: before the event that needs it.
         if step.group == 3 && matches!(step.what, 4 | 5 | 9) {
             out.push(Line::Container(KnownContainer {
@@ -394,7 +402,12 @@ fn containers(lines: &[Line<'_>], slice: &str) -> Vec<String> {
 fn what_a_container_used_is_in_a_part_about_it() {
     let event = |at: u64, subject, body| {
         let time = NOON + at * SECOND;
-        Line::Event(Event { time, subject, body })
+        Line::Event(Event {
+            time,
+            subject,
+            body,
+            namespaces: [0; 8],
+        })
     };
     let nobody = subject(0, 0, u32::MAX);
     let usage = |at, cgroup: &'static str| {

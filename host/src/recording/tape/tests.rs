@@ -13,6 +13,7 @@ fn header() -> Header {
         boot_id: String::new(),
         kernel: String::new(),
         created: 0,
+        namespaces: crate::enrich::namespaces::FIXED,
         kinds: Vec::new(),
     }
 }
@@ -46,6 +47,7 @@ fn event(number: u32) -> Event<'static> {
         time: u64::from(number),
         subject,
         body,
+        namespaces: [0; 8],
     }
 }
 

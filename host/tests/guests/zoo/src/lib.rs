@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use vespid_plugin::bindings::exports::vespid::plugin::guest::{Guest, Restored};
-use vespid_plugin::bindings::vespid::plugin::describe::{Filter, Kinds, Manifest, Metric, MetricKind};
+use vespid_plugin::bindings::vespid::plugin::describe::{
+    Accesses, Filter, Kinds, Manifest, Metric, MetricKind, NamespaceFilter, NamespaceKind, Outcomes, Places,
+    WhichNamespace,
+};
 use vespid_plugin::bindings::vespid::plugin::events::Batch;
 use vespid_plugin::bindings::vespid::plugin::log::{Level, log};
 use vespid_plugin::bindings::vespid::plugin::reports::{Report, Row, Series, Severity, Verdict};
@@ -86,7 +89,8 @@ impl Guest for Zoo {
                 "tick": {"type": "string"},
                 "snapshot": {"enum": ["trap", "spin", "giant"]},
                 "restore": {"enum": ["trap", "spin", "cold"]},
-                "at": {"type": "integer"}
+                "at": {"type": "integer"},
+                "network": {"type": "integer"}
             }}"#
             .into(),
             state_version: 1,
@@ -123,8 +127,29 @@ impl Guest for Zoo {
         Ok(())
     }
 
+    /// All that happens in one network namespace, or all.
     fn filters() -> Vec<Filter> {
-        Vec::new()
+        let network = STATE.with_borrow(|state| state.config["network"].as_u64());
+        let inside = |inode: u64| Filter {
+            tables: Kinds::EXECS | Kinds::OPENS,
+            never: false,
+            outcomes: Outcomes::empty(),
+            places: Places::empty(),
+            namespaces: vec![NamespaceFilter {
+                kind: NamespaceKind::Network,
+                which: WhichNamespace::Inode(inode as u32),
+            }],
+            users: Vec::new(),
+            executables: Vec::new(),
+            paths: Vec::new(),
+            accesses: Accesses::empty(),
+            ops: Vec::new(),
+            local_ports: Vec::new(),
+            remote_ports: Vec::new(),
+            remote_networks: Vec::new(),
+            merge_ms: 0,
+        };
+        network.map(inside).into_iter().collect()
     }
 
     fn on_batch(batch: Batch) -> Result<Report, String> {
