@@ -12,7 +12,7 @@ use super::syscall::Call;
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call) {
-    let file = descriptor::file(task, call.result as u32);
+    let file = descriptor::file(call.result as u32);
     let sk = kernel_u64(kernel_u64(file, offset!(file_private)), offset!(socket_sk));
     if sk == 0 || !is_tcp(At(sk)) {
         return;

@@ -42,7 +42,7 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn report(task: Task, call: Call, action: u8) {
     let request = request(call, action);
-    let verdict = sieve::judge(Kind::Change, task, call.result < 0, 1 << request.op as u32);
+    let verdict = sieve::judge(Kind::Change, call.result < 0, 1 << request.op as u32);
     if !verdict.passes || !has_room(Kind::Change, own_cgroup_id) {
         return;
     }
@@ -118,14 +118,14 @@ unsafe fn append_name(
     let (path, text, is_file) = match name {
         Name::Nothing => (0, 0, false),
         Name::Words(text) => (0, text, false),
-        Name::Descriptor(number) => (descriptor::path_of(descriptor::file(task, number)), 0, true),
+        Name::Descriptor(number) => (descriptor::path_of(descriptor::file(number)), 0, true),
         Name::Text { directory, text } => match user::<u8>(text) {
             None | Some(b'/') => (0, text, false),
             // `AT_EMPTY_PATH`: the descriptor is the file. Without that flag the call has failed, and named nothing.
             Some(0) if directory != WORKING_DIRECTORY && result != ENOENT => {
-                (descriptor::directory(task, directory), 0, true)
+                (descriptor::directory(directory), 0, true)
             }
-            Some(_) => (descriptor::directory(task, directory), text, false),
+            Some(_) => (descriptor::directory(directory), text, false),
         },
     };
     // SAFETY: the caller's promise.

@@ -15,7 +15,7 @@ use super::syscall::Call;
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
-    let verdict = sieve::judge(Kind::Exec, task, true, 1);
+    let verdict = sieve::judge(Kind::Exec, true, 1);
     if !verdict.passes || !has_room(Kind::Exec, own_cgroup_id) {
         return;
     }

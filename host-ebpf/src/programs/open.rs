@@ -121,7 +121,7 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
     let file = if call.result < 0 {
         Opened::NOTHING
     } else {
-        asked::unless_replaced(descriptor::file(task, call.result as u32))
+        asked::unless_replaced(descriptor::file(call.result as u32))
     };
     let outcome = Outcome {
         result: call.result,
@@ -135,7 +135,7 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 #[inline(always)]
 pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
     let accesses = access(request.flags as u32);
-    let verdict = sieve::judge(Kind::Open, subject, outcome.result < 0, accesses);
+    let verdict = sieve::judge(Kind::Open, outcome.result < 0, accesses);
     if !verdict.passes {
         return;
     }
@@ -183,7 +183,7 @@ unsafe fn is_wanted(
             sieve::text_begins(scratch);
             append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         }
-        directory(task, request)
+        directory(request)
     } else {
         outcome.file.path
     };
@@ -197,11 +197,11 @@ unsafe fn is_wanted(
 
 /// The directory that the text of an open is relative to, or 0.
 #[inline(always)]
-fn directory(task: Task, request: &Request) -> u64 {
+fn directory(request: &Request) -> u64 {
     if request.typed.first().is_none_or(|first| first == b'/') {
         0
     } else {
-        descriptor::directory(task, request.directory)
+        descriptor::directory(request.directory)
     }
 }
 
@@ -228,7 +228,7 @@ unsafe fn describe(
         (file.path, u32::from(kernel_u16(file.inode, offset!(inode_mode))))
     } else {
         traits |= open_traits::BY_WORDS;
-        (directory(task, request), (request.mode & 0o7777) as u32)
+        (directory(request), (request.mode & 0o7777) as u32)
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {

@@ -42,7 +42,7 @@ fn report(task: Task, call: Call, action: u8) {
     let Some(request) = request(task, call, action) else {
         return;
     };
-    let verdict = sieve::judge(Kind::Privileged, task, call.result < 0, 1 << request.op as u32);
+    let verdict = sieve::judge(Kind::Privileged, call.result < 0, 1 << request.op as u32);
     if !verdict.passes || !has_room(Kind::Privileged, own_cgroup_id) {
         return;
     }

@@ -73,9 +73,9 @@ pub(super) struct Verdict {
     generation: u32,
 }
 
-/// Whether a call of a task with one of these classes passes; if not, it is booked as filtered.
+/// Whether a call of the current task with one of these classes passes; if not, it is booked as filtered.
 #[inline(always)]
-pub(super) fn judge(kind: Kind, task: Task, failed: bool, classes: u32) -> Verdict {
+pub(super) fn judge(kind: Kind, failed: bool, classes: u32) -> Verdict {
     let mut verdict = Verdict {
         passes: true,
         tells: 0,
@@ -91,7 +91,7 @@ pub(super) fn judge(kind: Kind, task: Task, failed: bool, classes: u32) -> Verdi
         verdict.passes = outcome(&raw const (*sieve).classes[kind.index()], failed) & classes != 0;
         verdict.tells = outcome(&raw const (*sieve).spaces.classes[kind.index()], failed) & classes;
         if verdict.tells != 0 {
-            namespaces::look_up(task);
+            namespaces::look_up();
             verdict.is_inside = namespaces::holds(&raw const (*sieve).spaces, kind.index());
             verdict.passes |= verdict.is_inside;
         }

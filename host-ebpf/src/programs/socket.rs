@@ -105,8 +105,8 @@ impl Socket {
     /// What a descriptor is, if it is a socket (then it is of something that in turn knows its file) and, where it is a
     /// datagram that was handed over, one of UDP.
     #[inline(always)]
-    fn of(task: Task, descriptor: u32, is_datagram: bool) -> Option<Socket> {
-        let file = descriptor::file(task, descriptor);
+    fn of(descriptor: u32, is_datagram: bool) -> Option<Socket> {
+        let file = descriptor::file(descriptor);
         let socket = kernel_u64(file, offset!(file_private));
         // `socket.file` and `socket.sk`.
         let [of_file, sk]: [u64; 2] = kernel(socket, offset!(socket_file))?;
@@ -163,7 +163,7 @@ fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let is_datagram = !matches!(action, BIND | LISTEN | CONNECT);
-    let Some(socket) = Socket::of(task, call.argument(0) as u32, is_datagram) else {
+    let Some(socket) = Socket::of(call.argument(0) as u32, is_datagram) else {
         return 0;
     };
     if is_datagram {
@@ -260,7 +260,7 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
-    let verdict = sieve::judge(Kind::Socket, task, happening.result < 0, 1 << happening.op as u32);
+    let verdict = sieve::judge(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
     if !verdict.passes || !has_room(Kind::Socket, own_cgroup_id) {
         return;
     }

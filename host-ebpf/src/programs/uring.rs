@@ -134,7 +134,7 @@ fn completed(request: u64) {
             return;
         }
         let file = if result >= 0 && (*submitted).slot == 0 {
-            Opened::of(descriptor::file(Task::current(), result as u32))
+            Opened::of(descriptor::file(result as u32))
         } else {
             Opened::NOTHING
         };

@@ -67,7 +67,7 @@ pub(super) fn request(task: Task, call: Call, action: u8) -> Option<Request> {
         },
         action::INIT_MODULE => plain(Op::LoadModule, FROM_MEMORY),
         action::FINIT_MODULE => Request {
-            detail: file_of(task, first),
+            detail: file_of(first),
             ..plain(Op::LoadModule, FROM_FILE)
         },
         action::DELETE_MODULE => Request {
@@ -75,7 +75,7 @@ pub(super) fn request(task: Task, call: Call, action: u8) -> Option<Request> {
             ..plain(Op::UnloadModule, 0)
         },
         action::BPF => plain(Op::Bpf, first as u32),
-        action::SETNS => plain(Op::EnterNamespace, entered(task, first, second as u32)),
+        action::SETNS => plain(Op::EnterNamespace, entered(first, second as u32)),
         action::UNSHARE => plain(Op::Unshare, calls::unshare_namespaces(call)),
         action::CLONE => child_of(call, plain(Op::Clone, calls::clone_namespaces(call))),
         action::CLONE3 => child_of(call, plain(Op::Clone, calls::clone3_namespaces(call))),
@@ -98,7 +98,7 @@ pub(super) fn request(task: Task, call: Call, action: u8) -> Option<Request> {
         action::IO_URING_SETUP => plain(Op::IoUring, first as u32),
         action::DUP | action::FCNTL => Request {
             argument: u64::from(first as u32),
-            detail: Detail::Remote(ip_socket(descriptor::file(task, call.result as u32))?),
+            detail: Detail::Remote(ip_socket(descriptor::file(call.result as u32))?),
             ..plain(Op::StdioSocket, call.result as u32)
         },
         action::CHROOT => Request {
@@ -117,12 +117,12 @@ pub(super) fn request(task: Task, call: Call, action: u8) -> Option<Request> {
         action::USERFAULTFD => plain(Op::UserFaults, first as u32),
         action::KEXEC_LOAD => plain(Op::Kexec, FROM_MEMORY),
         action::KEXEC_FILE_LOAD => Request {
-            detail: file_of(task, first),
+            detail: file_of(first),
             ..plain(Op::Kexec, FROM_FILE)
         },
         action::OPEN_BY_HANDLE_AT => Request {
             detail: if call.result >= 0 {
-                file_of(task, call.result as u64)
+                file_of(call.result as u64)
             } else {
                 Detail::None
             },
@@ -142,8 +142,8 @@ const FROM_FILE: u32 = 1;
 
 /// The path of what a descriptor refers to.
 #[inline(always)]
-fn file_of(task: Task, descriptor: u64) -> Detail {
-    Detail::Path(descriptor::path_of(descriptor::file(task, descriptor as u32)))
+fn file_of(descriptor: u64) -> Detail {
+    Detail::Path(descriptor::path_of(descriptor::file(descriptor as u32)))
 }
 
 /// Who was made by a `clone` that succeeded.
@@ -168,13 +168,13 @@ fn socket([family, kind, protocol]: [u32; 3], request: Request) -> Request {
 
 /// The namespaces that a `setns` asked for, or, if it left that to the descriptor, the type of the descriptor's.
 #[inline(always)]
-fn entered(task: Task, descriptor: u64, asked: u32) -> u32 {
+fn entered(descriptor: u64, asked: u32) -> u32 {
     const NSFS_MAGIC: u64 = 0x6e73_6673;
 
     if asked != 0 || !(has!(inode_sb) && has!(sb_magic) && has!(inode_private)) {
         return asked;
     }
-    let inode = kernel_u64(descriptor::file(task, descriptor as u32), offset!(file_inode));
+    let inode = kernel_u64(descriptor::file(descriptor as u32), offset!(file_inode));
     if kernel_u64(kernel_u64(inode, offset!(inode_sb)), offset!(sb_magic)) != NSFS_MAGIC {
         return 0;
     }
