@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use crate::page::Page;
 
+/// Name of a configuration.
+const LARGE_BATCHES: &str = "large-batches.toml";
 /// How long a start may take: a machine without cached code compiles all plugins first.
 const START: Duration = Duration::from_secs(120);
 
@@ -33,10 +35,14 @@ impl Program {
         for filter in [true, false] {
             let config = format!(
                 "plugins.cache = {:?}\nstate.directory = \"\"\ncontrol.socket = \"\"\nverdicts.file = \"/dev/null\"\n\
-                 log.level = \"error\"\nkernel.filter = {filter}\n",
+                 log.level = \"error\"\nkernel.filter = {filter}\nkernel.merge = {filter}\n",
                 home.path().join("code")
             );
-            std::fs::write(home.path().join(config_file(filter)), config)?;
+            std::fs::write(home.path().join(config_file(filter)), &config)?;
+            std::fs::write(
+                home.path().join(LARGE_BATCHES),
+                format!("{config}batch.max_age_ms = 1000\n"),
+            )?;
         }
         Ok(Program {
             file: file.to_owned(),
@@ -49,6 +55,14 @@ impl Program {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.file);
         command.env("VESPID_CONFIG", self.home.path().join(config_file(true)));
+        command
+    }
+
+    /// The same, with batches that may span a second.
+    #[must_use]
+    pub fn command_with_large_batches(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        command.env("VESPID_CONFIG", self.home.path().join(LARGE_BATCHES));
         command
     }
 

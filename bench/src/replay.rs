@@ -1,6 +1,6 @@
 //! A long recording through the daemon's own replay.
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::ensure;
@@ -60,14 +60,18 @@ pub fn table(program: &Program, plugins: &Path, events: u64) -> anyhow::Result<T
     std::fs::create_dir(&none)?;
     std::fs::create_dir(&one)?;
     std::fs::copy(plugins.join("file-audit.wasm"), one.join("file-audit.wasm"))?;
-    for (what, plugins) in [
-        ("no plugin", &*none),
-        ("file-audit", &one),
-        ("the shipped ones", plugins),
+    let as_live = || program.command();
+    let large = || program.command_with_large_batches();
+    for (what, plugins, command) in [
+        ("no plugin", &*none, &as_live as &dyn Fn() -> Command),
+        ("file-audit", &one, &as_live),
+        ("file-audit, batches of up to a second", &one, &large),
+        ("the shipped ones", plugins, &as_live),
+        ("the shipped ones, batches of up to a second", plugins, &large),
     ] {
         // Code comes from the cache the second time.
-        replay(program, &folder.path().join("short.vespid"), plugins)?;
-        row(what, &file, written, replay(program, &file, plugins)?);
+        replay(command(), &folder.path().join("short.vespid"), plugins)?;
+        row(what, &file, written, replay(command(), &file, plugins)?);
     }
     Ok(table)
 }
@@ -93,8 +97,7 @@ fn read(file: &Path) -> anyhow::Result<()> {
 }
 
 /// Seconds, and CPU seconds of the replaying program.
-fn replay(program: &Program, file: &Path, plugins: &Path) -> anyhow::Result<(f64, f64)> {
-    let mut command = program.command();
+fn replay(mut command: Command, file: &Path, plugins: &Path) -> anyhow::Result<(f64, f64)> {
     command.arg("replay").arg(file).arg("--plugins").arg(plugins);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let (begin, cpu) = (Instant::now(), children_cpu_seconds());

@@ -48,6 +48,7 @@ pub fn table(program: &Program, plugins: &Path, effort: Effort, say: impl Fn(&st
             "dropped",
             "books",
             "CPU s/M events",
+            "CPU s/M done",
             "lag p50 ms",
             "p99 ms",
             "RSS MB",
@@ -119,7 +120,7 @@ fn rate_name(rate: Option<u32>) -> String {
     rate.map_or_else(|| "flat out".to_owned(), |rate| format!("{rate}/s"))
 }
 
-fn row(load: Load, rate: Option<u32>, tracer: &Tracer, mut turns: Vec<Turn>) -> Option<[Cell; 14]> {
+fn row(load: Load, rate: Option<u32>, tracer: &Tracer, mut turns: Vec<Turn>) -> Option<[Cell; 15]> {
     // The turn with the median slowdown speaks for all: its figures belong together.
     turns.sort_by(|one, other| (one.untraced / one.traced).total_cmp(&(other.untraced / other.traced)));
     let at = turns.len().checked_sub(1)? / 2;
@@ -158,6 +159,7 @@ fn row(load: Load, rate: Option<u32>, tracer: &Tracer, mut turns: Vec<Turn>) -> 
         seen.closes
             .map_or(Cell::Empty, |closes| if closes { "close" } else { "OPEN" }.into()),
         Cell::number(seen.cpu_seconds * 1e6 / events, 2),
+        Cell::number(seen.cpu_seconds * 1e6 / turn.done, 2),
         number(seen.lag.map(|lag| lag[0] * 1e3), 0),
         number(seen.lag.map(|lag| lag[1] * 1e3), 0),
         Cell::number(seen.resident_bytes / 1e6, 0),
