@@ -42,7 +42,7 @@ Commands:
   vm [OPTION] [FILTER...]
                        boot Debian's kernels 6.1 and 6.12 (--kernel SERIES: one of them) in virtual machines and run the
                        live tests there, or those whose names contain FILTER, or with --short a few of each kind; --matrix
-                       writes docs/kernels.md. Some ten minutes a kernel; brings qemu where there is none
+                       writes docs/kernels.md. Some fifteen minutes a kernel; brings qemu where there is none
   deny                 check licences, sources and duplicates of all dependencies with cargo-deny
   clean-toolchain      remove what `setup` installed (packages added through rustup stay)
 

@@ -202,10 +202,11 @@ fn an_open_says_whether_it_made_the_file() {
 fn an_executable_that_was_dropped_into_an_overlay_is_told_from_one_of_the_image() {
     let Some(mut live) = live() else { return };
     let (_held, folder) = folder();
-    // On a file system of its own: an overlay takes no overlay for its upper layer.
+    // On a file system of its own: an overlay takes no overlay for its upper layer. That busybox does not know itself by
+    // other names is no matter.
     let script = "set -e; mount -t tmpfs none \"$1\"; cd \"$1\"; mkdir lower upper work merged; cp /bin/true lower/own; \
                   mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work none merged; \
-                  merged/own; cp /bin/true merged/dropped; merged/dropped";
+                  merged/own || :; cp /bin/true merged/dropped; merged/dropped || :";
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
     live.run(unshare.arg(&folder));

@@ -55,11 +55,17 @@ fn a_shadow_is_compared_and_promoted() {
     daemon.wait_for("the shadow to run", |daemon| daemon.plugin("shadow", "exec-anomaly"));
     assert_eq!(daemon.refusal("exec-anomaly.shadow.wasm"), None);
 
-    let pid = burst();
-    let summary = daemon.wait_for("the burst that only the shadow sees", |daemon| {
+    // It is listed some milliseconds before it gets its first batch and is compared.
+    let mut bursts = Vec::new();
+    let (summary, pid) = daemon.wait_for("a burst that only the shadow sees", |daemon| {
+        bursts.push(burst());
         let summary = compared(daemon);
         let extra = summary["extra"].as_array().expect("a list");
-        extra.iter().any(|sample| is_burst_of(sample, pid)).then_some(summary)
+        let mut seen = bursts
+            .iter()
+            .filter(|pid| extra.iter().any(|sample| is_burst_of(sample, **pid)));
+        let pid = *seen.next()?;
+        Some((summary, pid))
     });
     assert!(
         summary["rules"]["exec-burst"]["extra"].as_u64() >= Some(1),
