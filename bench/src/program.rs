@@ -53,16 +53,18 @@ impl Program {
     /// A call of it that leaves the machine's directories alone.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.file);
-        command.env("VESPID_CONFIG", self.home.path().join(config_file(true)));
-        command
+        self.command_by(config_file(true))
     }
 
     /// The same, with batches that may span a second.
     #[must_use]
     pub fn command_with_large_batches(&self) -> Command {
+        self.command_by(LARGE_BATCHES)
+    }
+
+    fn command_by(&self, config: &str) -> Command {
         let mut command = Command::new(&self.file);
-        command.env("VESPID_CONFIG", self.home.path().join(LARGE_BATCHES));
+        command.env("VESPID_CONFIG", self.home.path().join(config));
         command
     }
 
@@ -86,8 +88,7 @@ impl Program {
     /// If it does not become ready.
     pub fn start(&self, plugins: &Path, filter: bool) -> anyhow::Result<Daemon> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut command = self.command();
-        command.env("VESPID_CONFIG", self.home.path().join(config_file(filter)));
+        let mut command = self.command_by(config_file(filter));
         command.arg("run").arg("--plugins").arg(plugins);
         command.args(["--listen", &address.to_string()]);
         command.stdout(Stdio::null()).stderr(Stdio::null());

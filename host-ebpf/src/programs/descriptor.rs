@@ -54,12 +54,6 @@ fn places() -> Places {
     })
 }
 
-/// Address of the current task's `struct fs_struct`.
-#[inline(always)]
-pub(super) fn fs() -> u64 {
-    places().fs
-}
-
 /// Address of the file, or 0.
 #[inline(always)]
 pub(super) fn file(descriptor: u32) -> u64 {
@@ -84,7 +78,7 @@ pub(super) fn path_of(file: u64) -> u64 {
 #[inline(always)]
 pub(super) fn directory(descriptor: i32) -> u64 {
     if descriptor == WORKING_DIRECTORY {
-        fs() + u64::from(offset!(fs_pwd))
+        places().fs + u64::from(offset!(fs_pwd))
     } else {
         path_of(file(descriptor as u32))
     }
