@@ -80,7 +80,8 @@ unsafe fn describe(
         let path = append_name(scratch, task, result, request.path, note, Which::Path)?;
         let between = at.read_volatile();
         let target = append_name(scratch, task, result, request.target, note, Which::Target)?;
-        if !is_wanted(scratch, between, sieve::named(verdict)) {
+        let named = sieve::named(verdict);
+        if named != 0 && vespid_change_named(named, between) == 0 {
             count(Kind::Change, Outcome::Filtered);
             return Some(());
         }
@@ -107,26 +108,25 @@ unsafe fn describe(
     }
 }
 
-/// Whether one of the two files, as they were appended with the second from `between` on, has a name that these filters look
-/// for; 0 stands for filters that look for none.
+/// Whether one of the two files of the record in the making, with the second from `between` on, has a name that these filters
+/// look for; if not, it is 0.
 ///
-/// # Safety
-/// `scratch` must point into its map.
-#[inline(always)]
-unsafe fn is_wanted(scratch: *mut Scratch<CHANGE_SIZE>, between: u64, filters: Mask) -> bool {
+/// With a name that is seen from outside it is verified once, and not for each state in which it is called.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vespid_change_named(filters: Mask, between: u64) -> i32 {
     const FIXED: u64 = size_of::<ChangeRaw>() as u64;
-    // SAFETY: the caller's promise.
-    unsafe {
-        if filters == 0 || !sieve::begin_search(scratch, u32::MAX, filters) {
-            return true;
-        }
+    // SAFETY: the scratch is from its map.
+    let is_named = of_change().is_none_or(|scratch| unsafe {
         let at = &raw mut (*scratch).walk.at;
         let to = at.read_volatile();
-        let passes = sieve::text_passes(scratch, change_text_step, FIXED, between)
+        let is_named = !sieve::begin_search(scratch, u32::MAX, filters)
+            || sieve::text_passes(scratch, change_text_step, FIXED, between)
             || sieve::text_passes(scratch, change_text_step, between, to);
         at.write_volatile(to);
-        passes
-    }
+        is_named
+    });
+    i32::from(is_named)
 }
 
 /// Appends what is known of a file: its own path, if the call named a descriptor or the path was noted; else the path of

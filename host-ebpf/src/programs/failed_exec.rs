@@ -2,6 +2,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use vespid_ebpf::sieve::Mask;
 use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
 use super::header::{header, own_cgroup_id};
@@ -49,10 +50,7 @@ unsafe fn describe(
         };
         let len = FIXED as u64 + filename_len;
         let named = sieve::named(verdict);
-        if named != 0
-            && sieve::begin_search(scratch, u32::MAX, named)
-            && !sieve::text_passes(scratch, call_text_step, FIXED as u64, len)
-        {
+        if named != 0 && vespid_exec_named(named, len) == 0 {
             count(Kind::Exec, Outcome::Filtered);
             return Some(());
         }
@@ -65,4 +63,17 @@ unsafe fn describe(
         namespaces::tell(scratch);
         send(Kind::Exec, scratch)
     }
+}
+
+/// Whether the text of the record in the making, which ends at `to`, has a name that these filters look for; if not, it is 0.
+/// Verified once, as [`super::sieve`] has it.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vespid_exec_named(filters: Mask, to: u64) -> i32 {
+    // SAFETY: the scratch is from its map.
+    let is_named = of_call().is_none_or(|scratch| unsafe {
+        !sieve::begin_search(scratch, u32::MAX, filters)
+            || sieve::text_passes(scratch, call_text_step, size_of::<ExecRaw>() as u64, to)
+    });
+    i32::from(is_named)
 }

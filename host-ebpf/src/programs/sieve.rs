@@ -1,4 +1,5 @@
 //! Leaves out what no plugin's filter wants: see [`vespid_ebpf::sieve`].
+use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
@@ -148,11 +149,9 @@ pub(super) fn judge_anywhere(kind: Kind, failed: bool, class: u32, who: impl FnO
         return verdict;
     };
     verdict.generation = generation;
-    let class = class as usize & (CLASSES - 1);
     // SAFETY: a live map value; every index is checked or masked.
     unsafe {
-        let classes = (&raw const (*sieve).classes[kind.index()][failed as usize]).cast::<Mask>();
-        verdict.filters = classes.add(class).read_volatile();
+        verdict.filters = of_class(&raw const (*sieve).classes[kind.index()][failed as usize], class);
         let without_user = (&raw const (*sieve).without.user).read_volatile();
         let without_image = (&raw const (*sieve).without.image).read_volatile();
         if verdict.filters & !(without_user & without_image) != 0 {
@@ -161,6 +160,18 @@ pub(super) fn judge_anywhere(kind: Kind, failed: bool, class: u32, who: impl FnO
         }
     }
     verdict
+}
+
+/// Takes away the filters that are about namespaces other than this one of the network.
+#[inline(always)]
+pub(super) fn narrow_by_network(verdict: &mut Verdict, inode: impl FnOnce() -> u32) {
+    let Some(sieve) = of(verdict.generation) else { return };
+    // SAFETY: a live map value.
+    unsafe {
+        if verdict.filters & (&raw const (*sieve).telling).read_volatile() != 0 {
+            verdict.filters &= namespaces::filters_by_network(sieve, inode());
+        }
+    }
 }
 
 /// Those of some filters that may describe what somebody does.
@@ -263,15 +274,26 @@ pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> 
 /// Whether a call of this class may pass, come out as it will.
 #[inline(always)]
 pub(super) fn may_pass(kind: Kind, class: u32) -> bool {
-    let class = class as usize & (CLASSES - 1);
     in_force().is_none_or(|(sieve, _)| {
-        // SAFETY: a live map value; the index is masked.
-        let [succeeding, failing] = [0, 1].map(|failed| unsafe {
-            let classes = (&raw const (*sieve).classes[kind.index()][failed]).cast::<Mask>();
-            classes.add(class).read_volatile()
-        });
-        succeeding | failing != 0
+        // SAFETY: a live map value.
+        let of_outcome = |failed| unsafe { of_class(&raw const (*sieve).classes[kind.index()][failed], class) };
+        of_outcome(0) | of_outcome(1) != 0
     })
+}
+
+/// The filters that may describe calls of a class.
+///
+/// # Safety
+/// `classes` must be in a live map value.
+#[inline(always)]
+unsafe fn of_class(classes: *const [Mask; CLASSES], class: u32) -> Mask {
+    const _: () = assert!(CLASSES == 32);
+    let mut at = u64::from(class);
+    // SAFETY: no memory is involved; the index is masked. That has to be said to the verifier, whatever the compiler knows.
+    unsafe {
+        asm!("{at} &= 31", at = inout(reg) at);
+        classes.cast::<Mask>().add(at as usize).read_volatile()
+    }
 }
 
 /// Whether any call of a kind may pass.
