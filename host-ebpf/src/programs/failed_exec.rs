@@ -2,7 +2,6 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
-use vespid_ebpf::sieve::Mask;
 use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
 use super::header::{header, own_cgroup_id};
@@ -40,7 +39,7 @@ unsafe fn describe(
     let filename = call.argument(if action == action::EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
-        sieve::keep(scratch, verdict.tells);
+        sieve::keep(scratch, verdict);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let with_nul = bpf_probe_read_user_str(record.add(FIXED).cast(), MAX_TYPED as u32, filename as *const c_void);
         let filename_len = if with_nul > 0 {
@@ -49,8 +48,7 @@ unsafe fn describe(
             0
         };
         let len = FIXED as u64 + filename_len;
-        let named = sieve::named(verdict);
-        if named != 0 && vespid_exec_named(named, len) == 0 {
+        if sieve::needs_name(scratch) && vespid_exec_named(len) == 0 {
             count(Kind::Exec, Outcome::Filtered);
             return Some(());
         }
@@ -65,14 +63,14 @@ unsafe fn describe(
     }
 }
 
-/// Whether the text of the record in the making, which ends at `to`, has a name that these filters look for; if not, it is 0.
+/// Whether the text of the record in the making, which ends at `to`, has a name that is looked for; if not, it is 0.
 /// Verified once, as [`super::sieve`] has it.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn vespid_exec_named(filters: Mask, to: u64) -> i32 {
+extern "C" fn vespid_exec_named(to: u64) -> i32 {
     // SAFETY: the scratch is from its map.
     let is_named = of_call().is_none_or(|scratch| unsafe {
-        !sieve::begin_search(scratch, u32::MAX, filters)
+        !sieve::begin_search(scratch, u32::MAX)
             || sieve::text_passes(scratch, call_text_step, size_of::<ExecRaw>() as u64, to)
     });
     i32::from(is_named)

@@ -9,6 +9,7 @@ use vespid_ebpf::sieve::{Mask, Sieve, TESTS};
 use vespid_ebpf::{ABSENT, Header, NAMESPACES, TOLD, TOLD_BYTES};
 
 use super::globals::{has, offset};
+use super::index::masked;
 use super::pids::UPID_SIZE;
 use super::read::{Task, direct, kernel_into};
 use super::scratch::{Scratch, place};
@@ -118,7 +119,7 @@ pub(super) unsafe fn filters_by_network(sieve: *const Sieve, inode: u32) -> Mask
             at += 1;
         }
         let inside = (&raw const (*sieve).inside).cast::<Mask>();
-        let inside = inside.add(met as usize & ((1 << TESTS) - 1)).read_volatile();
+        let inside = inside.add(masked::<{ (1 << TESTS) - 1 }>(met)).read_volatile();
         inside | (&raw const (*sieve).without.namespace).read_volatile()
     }
 }

@@ -1,5 +1,4 @@
 //! Leaves out what no plugin's filter wants: see [`vespid_ebpf::sieve`].
-use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
@@ -16,6 +15,7 @@ use vespid_ebpf::{Kind, MAX_DEPTH, Outcome};
 use super::globals::offset;
 use super::header::start_ns;
 use super::images;
+use super::index::masked;
 use super::namespaces;
 use super::output::count;
 use super::read::{Task, direct};
@@ -251,14 +251,27 @@ pub(super) unsafe fn narrow_by_ends(verdict: &mut Verdict, prefix: *mut Prefix, 
     }
 }
 
-/// Keeps beside a record in the making whether it ends with namespaces.
+/// Keeps beside a record in the making whether it ends with namespaces, and whose names it must have one of.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, tells: u32) {
+pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, verdict: Verdict) {
     // SAFETY: the caller's promise.
-    unsafe { (&raw mut (*scratch).walk.search.tells).write_volatile(tells) }
+    unsafe {
+        (&raw mut (*scratch).walk.search.tells).write_volatile(verdict.tells);
+        (&raw mut (*scratch).walk.search.filters).write_volatile(named(verdict));
+    }
+}
+
+/// Whether it must have a name, by what was kept.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn needs_name<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw const (*scratch).walk.search.filters).read_volatile() != 0 }
 }
 
 /// What was kept.
@@ -287,13 +300,9 @@ pub(super) fn may_pass(kind: Kind, class: u32) -> bool {
 /// `classes` must be in a live map value.
 #[inline(always)]
 unsafe fn of_class(classes: *const [Mask; CLASSES], class: u32) -> Mask {
-    const _: () = assert!(CLASSES == 32);
-    let mut at = u64::from(class);
-    // SAFETY: no memory is involved; the index is masked. That has to be said to the verifier, whatever the compiler knows.
-    unsafe {
-        asm!("{at} &= 31", at = inout(reg) at);
-        classes.cast::<Mask>().add(at as usize).read_volatile()
-    }
+    let at = masked::<{ CLASSES as i32 - 1 }>(u64::from(class));
+    // SAFETY: the caller's promise.
+    unsafe { classes.cast::<Mask>().add(at).read_volatile() }
 }
 
 /// Whether any call of a kind may pass.
@@ -352,7 +361,8 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
 ) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
-        if !begin_search(scratch, accesses, filters) {
+        (*scratch).walk.search.filters = filters;
+        if !begin_search(scratch, accesses) {
             return true;
         }
         let walk = &raw mut (*scratch).walk;
@@ -380,16 +390,12 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
     true
 }
 
-/// Begins to look for the names of these filters. Whether there is a sieve to look by.
+/// Begins to look for the names of the filters in the search. Whether there is a sieve to look by.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-pub(super) unsafe fn begin_search<const SIZE: usize>(
-    scratch: *mut Scratch<SIZE>,
-    accesses: u32,
-    filters: Mask,
-) -> bool {
+pub(super) unsafe fn begin_search<const SIZE: usize>(scratch: *mut Scratch<SIZE>, accesses: u32) -> bool {
     let Some((sieve, generation)) = in_force() else {
         return false;
     };
@@ -410,7 +416,6 @@ pub(super) unsafe fn begin_search<const SIZE: usize>(
             place += 1;
         }
         (*search).depth = 0;
-        (*search).filters = filters;
         (*search).generation = generation;
         (*search).verdict = UNDECIDED;
     }

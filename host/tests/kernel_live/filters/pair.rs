@@ -124,7 +124,7 @@ impl Pair {
             if has_ended && taken == 0 {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            whole.kernel.wait(Duration::from_millis(1)).expect("a ring");
         }
         Seen {
             expected: expected.wanted,
