@@ -221,17 +221,19 @@ impl Dimensions {
     }
 
     /// The tables; goes on with empty ones.
-    pub(super) fn finish(&mut self) -> (Strings, Processes, Containers) {
+    pub(super) fn finish(&mut self) -> (Strings, Processes, Option<Containers>) {
         self.stamp += 1;
         self.users = None;
-        (self.strings.take(), self.processes.take(), self.containers.take())
+        (self.strings.take(), self.processes.take(), self.containers.take_some())
     }
 
     /// Takes back the tables of a batch that nobody reads any more.
-    pub(super) fn reuse(&mut self, strings: Strings, processes: Processes, containers: Containers) {
+    pub(super) fn reuse(&mut self, strings: Strings, processes: Processes, containers: Option<Containers>) {
         self.strings.reuse(strings);
         self.processes.reuse(processes);
-        self.containers.reuse(containers);
+        if let Some(containers) = containers {
+            self.containers.reuse(containers);
+        }
     }
 }
 
