@@ -45,6 +45,8 @@ pub struct Instance {
     limits: Arc<Limits>,
     manifest: Arc<Manifest>,
     series: SeriesTable,
+    /// Whether the engine counts instructions. Asking one that does not makes an error each time.
+    counts_fuel: bool,
     is_poisoned: bool,
 }
 
@@ -75,13 +77,17 @@ impl Instance {
         let mut store = Store::new(code.engine(), tenant);
         store.limiter(|tenant| &mut tenant.quota);
         store.set_hostcall_fuel(limits.report_bytes);
-        // Refused by an engine that does not count instructions.
-        drop(store.set_fuel(FUEL));
+        let counts_fuel = store.set_fuel(FUEL).is_ok();
         // A start function is guest code too.
         store.set_epoch_deadline(epochs(limits.start_time));
         let failed = |error: wasmtime::Error| Failure::from_call(&error);
         let exports = code.instantiate(&mut store).map_err(failed)?;
-        let on_batch = exports.vespid_plugin_guest().func_on_batch().func().typed(&store).map_err(failed)?;
+        let on_batch = exports
+            .vespid_plugin_guest()
+            .func_on_batch()
+            .func()
+            .typed(&store)
+            .map_err(failed)?;
         Ok(Instance {
             store,
             exports,
@@ -89,6 +95,7 @@ impl Instance {
             limits,
             manifest,
             series: SeriesTable::default(),
+            counts_fuel,
             is_poisoned: false,
         })
     }
@@ -182,7 +189,10 @@ impl Instance {
 
     /// Instructions since this was last asked; 0 if the engine does not count them.
     pub fn burnt(&mut self) -> u64 {
-        let Ok(left) = self.store.get_fuel() else { return 0 };
+        if !self.counts_fuel {
+            return 0;
+        }
+        let left = self.store.get_fuel().unwrap_or(FUEL);
         drop(self.store.set_fuel(FUEL));
         FUEL - left
     }
