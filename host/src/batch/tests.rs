@@ -4,7 +4,7 @@ use crate::filter::Subscription;
 use proptest::prelude::*;
 use vespid_ebpf::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 
-use super::columns::Columns;
+use super::columns::Memory;
 use super::view::What;
 use super::*;
 use crate::enrich::{Nothing, Options};

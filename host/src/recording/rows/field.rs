@@ -320,3 +320,26 @@ macro_rules! fields {
     };
 }
 pub(super) use fields;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_every_length_are_read_wherever_the_row_ends() {
+        for bits in 0..64 {
+            for number in [u64::MAX >> bits, 1 << bits, (1 << bits) - 1] {
+                for behind in 0..9 {
+                    let mut row = Vec::new();
+                    put_number(number, &mut row);
+                    let len = row.len();
+                    row.extend_from_slice(&[0xff; 9][..behind]);
+                    let from = &mut &row[..];
+                    assert_eq!((get_number(from), from.len()), (Some(number), behind));
+                    assert_eq!(get_number(&mut &row[..len - 1]), None, "{number} was cut");
+                }
+            }
+        }
+        assert_eq!(get_number(&mut &[0x80; 16][..]), None, "no number is that long");
+    }
+}
