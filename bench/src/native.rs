@@ -83,7 +83,7 @@ pub fn batch(batch: &host::Batch) -> guest::Batch {
         },
         strings: strings(&batch.strings),
         processes: processes(&batch.processes),
-        containers: containers(&batch.containers),
+        containers: batch.containers.as_ref().map(containers),
         execs: batch.execs.as_ref().map(execs),
         exits: batch.exits.as_ref().map(exits),
         connections: batch.connections.as_ref().map(connections),

@@ -641,6 +641,12 @@ void vespid_plugin_events_header_free(vespid_plugin_events_header_t *ptr) {
   plugin_string_free(&ptr->boot_id);
 }
 
+void vespid_plugin_events_option_containers_free(vespid_plugin_events_option_containers_t *ptr) {
+  if (ptr->is_some) {
+    vespid_plugin_events_containers_free(&ptr->val);
+  }
+}
+
 void vespid_plugin_events_option_execs_free(vespid_plugin_events_option_execs_t *ptr) {
   if (ptr->is_some) {
     vespid_plugin_events_execs_free(&ptr->val);
@@ -693,7 +699,7 @@ void vespid_plugin_events_batch_free(vespid_plugin_events_batch_t *ptr) {
   vespid_plugin_events_header_free(&ptr->header);
   vespid_plugin_events_strings_free(&ptr->strings);
   vespid_plugin_events_processes_free(&ptr->processes);
-  vespid_plugin_events_containers_free(&ptr->containers);
+  vespid_plugin_events_option_containers_free(&ptr->containers);
   vespid_plugin_events_option_execs_free(&ptr->execs);
   vespid_plugin_events_option_exits_free(&ptr->exits);
   vespid_plugin_events_option_connections_free(&ptr->connections);
@@ -1043,206 +1049,228 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_filters(void) {
 
 __attribute__((__export_name__("vespid:plugin/guest@0.1.0#on-batch")))
 uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
-  vespid_plugin_events_option_execs_t option;
-  switch ((int32_t) *((uint8_t*) (arg + (40+66*sizeof(void*))))) {
+  vespid_plugin_events_option_containers_t option;
+  switch ((int32_t) *((uint8_t*) (arg + (40+48*sizeof(void*))))) {
     case 0: {
       option.is_some = false;
       break;
     }
     case 1: {
       option.is_some = true;
-      option.val = (vespid_plugin_events_execs_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+67*sizeof(void*))))), (*((size_t*) (arg + (40+68*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+69*sizeof(void*))))), (*((size_t*) (arg + (40+70*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+71*sizeof(void*))))), (*((size_t*) (arg + (40+72*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+73*sizeof(void*))))), (*((size_t*) (arg + (40+74*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+75*sizeof(void*))))), (*((size_t*) (arg + (40+76*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+77*sizeof(void*))))), (*((size_t*) (arg + (40+78*sizeof(void*))))) },
+      option.val = (vespid_plugin_events_containers_t) {
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+49*sizeof(void*))))), (*((size_t*) (arg + (40+50*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+51*sizeof(void*))))), (*((size_t*) (arg + (40+52*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+53*sizeof(void*))))), (*((size_t*) (arg + (40+54*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+55*sizeof(void*))))), (*((size_t*) (arg + (40+56*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+57*sizeof(void*))))), (*((size_t*) (arg + (40+58*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+59*sizeof(void*))))), (*((size_t*) (arg + (40+60*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+61*sizeof(void*))))), (*((size_t*) (arg + (40+62*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+63*sizeof(void*))))), (*((size_t*) (arg + (40+64*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+65*sizeof(void*))))), (*((size_t*) (arg + (40+66*sizeof(void*))))) },
       };
       break;
     }
   }
-  vespid_plugin_events_option_exits_t option0;
-  switch ((int32_t) *((uint8_t*) (arg + (40+79*sizeof(void*))))) {
+  vespid_plugin_events_option_execs_t option0;
+  switch ((int32_t) *((uint8_t*) (arg + (40+67*sizeof(void*))))) {
     case 0: {
       option0.is_some = false;
       break;
     }
     case 1: {
       option0.is_some = true;
-      option0.val = (vespid_plugin_events_exits_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+80*sizeof(void*))))), (*((size_t*) (arg + (40+81*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+82*sizeof(void*))))), (*((size_t*) (arg + (40+83*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+84*sizeof(void*))))), (*((size_t*) (arg + (40+85*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+86*sizeof(void*))))), (*((size_t*) (arg + (40+87*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+88*sizeof(void*))))), (*((size_t*) (arg + (40+89*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+90*sizeof(void*))))), (*((size_t*) (arg + (40+91*sizeof(void*))))) },
+      option0.val = (vespid_plugin_events_execs_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+68*sizeof(void*))))), (*((size_t*) (arg + (40+69*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+70*sizeof(void*))))), (*((size_t*) (arg + (40+71*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+72*sizeof(void*))))), (*((size_t*) (arg + (40+73*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+74*sizeof(void*))))), (*((size_t*) (arg + (40+75*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+76*sizeof(void*))))), (*((size_t*) (arg + (40+77*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+78*sizeof(void*))))), (*((size_t*) (arg + (40+79*sizeof(void*))))) },
       };
       break;
     }
   }
-  vespid_plugin_events_option_connections_t option1;
-  switch ((int32_t) *((uint8_t*) (arg + (40+92*sizeof(void*))))) {
+  vespid_plugin_events_option_exits_t option1;
+  switch ((int32_t) *((uint8_t*) (arg + (40+80*sizeof(void*))))) {
     case 0: {
       option1.is_some = false;
       break;
     }
     case 1: {
       option1.is_some = true;
-      option1.val = (vespid_plugin_events_connections_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+93*sizeof(void*))))), (*((size_t*) (arg + (40+94*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+95*sizeof(void*))))), (*((size_t*) (arg + (40+96*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+97*sizeof(void*))))), (*((size_t*) (arg + (40+98*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+99*sizeof(void*))))), (*((size_t*) (arg + (40+100*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+101*sizeof(void*))))), (*((size_t*) (arg + (40+102*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+103*sizeof(void*))))), (*((size_t*) (arg + (40+104*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+105*sizeof(void*))))), (*((size_t*) (arg + (40+106*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+107*sizeof(void*))))), (*((size_t*) (arg + (40+108*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+109*sizeof(void*))))), (*((size_t*) (arg + (40+110*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+111*sizeof(void*))))), (*((size_t*) (arg + (40+112*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+113*sizeof(void*))))), (*((size_t*) (arg + (40+114*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+115*sizeof(void*))))), (*((size_t*) (arg + (40+116*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+117*sizeof(void*))))), (*((size_t*) (arg + (40+118*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+119*sizeof(void*))))), (*((size_t*) (arg + (40+120*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+121*sizeof(void*))))), (*((size_t*) (arg + (40+122*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+123*sizeof(void*))))), (*((size_t*) (arg + (40+124*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+125*sizeof(void*))))), (*((size_t*) (arg + (40+126*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+127*sizeof(void*))))), (*((size_t*) (arg + (40+128*sizeof(void*))))) },
+      option1.val = (vespid_plugin_events_exits_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+81*sizeof(void*))))), (*((size_t*) (arg + (40+82*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+83*sizeof(void*))))), (*((size_t*) (arg + (40+84*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+85*sizeof(void*))))), (*((size_t*) (arg + (40+86*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+87*sizeof(void*))))), (*((size_t*) (arg + (40+88*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+89*sizeof(void*))))), (*((size_t*) (arg + (40+90*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+91*sizeof(void*))))), (*((size_t*) (arg + (40+92*sizeof(void*))))) },
       };
       break;
     }
   }
-  vespid_plugin_events_option_opens_t option2;
-  switch ((int32_t) *((uint8_t*) (arg + (40+129*sizeof(void*))))) {
+  vespid_plugin_events_option_connections_t option2;
+  switch ((int32_t) *((uint8_t*) (arg + (40+93*sizeof(void*))))) {
     case 0: {
       option2.is_some = false;
       break;
     }
     case 1: {
       option2.is_some = true;
-      option2.val = (vespid_plugin_events_opens_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+130*sizeof(void*))))), (*((size_t*) (arg + (40+131*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+132*sizeof(void*))))), (*((size_t*) (arg + (40+133*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+134*sizeof(void*))))), (*((size_t*) (arg + (40+135*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+136*sizeof(void*))))), (*((size_t*) (arg + (40+137*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+138*sizeof(void*))))), (*((size_t*) (arg + (40+139*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+140*sizeof(void*))))), (*((size_t*) (arg + (40+141*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+142*sizeof(void*))))), (*((size_t*) (arg + (40+143*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+144*sizeof(void*))))), (*((size_t*) (arg + (40+145*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+146*sizeof(void*))))), (*((size_t*) (arg + (40+147*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+148*sizeof(void*))))), (*((size_t*) (arg + (40+149*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+150*sizeof(void*))))), (*((size_t*) (arg + (40+151*sizeof(void*))))) },
+      option2.val = (vespid_plugin_events_connections_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+94*sizeof(void*))))), (*((size_t*) (arg + (40+95*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+96*sizeof(void*))))), (*((size_t*) (arg + (40+97*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+98*sizeof(void*))))), (*((size_t*) (arg + (40+99*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+100*sizeof(void*))))), (*((size_t*) (arg + (40+101*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+102*sizeof(void*))))), (*((size_t*) (arg + (40+103*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+104*sizeof(void*))))), (*((size_t*) (arg + (40+105*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+106*sizeof(void*))))), (*((size_t*) (arg + (40+107*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+108*sizeof(void*))))), (*((size_t*) (arg + (40+109*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+110*sizeof(void*))))), (*((size_t*) (arg + (40+111*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+112*sizeof(void*))))), (*((size_t*) (arg + (40+113*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+114*sizeof(void*))))), (*((size_t*) (arg + (40+115*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+116*sizeof(void*))))), (*((size_t*) (arg + (40+117*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+118*sizeof(void*))))), (*((size_t*) (arg + (40+119*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+120*sizeof(void*))))), (*((size_t*) (arg + (40+121*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+122*sizeof(void*))))), (*((size_t*) (arg + (40+123*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+124*sizeof(void*))))), (*((size_t*) (arg + (40+125*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+126*sizeof(void*))))), (*((size_t*) (arg + (40+127*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+128*sizeof(void*))))), (*((size_t*) (arg + (40+129*sizeof(void*))))) },
       };
       break;
     }
   }
-  vespid_plugin_events_option_changes_t option3;
-  switch ((int32_t) *((uint8_t*) (arg + (40+152*sizeof(void*))))) {
+  vespid_plugin_events_option_opens_t option3;
+  switch ((int32_t) *((uint8_t*) (arg + (40+130*sizeof(void*))))) {
     case 0: {
       option3.is_some = false;
       break;
     }
     case 1: {
       option3.is_some = true;
-      option3.val = (vespid_plugin_events_changes_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+153*sizeof(void*))))), (*((size_t*) (arg + (40+154*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+155*sizeof(void*))))), (*((size_t*) (arg + (40+156*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+157*sizeof(void*))))), (*((size_t*) (arg + (40+158*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+159*sizeof(void*))))), (*((size_t*) (arg + (40+160*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+161*sizeof(void*))))), (*((size_t*) (arg + (40+162*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+163*sizeof(void*))))), (*((size_t*) (arg + (40+164*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+165*sizeof(void*))))), (*((size_t*) (arg + (40+166*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+167*sizeof(void*))))), (*((size_t*) (arg + (40+168*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+169*sizeof(void*))))), (*((size_t*) (arg + (40+170*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+171*sizeof(void*))))), (*((size_t*) (arg + (40+172*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+173*sizeof(void*))))), (*((size_t*) (arg + (40+174*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+175*sizeof(void*))))), (*((size_t*) (arg + (40+176*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+177*sizeof(void*))))), (*((size_t*) (arg + (40+178*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+179*sizeof(void*))))), (*((size_t*) (arg + (40+180*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+181*sizeof(void*))))), (*((size_t*) (arg + (40+182*sizeof(void*))))) },
+      option3.val = (vespid_plugin_events_opens_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+131*sizeof(void*))))), (*((size_t*) (arg + (40+132*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+133*sizeof(void*))))), (*((size_t*) (arg + (40+134*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+135*sizeof(void*))))), (*((size_t*) (arg + (40+136*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+137*sizeof(void*))))), (*((size_t*) (arg + (40+138*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+139*sizeof(void*))))), (*((size_t*) (arg + (40+140*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+141*sizeof(void*))))), (*((size_t*) (arg + (40+142*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+143*sizeof(void*))))), (*((size_t*) (arg + (40+144*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+145*sizeof(void*))))), (*((size_t*) (arg + (40+146*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+147*sizeof(void*))))), (*((size_t*) (arg + (40+148*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+149*sizeof(void*))))), (*((size_t*) (arg + (40+150*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+151*sizeof(void*))))), (*((size_t*) (arg + (40+152*sizeof(void*))))) },
       };
       break;
     }
   }
-  vespid_plugin_events_option_privileged_t option4;
-  switch ((int32_t) *((uint8_t*) (arg + (40+183*sizeof(void*))))) {
+  vespid_plugin_events_option_changes_t option4;
+  switch ((int32_t) *((uint8_t*) (arg + (40+153*sizeof(void*))))) {
     case 0: {
       option4.is_some = false;
       break;
     }
     case 1: {
       option4.is_some = true;
-      option4.val = (vespid_plugin_events_privileged_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+184*sizeof(void*))))), (*((size_t*) (arg + (40+185*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+186*sizeof(void*))))), (*((size_t*) (arg + (40+187*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+188*sizeof(void*))))), (*((size_t*) (arg + (40+189*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+190*sizeof(void*))))), (*((size_t*) (arg + (40+191*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+192*sizeof(void*))))), (*((size_t*) (arg + (40+193*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+194*sizeof(void*))))), (*((size_t*) (arg + (40+195*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+196*sizeof(void*))))), (*((size_t*) (arg + (40+197*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+198*sizeof(void*))))), (*((size_t*) (arg + (40+199*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+200*sizeof(void*))))), (*((size_t*) (arg + (40+201*sizeof(void*))))) },
+      option4.val = (vespid_plugin_events_changes_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+154*sizeof(void*))))), (*((size_t*) (arg + (40+155*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+156*sizeof(void*))))), (*((size_t*) (arg + (40+157*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+158*sizeof(void*))))), (*((size_t*) (arg + (40+159*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+160*sizeof(void*))))), (*((size_t*) (arg + (40+161*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+162*sizeof(void*))))), (*((size_t*) (arg + (40+163*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+164*sizeof(void*))))), (*((size_t*) (arg + (40+165*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+166*sizeof(void*))))), (*((size_t*) (arg + (40+167*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+168*sizeof(void*))))), (*((size_t*) (arg + (40+169*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+170*sizeof(void*))))), (*((size_t*) (arg + (40+171*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+172*sizeof(void*))))), (*((size_t*) (arg + (40+173*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+174*sizeof(void*))))), (*((size_t*) (arg + (40+175*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+176*sizeof(void*))))), (*((size_t*) (arg + (40+177*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+178*sizeof(void*))))), (*((size_t*) (arg + (40+179*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+180*sizeof(void*))))), (*((size_t*) (arg + (40+181*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+182*sizeof(void*))))), (*((size_t*) (arg + (40+183*sizeof(void*))))) },
       };
       break;
     }
   }
-  vespid_plugin_events_option_sockets_t option5;
-  switch ((int32_t) *((uint8_t*) (arg + (40+202*sizeof(void*))))) {
+  vespid_plugin_events_option_privileged_t option5;
+  switch ((int32_t) *((uint8_t*) (arg + (40+184*sizeof(void*))))) {
     case 0: {
       option5.is_some = false;
       break;
     }
     case 1: {
       option5.is_some = true;
-      option5.val = (vespid_plugin_events_sockets_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+203*sizeof(void*))))), (*((size_t*) (arg + (40+204*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+205*sizeof(void*))))), (*((size_t*) (arg + (40+206*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+207*sizeof(void*))))), (*((size_t*) (arg + (40+208*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+209*sizeof(void*))))), (*((size_t*) (arg + (40+210*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+211*sizeof(void*))))), (*((size_t*) (arg + (40+212*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+213*sizeof(void*))))), (*((size_t*) (arg + (40+214*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+215*sizeof(void*))))), (*((size_t*) (arg + (40+216*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+217*sizeof(void*))))), (*((size_t*) (arg + (40+218*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+219*sizeof(void*))))), (*((size_t*) (arg + (40+220*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+221*sizeof(void*))))), (*((size_t*) (arg + (40+222*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+223*sizeof(void*))))), (*((size_t*) (arg + (40+224*sizeof(void*))))) },
-        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+225*sizeof(void*))))), (*((size_t*) (arg + (40+226*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+227*sizeof(void*))))), (*((size_t*) (arg + (40+228*sizeof(void*))))) },
+      option5.val = (vespid_plugin_events_privileged_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+185*sizeof(void*))))), (*((size_t*) (arg + (40+186*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+187*sizeof(void*))))), (*((size_t*) (arg + (40+188*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+189*sizeof(void*))))), (*((size_t*) (arg + (40+190*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+191*sizeof(void*))))), (*((size_t*) (arg + (40+192*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+193*sizeof(void*))))), (*((size_t*) (arg + (40+194*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+195*sizeof(void*))))), (*((size_t*) (arg + (40+196*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+197*sizeof(void*))))), (*((size_t*) (arg + (40+198*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+199*sizeof(void*))))), (*((size_t*) (arg + (40+200*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+201*sizeof(void*))))), (*((size_t*) (arg + (40+202*sizeof(void*))))) },
       };
       break;
     }
   }
-  vespid_plugin_events_option_resources_t option6;
-  switch ((int32_t) *((uint8_t*) (arg + (40+229*sizeof(void*))))) {
+  vespid_plugin_events_option_sockets_t option6;
+  switch ((int32_t) *((uint8_t*) (arg + (40+203*sizeof(void*))))) {
     case 0: {
       option6.is_some = false;
       break;
     }
     case 1: {
       option6.is_some = true;
-      option6.val = (vespid_plugin_events_resources_t) {
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+230*sizeof(void*))))), (*((size_t*) (arg + (40+231*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+232*sizeof(void*))))), (*((size_t*) (arg + (40+233*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+234*sizeof(void*))))), (*((size_t*) (arg + (40+235*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+236*sizeof(void*))))), (*((size_t*) (arg + (40+237*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+238*sizeof(void*))))), (*((size_t*) (arg + (40+239*sizeof(void*))))) },
-        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+240*sizeof(void*))))), (*((size_t*) (arg + (40+241*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+242*sizeof(void*))))), (*((size_t*) (arg + (40+243*sizeof(void*))))) },
-        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+244*sizeof(void*))))), (*((size_t*) (arg + (40+245*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+246*sizeof(void*))))), (*((size_t*) (arg + (40+247*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+248*sizeof(void*))))), (*((size_t*) (arg + (40+249*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+250*sizeof(void*))))), (*((size_t*) (arg + (40+251*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+252*sizeof(void*))))), (*((size_t*) (arg + (40+253*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+254*sizeof(void*))))), (*((size_t*) (arg + (40+255*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+256*sizeof(void*))))), (*((size_t*) (arg + (40+257*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+258*sizeof(void*))))), (*((size_t*) (arg + (40+259*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+260*sizeof(void*))))), (*((size_t*) (arg + (40+261*sizeof(void*))))) },
-        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+262*sizeof(void*))))), (*((size_t*) (arg + (40+263*sizeof(void*))))) },
+      option6.val = (vespid_plugin_events_sockets_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+204*sizeof(void*))))), (*((size_t*) (arg + (40+205*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+206*sizeof(void*))))), (*((size_t*) (arg + (40+207*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+208*sizeof(void*))))), (*((size_t*) (arg + (40+209*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+210*sizeof(void*))))), (*((size_t*) (arg + (40+211*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+212*sizeof(void*))))), (*((size_t*) (arg + (40+213*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+214*sizeof(void*))))), (*((size_t*) (arg + (40+215*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+216*sizeof(void*))))), (*((size_t*) (arg + (40+217*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+218*sizeof(void*))))), (*((size_t*) (arg + (40+219*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+220*sizeof(void*))))), (*((size_t*) (arg + (40+221*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+222*sizeof(void*))))), (*((size_t*) (arg + (40+223*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+224*sizeof(void*))))), (*((size_t*) (arg + (40+225*sizeof(void*))))) },
+        (plugin_list_s64_t) (plugin_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (40+226*sizeof(void*))))), (*((size_t*) (arg + (40+227*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+228*sizeof(void*))))), (*((size_t*) (arg + (40+229*sizeof(void*))))) },
       };
       break;
     }
   }
-  exports_vespid_plugin_guest_batch_t arg7 = (vespid_plugin_events_batch_t) {
+  vespid_plugin_events_option_resources_t option7;
+  switch ((int32_t) *((uint8_t*) (arg + (40+230*sizeof(void*))))) {
+    case 0: {
+      option7.is_some = false;
+      break;
+    }
+    case 1: {
+      option7.is_some = true;
+      option7.val = (vespid_plugin_events_resources_t) {
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+231*sizeof(void*))))), (*((size_t*) (arg + (40+232*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+233*sizeof(void*))))), (*((size_t*) (arg + (40+234*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+235*sizeof(void*))))), (*((size_t*) (arg + (40+236*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+237*sizeof(void*))))), (*((size_t*) (arg + (40+238*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+239*sizeof(void*))))), (*((size_t*) (arg + (40+240*sizeof(void*))))) },
+        (plugin_list_u8_t) (plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (40+241*sizeof(void*))))), (*((size_t*) (arg + (40+242*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+243*sizeof(void*))))), (*((size_t*) (arg + (40+244*sizeof(void*))))) },
+        (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+245*sizeof(void*))))), (*((size_t*) (arg + (40+246*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+247*sizeof(void*))))), (*((size_t*) (arg + (40+248*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+249*sizeof(void*))))), (*((size_t*) (arg + (40+250*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+251*sizeof(void*))))), (*((size_t*) (arg + (40+252*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+253*sizeof(void*))))), (*((size_t*) (arg + (40+254*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+255*sizeof(void*))))), (*((size_t*) (arg + (40+256*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+257*sizeof(void*))))), (*((size_t*) (arg + (40+258*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+259*sizeof(void*))))), (*((size_t*) (arg + (40+260*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+261*sizeof(void*))))), (*((size_t*) (arg + (40+262*sizeof(void*))))) },
+        (plugin_list_u64_t) (plugin_list_u64_t) { (uint64_t*)(*((uint8_t **) (arg + (40+263*sizeof(void*))))), (*((size_t*) (arg + (40+264*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  exports_vespid_plugin_guest_batch_t arg8 = (vespid_plugin_events_batch_t) {
     (vespid_plugin_events_header_t) (vespid_plugin_events_header_t) {
       (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + 0))), (*((size_t*) (arg + sizeof(void*)))) },
       (plugin_string_t) (plugin_string_t) { (uint8_t*)(*((uint8_t **) (arg + (2*sizeof(void*))))), (*((size_t*) (arg + (3*sizeof(void*))))) },
@@ -1280,30 +1308,20 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+44*sizeof(void*))))), (*((size_t*) (arg + (40+45*sizeof(void*))))) },
       (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+46*sizeof(void*))))), (*((size_t*) (arg + (40+47*sizeof(void*))))) },
     },
-    (vespid_plugin_events_containers_t) (vespid_plugin_events_containers_t) {
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+48*sizeof(void*))))), (*((size_t*) (arg + (40+49*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+50*sizeof(void*))))), (*((size_t*) (arg + (40+51*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+52*sizeof(void*))))), (*((size_t*) (arg + (40+53*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+54*sizeof(void*))))), (*((size_t*) (arg + (40+55*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+56*sizeof(void*))))), (*((size_t*) (arg + (40+57*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+58*sizeof(void*))))), (*((size_t*) (arg + (40+59*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+60*sizeof(void*))))), (*((size_t*) (arg + (40+61*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+62*sizeof(void*))))), (*((size_t*) (arg + (40+63*sizeof(void*))))) },
-      (plugin_list_u32_t) (plugin_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (40+64*sizeof(void*))))), (*((size_t*) (arg + (40+65*sizeof(void*))))) },
-    },
-    (vespid_plugin_events_option_execs_t) option,
-    (vespid_plugin_events_option_exits_t) option0,
-    (vespid_plugin_events_option_connections_t) option1,
-    (vespid_plugin_events_option_opens_t) option2,
-    (vespid_plugin_events_option_changes_t) option3,
-    (vespid_plugin_events_option_privileged_t) option4,
-    (vespid_plugin_events_option_sockets_t) option5,
-    (vespid_plugin_events_option_resources_t) option6,
+    (vespid_plugin_events_option_containers_t) option,
+    (vespid_plugin_events_option_execs_t) option0,
+    (vespid_plugin_events_option_exits_t) option1,
+    (vespid_plugin_events_option_connections_t) option2,
+    (vespid_plugin_events_option_opens_t) option3,
+    (vespid_plugin_events_option_changes_t) option4,
+    (vespid_plugin_events_option_privileged_t) option5,
+    (vespid_plugin_events_option_sockets_t) option6,
+    (vespid_plugin_events_option_resources_t) option7,
   };
   exports_vespid_plugin_guest_result_report_string_t ret;
   exports_vespid_plugin_guest_report_t ok;
   plugin_string_t err;
-  ret.is_err = !exports_vespid_plugin_guest_on_batch(&arg7, &ok, &err);
+  ret.is_err = !exports_vespid_plugin_guest_on_batch(&arg8, &ok, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }
@@ -1313,9 +1331,9 @@ uint8_t * __wasm_export_exports_vespid_plugin_guest_on_batch(uint8_t * arg) {
   free(arg);
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const plugin_string_t *payload18 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload18).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload18).ptr;
+    const plugin_string_t *payload19 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload19).len;
+    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload19).ptr;
   } else {
     const exports_vespid_plugin_guest_report_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     *((size_t*)(ptr + (2*sizeof(void*)))) = ((*payload).verdicts).len;

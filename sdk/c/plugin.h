@@ -414,6 +414,11 @@ typedef struct vespid_plugin_events_header_t {
 
 typedef struct {
   bool is_some;
+  vespid_plugin_events_containers_t val;
+} vespid_plugin_events_option_containers_t;
+
+typedef struct {
+  bool is_some;
   vespid_plugin_events_execs_t val;
 } vespid_plugin_events_option_execs_t;
 
@@ -452,12 +457,13 @@ typedef struct {
   vespid_plugin_events_resources_t val;
 } vespid_plugin_events_option_resources_t;
 
-// A batch. A table that was not subscribed to, or has no row in this batch, is absent.
+// A batch. A table that was not subscribed to, or has no row in this batch, is absent; so is `containers`, if no row
+// refers to it.
 typedef struct vespid_plugin_events_batch_t {
   vespid_plugin_events_header_t   header;
   vespid_plugin_events_strings_t   strings;
   vespid_plugin_events_processes_t   processes;
-  vespid_plugin_events_containers_t   containers;
+  vespid_plugin_events_option_containers_t   containers;
   vespid_plugin_events_option_execs_t   execs;
   vespid_plugin_events_option_exits_t   exits;
   vespid_plugin_events_option_connections_t   connections;
@@ -850,6 +856,8 @@ void vespid_plugin_events_sockets_free(vespid_plugin_events_sockets_t *ptr);
 void vespid_plugin_events_resources_free(vespid_plugin_events_resources_t *ptr);
 
 void vespid_plugin_events_header_free(vespid_plugin_events_header_t *ptr);
+
+void vespid_plugin_events_option_containers_free(vespid_plugin_events_option_containers_t *ptr);
 
 void vespid_plugin_events_option_execs_free(vespid_plugin_events_option_execs_t *ptr);
 

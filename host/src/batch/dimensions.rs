@@ -2,7 +2,7 @@
 //!
 //! A row is written at the first reference. Whether there is one already is looked up in a vector by the slot that the
 //! process table gave the process, so nothing is hashed here.
-use super::columns::Making;
+use super::columns::{ContainerRow, Making, ProcessRow, Table};
 use super::shared::Shared;
 use crate::enrich::{ContainerId, Process, ProcessId, ProcessTable};
 use crate::interface::vespid::plugin::events::{Containers, Processes, Strings};
@@ -12,8 +12,8 @@ pub const NONE: u32 = u32::MAX;
 
 pub(super) struct Dimensions {
     strings: Making<Strings>,
-    processes: Making<Processes>,
-    containers: Making<Containers>,
+    processes: Table<Processes>,
+    containers: Table<Containers>,
     /// Counts batches, so that the rows of the last one need not be erased.
     stamp: u64,
     process_rows: Rows,
@@ -29,8 +29,8 @@ impl Dimensions {
     pub(super) fn new() -> Dimensions {
         Dimensions {
             strings: Making::new(),
-            processes: Making::new(),
-            containers: Making::new(),
+            processes: Table::new(),
+            containers: Table::new(),
             stamp: 1,
             process_rows: Rows::default(),
             container_rows: Rows::default(),
@@ -42,11 +42,12 @@ impl Dimensions {
     }
 
     /// The id of a string that is appended, unless it is empty.
+    #[inline]
     pub(super) fn text(&mut self, text: &[u8]) -> u32 {
         if text.is_empty() {
             return 0;
         }
-        let strings = &mut self.strings.table;
+        let strings = &mut self.strings.made;
         let id = count(strings.ends.len());
         strings.blob.extend_from_slice(text);
         strings.ends.push(count(strings.blob.len()));
@@ -54,7 +55,7 @@ impl Dimensions {
     }
 
     pub(super) fn text_len(&self) -> usize {
-        self.strings.table.blob.len()
+        self.strings.made.blob.len()
     }
 
     /// The row of a process as it is now, written if need be, with its ancestors.
@@ -101,33 +102,34 @@ impl Dimensions {
     }
 
     fn write(&mut self, id: ProcessId, process: &Process, parent: u32, table: &ProcessTable) -> u32 {
-        let row = count(self.processes.table.pid.len());
+        let row = count(self.processes.len());
         self.process_rows.set(id.index(), self.stamp, process.version, row);
         let container = process.container().map_or(NONE, |id| self.container(id, table));
         let [comm, tty, exe, args, cwd] = self.image(process);
         let cgroup = self.cgroup(process);
         let (user, group) = self.users(process, container, table);
-        let rows = &mut self.processes.table;
-        rows.pid.push(process.pid);
-        rows.ppid.push(process.ppid);
-        rows.parent.push(parent);
-        rows.start.push(process.start);
-        rows.uid.push(process.uid);
-        rows.gid.push(process.gid);
-        rows.euid.push(process.euid);
-        rows.login_uid.push(process.login_uid);
-        rows.comm.push(comm);
-        rows.exe.push(exe);
-        rows.args.push(args);
-        rows.cwd.push(cwd);
-        rows.tty.push(tty);
-        rows.cgroup.push(cgroup);
-        rows.container.push(container);
-        rows.flags.push(process.flags);
-        rows.capabilities.push(process.capabilities());
-        rows.namespaces.extend_from_slice(process.namespaces());
-        rows.user.push(user);
-        rows.group.push(group);
+        self.processes.push(ProcessRow {
+            pid: process.pid,
+            ppid: process.ppid,
+            parent,
+            start: process.start,
+            uid: process.uid,
+            gid: process.gid,
+            euid: process.euid,
+            login_uid: process.login_uid,
+            comm,
+            exe,
+            args,
+            cwd,
+            tty,
+            cgroup,
+            container,
+            flags: process.flags,
+            capabilities: process.capabilities(),
+            namespaces: *process.namespaces(),
+            user,
+            group,
+        });
         row
     }
 
@@ -138,7 +140,7 @@ impl Dimensions {
             return known;
         }
         let (text, ends) = process.image_text();
-        let strings = &mut self.strings.table;
+        let strings = &mut self.strings.made;
         let begin = strings.blob.len();
         strings.blob.extend_from_slice(text);
         let mut last = 0;
@@ -190,48 +192,47 @@ impl Dimensions {
         if let Some(row) = self.container_rows.get(id.index(), self.stamp, container.version) {
             return row;
         }
-        let row = count(self.containers.table.id.len());
+        let row = count(self.containers.len());
         self.container_rows.set(id.index(), self.stamp, container.version, row);
-        let id = self.text(&container.id);
-        self.containers.table.id.push(id);
-        let runtime = self.text(&container.runtime);
-        self.containers.table.runtime.push(runtime);
-        let name = self.text(&container.name);
-        self.containers.table.name.push(name);
-        let image = self.text(&container.image);
-        self.containers.table.image.push(image);
-        let pod_uid = self.text(&container.pod_uid);
-        self.containers.table.pod_uid.push(pod_uid);
-        let pod = self.text(&container.pod);
-        self.containers.table.pod.push(pod);
-        let namespace = self.text(&container.namespace);
-        self.containers.table.namespace.push(namespace);
-        let labels = self.text(&container.labels);
-        self.containers.table.labels.push(labels);
-        let owner = self.text(&container.owner);
-        self.containers.table.owner.push(owner);
+        let container = ContainerRow {
+            id: self.text(&container.id),
+            runtime: self.text(&container.runtime),
+            name: self.text(&container.name),
+            image: self.text(&container.image),
+            pod_uid: self.text(&container.pod_uid),
+            pod: self.text(&container.pod),
+            namespace: self.text(&container.namespace),
+            labels: self.text(&container.labels),
+            owner: self.text(&container.owner),
+        };
+        self.containers.push(container);
         row
     }
 
     /// Sets flags in the row of a process, if it has one.
     pub(super) fn set_flags_if_present(&mut self, id: ProcessId, process: &Process, flags: u32) {
         if let Some(row) = self.process_rows.get(id.index(), self.stamp, process.version) {
-            self.processes.table.flags[row as usize] |= flags;
+            let cell = self
+                .processes
+                .cell(row as usize, |rows| &mut rows.flags, |table| &mut table.flags);
+            *cell |= flags;
         }
     }
 
     /// The tables; goes on with empty ones.
-    pub(super) fn finish(&mut self) -> (Strings, Processes, Containers) {
+    pub(super) fn finish(&mut self) -> (Strings, Processes, Option<Containers>) {
         self.stamp += 1;
         self.users = None;
-        (self.strings.take(), self.processes.take(), self.containers.take())
+        (self.strings.take(), self.processes.take(), self.containers.take_some())
     }
 
     /// Takes back the tables of a batch that nobody reads any more.
-    pub(super) fn reuse(&mut self, strings: Strings, processes: Processes, containers: Containers) {
+    pub(super) fn reuse(&mut self, strings: Strings, processes: Processes, containers: Option<Containers>) {
         self.strings.reuse(strings);
         self.processes.reuse(processes);
-        self.containers.reuse(containers);
+        if let Some(containers) = containers {
+            self.containers.reuse(containers);
+        }
     }
 }
 

@@ -1,150 +1,173 @@
 //! An event becomes a row of its table.
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use super::columns::{ChangeRow, ConnectionRow, ExecRow, ExitRow, OpenRow, PrivilegedRow, ResourceRow, SocketRow};
 use super::dimensions::Dimensions;
 use crate::event::{Change, Connection, Exec, Exit, Open, Privileged, Resource, Socket};
-use crate::interface::vespid::plugin::events;
 
 /// What every row begins with.
 #[derive(Clone, Copy)]
-pub(super) struct Row {
+pub(super) struct Start {
     pub(super) seq: u64,
     pub(super) time: u64,
     pub(super) process: u32,
 }
 
-macro_rules! begin {
-    ($table:ident, $row:ident) => {
-        $table.seq.push($row.seq);
-        $table.time.push($row.time);
-        $table.process.push($row.process);
+/// A row: what it begins with, and the rest.
+macro_rules! row {
+    ($row:ident of $start:ident { $($column:ident $(: $value:expr)?,)* }) => {
+        $row {
+            seq: $start.seq,
+            time: $start.time,
+            process: $start.process,
+            $($column $(: $value)?,)*
+        }
     };
 }
 
-pub(super) fn exec(table: &mut events::Execs, row: Row, exec: &Exec<'_>, previous: u32, texts: &mut Dimensions) {
-    begin!(table, row);
-    table.previous.push(previous);
-    table.filename.push(texts.text(exec.filename.as_slice()));
-    table.errno.push(exec.errno);
+#[inline]
+pub(super) fn exec(start: Start, exec: &Exec<'_>, previous: u32, texts: &mut Dimensions) -> ExecRow {
+    row!(ExecRow of start {
+        previous,
+        filename: texts.text(exec.filename.as_slice()),
+        errno: exec.errno,
+    })
 }
 
-/// `start` is that of the process, or 0.
-pub(super) fn exit(table: &mut events::Exits, row: Row, exit: &Exit, start: u64) {
-    begin!(table, row);
-    table.code.push(exit.code);
-    table.signal.push(exit.signal);
-    table
-        .lifetime
-        .push(if start == 0 { 0 } else { row.time.saturating_sub(start) });
+/// `began` is when the process did, or 0.
+#[inline]
+pub(super) fn exit(start: Start, exit: &Exit, began: u64) -> ExitRow {
+    row!(ExitRow of start {
+        code: exit.code,
+        signal: exit.signal,
+        lifetime: if began == 0 { 0 } else { start.time.saturating_sub(began) },
+    })
 }
 
-pub(super) fn connection(table: &mut events::Connections, row: Row, connection: &Connection) {
-    begin!(table, row);
-    table.op.push(connection.op as u8);
-    table.direction.push(connection.direction);
-    table.addresses.extend_from_slice(&octets(connection.local));
-    table.addresses.extend_from_slice(&octets(connection.remote));
-    table.local_port.push(u32::from(connection.local.port()));
-    table.remote_port.push(u32::from(connection.remote.port()));
-    table.cookie.push(connection.cookie);
-    table.sent.push(connection.sent);
-    table.received.push(connection.received);
-    table.duration.push(connection.duration);
-    table.srtt.push(connection.srtt);
-    table.retransmits.push(connection.retransmits);
-    table.errno.push(connection.errno);
-    table.netns.push(connection.netns);
-    table.local_isn.push(connection.local_isn);
-    table.remote_isn.push(connection.remote_isn);
+#[inline]
+pub(super) fn connection(start: Start, connection: &Connection) -> ConnectionRow {
+    row!(ConnectionRow of start {
+        op: connection.op as u8,
+        direction: connection.direction,
+        addresses: addresses(connection.local.ip(), connection.remote.ip()),
+        local_port: u32::from(connection.local.port()),
+        remote_port: u32::from(connection.remote.port()),
+        cookie: connection.cookie,
+        sent: connection.sent,
+        received: connection.received,
+        duration: connection.duration,
+        srtt: connection.srtt,
+        retransmits: connection.retransmits,
+        errno: connection.errno,
+        netns: connection.netns,
+        local_isn: connection.local_isn,
+        remote_isn: connection.remote_isn,
+    })
 }
 
-pub(super) fn open(table: &mut events::Opens, row: Row, open: &Open<'_>, texts: &mut Dimensions) {
-    begin!(table, row);
+#[inline]
+pub(super) fn open(start: Start, open: &Open<'_>, texts: &mut Dimensions) -> OpenRow {
     let path = texts.text(open.path.as_slice());
-    table.path.push(path);
-    table.typed.push(if open.typed == open.path {
+    let typed = if open.typed == open.path {
         path
     } else {
         texts.text(open.typed.as_slice())
-    });
-    table.flags.push(open.flags);
-    table.mode.push(open.mode);
-    table.result.push(i64::from(open.result));
-    table.path_kind.push(open.path_kind);
-    table.traits.push(open.traits);
-    table.count.push(open.count);
+    };
+    row!(OpenRow of start {
+        path,
+        typed,
+        flags: open.flags,
+        mode: open.mode,
+        result: i64::from(open.result),
+        path_kind: open.path_kind,
+        traits: open.traits,
+        count: open.count,
+    })
 }
 
-pub(super) fn change(table: &mut events::Changes, row: Row, change: &Change<'_>, texts: &mut Dimensions) {
-    begin!(table, row);
-    table.op.push(change.op as u8);
-    table.path.push(texts.text(change.path.as_slice()));
-    table.typed.push(texts.text(change.typed.as_slice()));
-    table.target.push(texts.text(change.target.as_slice()));
-    table.target_typed.push(texts.text(change.target_typed.as_slice()));
-    table.detail.push(texts.text(change.detail.as_slice()));
-    table.flags.push(change.flags);
-    table.mode.push(change.mode);
-    table.value.push(change.value);
-    table.result.push(i64::from(change.result));
-    table.path_kind.push(change.path_kind);
-    table.target_kind.push(change.target_kind);
+#[inline]
+pub(super) fn change(start: Start, change: &Change<'_>, texts: &mut Dimensions) -> ChangeRow {
+    row!(ChangeRow of start {
+        op: change.op as u8,
+        path: texts.text(change.path.as_slice()),
+        typed: texts.text(change.typed.as_slice()),
+        target: texts.text(change.target.as_slice()),
+        target_typed: texts.text(change.target_typed.as_slice()),
+        detail: texts.text(change.detail.as_slice()),
+        flags: change.flags,
+        mode: change.mode,
+        value: change.value,
+        result: i64::from(change.result),
+        path_kind: change.path_kind,
+        target_kind: change.target_kind,
+    })
 }
 
-pub(super) fn privileged(
-    table: &mut events::Privileged,
-    row: Row,
-    call: &Privileged<'_>,
-    target: u32,
-    texts: &mut Dimensions,
-) {
-    begin!(table, row);
-    table.op.push(call.op as u8);
-    table.code.push(call.code);
-    table.argument.push(call.argument);
-    table.target.push(target);
-    table.detail.push(texts.text(call.detail.as_slice()));
-    table.result.push(call.result);
+#[inline]
+pub(super) fn privileged(start: Start, call: &Privileged<'_>, target: u32, texts: &mut Dimensions) -> PrivilegedRow {
+    row!(PrivilegedRow of start {
+        op: call.op as u8,
+        code: call.code,
+        argument: call.argument,
+        target,
+        detail: texts.text(call.detail.as_slice()),
+        result: call.result,
+    })
 }
 
-pub(super) fn socket(table: &mut events::Sockets, row: Row, socket: &Socket<'_>, texts: &mut Dimensions) {
-    begin!(table, row);
-    table.op.push(socket.op as u8);
-    table.family.push(socket.family);
-    table.protocol.push(socket.protocol);
-    for end in [socket.local, socket.remote] {
-        table.addresses.extend_from_slice(&end.map_or([0; 16], octets));
-    }
+#[inline]
+pub(super) fn socket(start: Start, socket: &Socket<'_>, texts: &mut Dimensions) -> SocketRow {
     let port = |end: Option<SocketAddr>| end.map_or(0, |end| u32::from(end.port()));
-    table.local_port.push(port(socket.local));
-    table.remote_port.push(port(socket.remote));
-    table.name.push(texts.text(socket.name.as_slice()));
-    table.code.push(socket.code);
-    table.result.push(socket.result);
-    table.netns.push(socket.netns);
+    // Zeroes for what there is not.
+    let ip = |end: Option<SocketAddr>| end.map_or(Ipv6Addr::UNSPECIFIED.into(), |end| end.ip());
+    row!(SocketRow of start {
+        op: socket.op as u8,
+        family: socket.family,
+        protocol: socket.protocol,
+        addresses: addresses(ip(socket.local), ip(socket.remote)),
+        local_port: port(socket.local),
+        remote_port: port(socket.remote),
+        name: texts.text(socket.name.as_slice()),
+        code: socket.code,
+        result: socket.result,
+        netns: socket.netns,
+    })
 }
 
 /// `container` is a row, `cgroup` a text.
-pub(super) fn resource(table: &mut events::Resources, row: Row, resource: &Resource<'_>, container: u32, cgroup: u32) {
-    begin!(table, row);
-    table.container.push(container);
-    table.cgroup.push(cgroup);
-    table.op.push(resource.op as u8);
-    table.interval.push(resource.interval);
-    table.measured.push(resource.measured);
-    table.cpu.push(resource.cpu);
-    table.minor_faults.push(resource.minor_faults);
-    table.major_faults.push(resource.major_faults);
-    table.voluntary_switches.push(resource.voluntary_switches);
-    table.involuntary_switches.push(resource.involuntary_switches);
-    table.cycles.push(resource.cycles);
-    table.instructions.push(resource.instructions);
-    table.cache_misses.push(resource.cache_misses);
-    table.memory.push(resource.memory);
+#[inline]
+pub(super) fn resource(start: Start, resource: &Resource<'_>, container: u32, cgroup: u32) -> ResourceRow {
+    row!(ResourceRow of start {
+        container,
+        cgroup,
+        op: resource.op as u8,
+        interval: resource.interval,
+        measured: resource.measured,
+        cpu: resource.cpu,
+        minor_faults: resource.minor_faults,
+        major_faults: resource.major_faults,
+        voluntary_switches: resource.voluntary_switches,
+        involuntary_switches: resource.involuntary_switches,
+        cycles: resource.cycles,
+        instructions: resource.instructions,
+        cache_misses: resource.cache_misses,
+        memory: resource.memory,
+    })
 }
 
-fn octets(end: SocketAddr) -> [u8; 16] {
-    match end.ip() {
+/// Both ends, as a column holds them.
+#[inline]
+fn addresses(local: IpAddr, remote: IpAddr) -> [u8; 32] {
+    let mut addresses = [0; 32];
+    let (first, second) = addresses.split_at_mut(16);
+    first.copy_from_slice(&octets(local));
+    second.copy_from_slice(&octets(remote));
+    addresses
+}
+
+#[inline]
+fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
         IpAddr::V6(ip) => ip.octets(),
     }

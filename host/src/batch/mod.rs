@@ -14,7 +14,7 @@ mod tests;
 
 pub use dimensions::NONE;
 
-use columns::Making;
+use columns::Table;
 use dimensions::Dimensions;
 
 use crate::enrich::{Attribution, ProcessTable};
@@ -33,14 +33,14 @@ pub struct Builder {
     node: String,
     boot_id: String,
     dimensions: Dimensions,
-    execs: Making<Execs>,
-    exits: Making<Exits>,
-    connections: Making<Connections>,
-    opens: Making<Opens>,
-    changes: Making<Changes>,
-    privileged: Making<Privileged>,
-    sockets: Making<Sockets>,
-    resources: Making<Resources>,
+    execs: Table<Execs>,
+    exits: Table<Exits>,
+    connections: Table<Connections>,
+    opens: Table<Opens>,
+    changes: Table<Changes>,
+    privileged: Table<Privileged>,
+    sockets: Table<Sockets>,
+    resources: Table<Resources>,
     rows: usize,
     first: u64,
     last: u64,
@@ -62,14 +62,14 @@ impl Builder {
             node: node.into(),
             boot_id: boot_id.into(),
             dimensions: Dimensions::new(),
-            execs: Making::new(),
-            exits: Making::new(),
-            connections: Making::new(),
-            opens: Making::new(),
-            changes: Making::new(),
-            privileged: Making::new(),
-            sockets: Making::new(),
-            resources: Making::new(),
+            execs: Table::new(),
+            exits: Table::new(),
+            connections: Table::new(),
+            opens: Table::new(),
+            changes: Table::new(),
+            privileged: Table::new(),
+            sockets: Table::new(),
+            resources: Table::new(),
             rows: 0,
             first: 0,
             last: 0,
@@ -103,7 +103,7 @@ impl Builder {
         };
         let start = process.map_or(0, |(_, process)| process.start);
         let process = process.map_or(NONE, |(id, process)| self.dimensions.row_of(id, process, processes));
-        let row = facts::Row {
+        let row = facts::Start {
             seq,
             time: event.time,
             process,
@@ -111,23 +111,23 @@ impl Builder {
         let texts = &mut self.dimensions;
         match &event.body {
             Body::Fork(_) => return false,
-            Body::Exec(exec) => facts::exec(&mut self.execs.table, row, exec, previous, texts),
-            Body::Exit(exit) => facts::exit(&mut self.exits.table, row, exit, start),
-            Body::Connection(connection) => facts::connection(&mut self.connections.table, row, connection),
-            Body::Open(open) => facts::open(&mut self.opens.table, row, open, texts),
-            Body::Change(change) => facts::change(&mut self.changes.table, row, change, texts),
+            Body::Exec(exec) => self.execs.push(facts::exec(row, exec, previous, texts)),
+            Body::Exit(exit) => self.exits.push(facts::exit(row, exit, start)),
+            Body::Connection(connection) => self.connections.push(facts::connection(row, connection)),
+            Body::Open(open) => self.opens.push(facts::open(row, open, texts)),
+            Body::Change(change) => self.changes.push(facts::change(row, change, texts)),
             Body::Privileged(call) => {
                 let target = whose.target.map_or(NONE, |id| texts.row(id, processes));
-                facts::privileged(&mut self.privileged.table, row, call, target, texts);
+                self.privileged.push(facts::privileged(row, call, target, texts));
             }
-            Body::Socket(socket) => facts::socket(&mut self.sockets.table, row, socket, texts),
+            Body::Socket(socket) => self.sockets.push(facts::socket(row, socket, texts)),
             Body::Resource(resource) => {
                 let container = whose.container.map_or(NONE, |id| texts.container(id, processes));
                 let cgroup = match whose.process.and_then(|id| processes.get(id)) {
                     Some(process) => texts.text(process.cgroup()),
                     None => texts.text(resource.cgroup.as_slice()),
                 };
-                facts::resource(&mut self.resources.table, row, resource, container, cgroup);
+                self.resources.push(facts::resource(row, resource, container, cgroup));
             }
         }
         if self.rows == 0 {

@@ -150,7 +150,7 @@ pub(super) fn ancestors(batch: &Batch, row: u32) -> impl Iterator<Item = Process
 /// A container.
 #[must_use]
 pub(super) fn container(batch: &Batch, row: u32) -> Option<ContainerRow<'_>> {
-    let table = &batch.containers;
+    let table = batch.containers.as_ref()?;
     let text = |column: &[u32]| Some(string(batch, *column.get(row as usize)?));
     Some(ContainerRow {
         id: text(&table.id)?,

@@ -1,8 +1,9 @@
-//! A recording in place of the kernel. After each batch all plugins are waited for, and their verdicts written in the
-//! plugins' order: so two runs give the same bytes, though the plugins run beside each other.
+//! A recording in place of the kernel. After some batches all plugins are waited for, and their verdicts written, batch
+//! by batch in the plugins' order: so two runs give the same bytes, though the plugins run beside each other.
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{after, select};
@@ -51,13 +52,35 @@ impl FromStr for Speed {
     }
 }
 
-/// Keeps one plugin's verdicts until the batch is over.
+/// Turns that are taken before all plugins are waited for. A turn is what one event made complete, a batch for one plugin
+/// or for several; whoever is waited for after each is asleep after each.
+const TURNS: usize = 16;
+
+/// Keeps one plugin's verdicts, by turn, until they are written.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Record>>>);
+struct Kept(Arc<Mutex<Turns>>);
+
+#[derive(Default)]
+struct Turns {
+    verdicts: VecDeque<(usize, Record)>,
+    now: usize,
+}
+
+impl Kept {
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl VerdictOut for Kept {
     fn put(&mut self, verdict: Record) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(verdict);
+        let mut turns = self.turns();
+        let now = turns.now;
+        turns.verdicts.push_back((now, verdict));
+    }
+
+    fn end_turn(&mut self) {
+        self.turns().now += 1;
     }
 }
 
@@ -93,6 +116,9 @@ pub struct Replay {
     progress: Progress,
     plugins: Vec<Arc<Running>>,
     kept: Vec<Kept>,
+    /// Turns that have been taken, and those of them whose verdicts are written.
+    taken: usize,
+    written: usize,
     delivery: verdict::Delivery,
 }
 
@@ -145,6 +171,8 @@ impl Replay {
             progress: Progress::default(),
             plugins,
             kept,
+            taken: 0,
+            written: 0,
             delivery,
         })
     }
@@ -168,20 +196,26 @@ impl Replay {
         speed: Speed,
         should_stop: impl Fn() -> bool,
     ) -> Result<(), RecordingError> {
+        // Who watches a recording in its own time sees each verdict when it is given.
+        let turns = if speed == Speed::Max { TURNS } else { 1 };
         let bar = progress::counting("events replayed");
         let began = Instant::now();
         let mut first = None;
         let outcome = loop {
-            let line = match recording.next() {
-                Ok(Some(line)) => line,
-                Ok(None) => break Ok(()),
+            let has_more = recording.pull(|line| {
+                if let (Speed::Times(times), Line::Event(event)) = (speed, line) {
+                    let ahead = Duration::from_nanos(event.time.saturating_sub(*first.get_or_insert(event.time)));
+                    pause(ahead.div_f64(times).saturating_sub(began.elapsed()), &should_stop);
+                }
+                self.take(line);
+            });
+            match has_more {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
-            };
-            if let (Speed::Times(times), Line::Event(event)) = (speed, &line) {
-                let ahead = Duration::from_nanos(event.time.saturating_sub(*first.get_or_insert(event.time)));
-                pause(ahead.div_f64(times).saturating_sub(began.elapsed()), &should_stop);
             }
-            if self.take(&line) {
+            if self.taken >= self.written + turns {
+                self.settle();
                 bar.set_position(self.feed.pipeline().taken());
                 if should_stop() {
                     break Ok(());
@@ -192,8 +226,8 @@ impl Replay {
         outcome
     }
 
-    /// Takes in a line. Whether it completed a batch.
-    fn take(&mut self, line: &Line<'_>) -> bool {
+    /// Takes in a line.
+    fn take(&mut self, line: &Line<'_>) {
         match line {
             Line::Lost(loss) => {
                 let kind = Kind::ALL
@@ -211,21 +245,25 @@ impl Replay {
         }
         let mut sending = Sending::to(&self.plugins);
         self.feed.take(line, &mut sending);
-        let is_due = sending.has_sent;
-        if is_due {
-            self.settle();
+        if sending.has_sent {
+            self.plugins.iter().for_each(|running| running.worker.end_turn());
+            self.taken += 1;
         }
-        is_due
     }
 
-    /// Waits for the plugins, and writes their verdicts.
+    /// Waits for the plugins, and writes their verdicts, turn by turn.
     fn settle(&mut self) {
         self.plugins.iter().for_each(|running| running.worker.settle());
-        for kept in &self.kept {
-            for record in kept.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-                self.status.verdicts().send(record);
+        // What came after the last turn is of one that has not ended.
+        for turn in self.written..=self.taken {
+            for kept in &self.kept {
+                let mut turns = kept.turns();
+                while let Some((_, verdict)) = turns.verdicts.pop_front_if(|(of, _)| *of <= turn) {
+                    self.status.verdicts().send(verdict);
+                }
             }
         }
+        self.written = self.taken;
         let pipeline = self.feed.pipeline();
         self.progress.enrich = pipeline.stage().clone();
         self.progress.batch_rows = pipeline.batch_rows().clone();

@@ -71,6 +71,9 @@ impl Shared {
 pub trait VerdictOut: Send {
     /// Takes one, or counts it as dropped; never waits.
     fn put(&mut self, verdict: Record);
+
+    /// What comes from now on belongs to the next turn, where somebody counts them.
+    fn end_turn(&mut self) {}
 }
 
 impl VerdictOut for verdict::Sink {
@@ -166,6 +169,10 @@ impl Sink for Reporter {
 
     fn missed(&mut self, events: u64, from: u64, to: u64) {
         self.shared.comparing.missed(self.role, events, from, to);
+    }
+
+    fn end_turn(&mut self) {
+        self.out.end_turn();
     }
 
     fn quarantined(&mut self, identity: &Identity, now: u64, failure: &Failure) {

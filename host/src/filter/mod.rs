@@ -198,10 +198,11 @@ impl Filter {
         self.outcomes_hold(&event.body)
             && self.ops_hold(&event.body)
             && self.place_holds(&event.body, whose)
-            && self.process_holds(event.subject.uid, whose.process)
+            && self.user_holds(event.subject.uid, whose.process)
             && self.namespaces_hold(event, whose)
             && self.ends_hold(&event.body)
             && self.paths_hold(&event.body, whose.process)
+            && self.executable_holds(whose.process)
     }
 
     fn outcomes_hold(&self, body: &Body<'_>) -> bool {
@@ -245,10 +246,12 @@ impl Filter {
     }
 
     /// The user is who the event says: a thread may be another than its process, and a connection is of whoever opened it.
-    fn process_holds(&self, user: u32, process: Option<&Process>) -> bool {
-        let is_executable = |process: &Process| self.executables.fit(process.exe());
-        (self.users.is_empty() || process.is_some() && self.users.contains(&user))
-            && (self.executables.is_empty() || process.is_some_and(is_executable))
+    fn user_holds(&self, user: u32, process: Option<&Process>) -> bool {
+        self.users.is_empty() || process.is_some() && self.users.contains(&user)
+    }
+
+    fn executable_holds(&self, process: Option<&Process>) -> bool {
+        self.executables.is_empty() || process.is_some_and(|process| self.executables.fit(process.exe()))
     }
 
     /// What the event itself says comes first: a thread may be elsewhere than its process.

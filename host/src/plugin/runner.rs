@@ -165,6 +165,11 @@ impl Runner {
         }
     }
 
+    /// All that was handed over before is done.
+    pub(super) fn end_turn(&mut self) {
+        self.sink.end_turn();
+    }
+
     /// Another instance takes over, with the present one's state.
     pub(super) fn swap(&mut self, successor: Successor) -> Result<Swapped, SwapError> {
         let begin = Instant::now();

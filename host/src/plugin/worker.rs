@@ -67,6 +67,9 @@ pub trait Sink: Send {
     /// The plugin did not get this many events between these two event times.
     fn missed(&mut self, events: u64, from: u64, to: u64);
 
+    /// The plugin is done with what it was handed before [`Worker::end_turn`].
+    fn end_turn(&mut self) {}
+
     /// The plugin failed for the last time, and gets no batches any more.
     fn quarantined(&mut self, plugin: &Identity, now: u64, failure: &Failure);
 }
@@ -121,6 +124,7 @@ pub(super) enum Job {
         lost: Lost,
     },
     Advance(u64),
+    EndTurn,
     /// Dropped when everything before it is done.
     Settle(Sender<Never>),
     /// The last one.
@@ -272,6 +276,11 @@ impl Worker {
         self.queue.try_send(Job::Advance(now)).unwrap_or_default();
     }
 
+    /// Tells the sink when the plugin is done with everything it was handed so far.
+    pub fn end_turn(&self) {
+        self.queue.send(Job::EndTurn).unwrap_or_default();
+    }
+
     /// Waits until the plugin is done with everything it was handed so far.
     pub fn settle(&self) {
         let (pending, settled) = bounded(1);
@@ -334,6 +343,7 @@ fn serve(runner: &mut Runner, jobs: &Receiver<Job>, mut orders: Receiver<Order>,
                     runner.batch(&delivery, lost);
                 }
                 Ok(Job::Advance(now)) => runner.advance(now),
+                Ok(Job::EndTurn) => runner.end_turn(),
                 Ok(Job::Settle(pending)) => drop(pending),
                 Ok(Job::End) | Err(_) => break,
             },
@@ -355,7 +365,7 @@ impl Job {
     fn rows(&self) -> Rows {
         match self {
             Job::Batch { delivery, .. } => delivery.rows,
-            Job::Advance(_) | Job::Settle(_) | Job::End => Rows::default(),
+            Job::Advance(_) | Job::EndTurn | Job::Settle(_) | Job::End => Rows::default(),
         }
     }
 }

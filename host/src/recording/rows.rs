@@ -110,6 +110,7 @@ fn tagged<'a>(tag: u8, row: &impl Field<'a>, out: &mut Vec<u8>) {
 }
 
 /// The line in a row, without its length. None if it does not add up.
+#[inline]
 pub(super) fn get(row: &[u8]) -> Option<Line<'_>> {
     let (&tag, mut from) = row.split_first()?;
     let from = &mut from;

@@ -79,7 +79,7 @@ pub(super) fn ancestors(batch: &Batch, row: u32) -> Vec<Process<'_>> {
 
 /// The container in a row.
 pub(super) fn container(batch: &Batch, row: u32) -> Option<Container<'_>> {
-    let table = &batch.containers;
+    let table = batch.containers.as_ref()?;
     let string = |column: &[u32]| text(batch, at(column, row));
     table.id.get(row as usize)?;
     Some(Container {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use vespid::interface::vespid::plugin::describe::Manifest;
-use vespid::interface::vespid::plugin::events::{Batch, Containers, Execs, Header, Lost, Opens, Processes, Strings};
+use vespid::interface::vespid::plugin::events::{Batch, Execs, Header, Lost, Opens, Processes, Strings};
 use vespid::interface::vespid::plugin::reports::Report;
 use vespid::plugin::{Delivery, Engine, Failure, Identity, Limits, Plugin, Sink, Worker};
 use vespid::verdict::Cause;
@@ -151,17 +151,7 @@ fn empty(first: u64, last: u64) -> Batch {
             user: vec![0],
             group: vec![0],
         },
-        containers: Containers {
-            id: vec![],
-            runtime: vec![],
-            name: vec![],
-            image: vec![],
-            pod_uid: vec![],
-            pod: vec![],
-            namespace: vec![],
-            labels: vec![],
-            owner: vec![],
-        },
+        containers: None,
         execs: None,
         exits: None,
         connections: None,

@@ -54,6 +54,8 @@ impl Access {
     pub(crate) const DESTROY: Access = Access(64);
     /// What only the table `changes` has.
     const CHANGES: Access = Access(8 | 16 | 32);
+    /// What it can have.
+    pub(crate) const OF_CHANGES: Access = Access(Access::CHANGES.0 | Access::WRITE.0 | Access::DESTROY.0);
 
     /// What an open asks for. One that only wants a name for the file (`O_PATH`) asks for nothing.
     pub(crate) fn of(open: Open<'_>) -> Access {
@@ -70,7 +72,7 @@ impl Access {
 
     /// Whether a change can be one of these.
     pub(crate) fn is_of_changes(self) -> bool {
-        self.has(Access::CHANGES | Access::WRITE | Access::DESTROY)
+        self.has(Access::OF_CHANGES)
     }
 
     pub(crate) fn parse(letters: &str) -> Option<Access> {

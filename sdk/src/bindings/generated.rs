@@ -713,13 +713,14 @@ pub mod vespid {
                         .finish()
                 }
             }
-            /// A batch. A table that was not subscribed to, or has no row in this batch, is absent.
+            /// A batch. A table that was not subscribed to, or has no row in this batch, is absent; so is `containers`, if no row
+            /// refers to it.
             #[derive(Clone, Default)]
             pub struct Batch {
                 pub header: Header,
                 pub strings: Strings,
                 pub processes: Processes,
-                pub containers: Containers,
+                pub containers: Option<Containers>,
                 pub execs: Option<Execs>,
                 pub exits: Option<Exits>,
                 pub connections: Option<Connections>,
@@ -2177,7 +2178,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result397 = {
+                        let result398 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2361,107 +2362,49 @@ pub mod exports {
                                 .add(40 + 47 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
                             let len76 = l75;
-                            let l77 = *arg0
-                                .add(40 + 48 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l78 = *arg0
-                                .add(40 + 49 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len79 = l78;
-                            let l80 = *arg0
-                                .add(40 + 50 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l81 = *arg0
-                                .add(40 + 51 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len82 = l81;
-                            let l83 = *arg0
-                                .add(40 + 52 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l84 = *arg0
-                                .add(40 + 53 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len85 = l84;
-                            let l86 = *arg0
-                                .add(40 + 54 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l87 = *arg0
-                                .add(40 + 55 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len88 = l87;
-                            let l89 = *arg0
-                                .add(40 + 56 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l90 = *arg0
-                                .add(40 + 57 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len91 = l90;
-                            let l92 = *arg0
-                                .add(40 + 58 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l93 = *arg0
-                                .add(40 + 59 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len94 = l93;
-                            let l95 = *arg0
-                                .add(40 + 60 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l96 = *arg0
-                                .add(40 + 61 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len97 = l96;
-                            let l98 = *arg0
-                                .add(40 + 62 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l99 = *arg0
-                                .add(40 + 63 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len100 = l99;
-                            let l101 = *arg0
-                                .add(40 + 64 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l102 = *arg0
-                                .add(40 + 65 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len103 = l102;
-                            let l104 = i32::from(
+                            let l77 = i32::from(
                                 *arg0
-                                    .add(40 + 66 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 48 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l123 = i32::from(
+                            let l105 = i32::from(
                                 *arg0
-                                    .add(40 + 79 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 67 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l142 = i32::from(
+                            let l124 = i32::from(
                                 *arg0
-                                    .add(40 + 92 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 80 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l197 = i32::from(
+                            let l143 = i32::from(
                                 *arg0
-                                    .add(40 + 129 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 93 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l231 = i32::from(
+                            let l198 = i32::from(
                                 *arg0
-                                    .add(40 + 152 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 130 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l277 = i32::from(
+                            let l232 = i32::from(
                                 *arg0
-                                    .add(40 + 183 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 153 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l305 = i32::from(
+                            let l278 = i32::from(
                                 *arg0
-                                    .add(40 + 202 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 184 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l345 = i32::from(
+                            let l306 = i32::from(
                                 *arg0
-                                    .add(40 + 229 * ::core::mem::size_of::<*const u8>())
+                                    .add(40 + 203 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l346 = i32::from(
+                                *arg0
+                                    .add(40 + 230 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::on_batch(super::super::super::super::vespid::plugin::events::Batch {
@@ -2586,1059 +2529,118 @@ pub mod exports {
                                         _rt::Vec<_>,
                                     >>::from(_rt::Vec::from_raw_parts(l74.cast(), len76, len76)),
                                 },
-                                containers: super::super::super::super::vespid::plugin::events::Containers {
-                                    id: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l77.cast(), len79, len79),
-                                    ),
-                                    runtime: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l80.cast(), len82, len82),
-                                    ),
-                                    name: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l83.cast(), len85, len85),
-                                    ),
-                                    image: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l86.cast(), len88, len88),
-                                    ),
-                                    pod_uid: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l89.cast(), len91, len91),
-                                    ),
-                                    pod: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l92.cast(), len94, len94),
-                                    ),
-                                    namespace: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l95.cast(), len97, len97),
-                                    ),
-                                    labels: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l98.cast(), len100, len100),
-                                    ),
-                                    owner: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(
-                                        _rt::Vec::from_raw_parts(l101.cast(), len103, len103),
-                                    ),
-                                },
-                                execs: match l104 {
+                                containers: match l77 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l105 = *arg0
-                                                .add(40 + 67 * ::core::mem::size_of::<*const u8>())
+                                            let l78 = *arg0
+                                                .add(40 + 49 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l106 = *arg0
-                                                .add(40 + 68 * ::core::mem::size_of::<*const u8>())
+                                            let l79 = *arg0
+                                                .add(40 + 50 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len107 = l106;
-                                            let l108 = *arg0
-                                                .add(40 + 69 * ::core::mem::size_of::<*const u8>())
+                                            let len80 = l79;
+                                            let l81 = *arg0
+                                                .add(40 + 51 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l109 = *arg0
-                                                .add(40 + 70 * ::core::mem::size_of::<*const u8>())
+                                            let l82 = *arg0
+                                                .add(40 + 52 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len110 = l109;
-                                            let l111 = *arg0
-                                                .add(40 + 71 * ::core::mem::size_of::<*const u8>())
+                                            let len83 = l82;
+                                            let l84 = *arg0
+                                                .add(40 + 53 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l112 = *arg0
-                                                .add(40 + 72 * ::core::mem::size_of::<*const u8>())
+                                            let l85 = *arg0
+                                                .add(40 + 54 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len113 = l112;
-                                            let l114 = *arg0
-                                                .add(40 + 73 * ::core::mem::size_of::<*const u8>())
+                                            let len86 = l85;
+                                            let l87 = *arg0
+                                                .add(40 + 55 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l115 = *arg0
-                                                .add(40 + 74 * ::core::mem::size_of::<*const u8>())
+                                            let l88 = *arg0
+                                                .add(40 + 56 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len116 = l115;
-                                            let l117 = *arg0
-                                                .add(40 + 75 * ::core::mem::size_of::<*const u8>())
+                                            let len89 = l88;
+                                            let l90 = *arg0
+                                                .add(40 + 57 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l118 = *arg0
-                                                .add(40 + 76 * ::core::mem::size_of::<*const u8>())
+                                            let l91 = *arg0
+                                                .add(40 + 58 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len119 = l118;
-                                            let l120 = *arg0
-                                                .add(40 + 77 * ::core::mem::size_of::<*const u8>())
+                                            let len92 = l91;
+                                            let l93 = *arg0
+                                                .add(40 + 59 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l121 = *arg0
-                                                .add(40 + 78 * ::core::mem::size_of::<*const u8>())
+                                            let l94 = *arg0
+                                                .add(40 + 60 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len122 = l121;
-                                            super::super::super::super::vespid::plugin::events::Execs {
-                                                seq: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l105.cast(), len107, len107),
-                                                ),
-                                                time: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l108.cast(), len110, len110),
-                                                ),
-                                                process: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l111.cast(), len113, len113),
-                                                ),
-                                                previous: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l114.cast(), len116, len116),
-                                                ),
-                                                filename: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l117.cast(), len119, len119),
-                                                ),
-                                                errno: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l120.cast(), len122, len122),
-                                                ),
-                                            }
-                                        };
-                                        Some(e)
-                                    }
-                                    _ => _rt::invalid_enum_discriminant(),
-                                },
-                                exits: match l123 {
-                                    0 => None,
-                                    1 => {
-                                        let e = {
-                                            let l124 = *arg0
-                                                .add(40 + 80 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l125 = *arg0
-                                                .add(40 + 81 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len126 = l125;
-                                            let l127 = *arg0
-                                                .add(40 + 82 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l128 = *arg0
-                                                .add(40 + 83 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len129 = l128;
-                                            let l130 = *arg0
-                                                .add(40 + 84 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l131 = *arg0
-                                                .add(40 + 85 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len132 = l131;
-                                            let l133 = *arg0
-                                                .add(40 + 86 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l134 = *arg0
-                                                .add(40 + 87 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len135 = l134;
-                                            let l136 = *arg0
-                                                .add(40 + 88 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l137 = *arg0
-                                                .add(40 + 89 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len138 = l137;
-                                            let l139 = *arg0
-                                                .add(40 + 90 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l140 = *arg0
-                                                .add(40 + 91 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len141 = l140;
-                                            super::super::super::super::vespid::plugin::events::Exits {
-                                                seq: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l124.cast(), len126, len126),
-                                                ),
-                                                time: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l127.cast(), len129, len129),
-                                                ),
-                                                process: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l130.cast(), len132, len132),
-                                                ),
-                                                code: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l133.cast(), len135, len135),
-                                                ),
-                                                signal: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l136.cast(), len138, len138),
-                                                ),
-                                                lifetime: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l139.cast(), len141, len141),
-                                                ),
-                                            }
-                                        };
-                                        Some(e)
-                                    }
-                                    _ => _rt::invalid_enum_discriminant(),
-                                },
-                                connections: match l142 {
-                                    0 => None,
-                                    1 => {
-                                        let e = {
-                                            let l143 = *arg0
-                                                .add(40 + 93 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l144 = *arg0
-                                                .add(40 + 94 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len145 = l144;
-                                            let l146 = *arg0
-                                                .add(40 + 95 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l147 = *arg0
-                                                .add(40 + 96 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len148 = l147;
-                                            let l149 = *arg0
-                                                .add(40 + 97 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l150 = *arg0
-                                                .add(40 + 98 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len151 = l150;
-                                            let l152 = *arg0
-                                                .add(40 + 99 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l153 = *arg0
-                                                .add(40 + 100 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len154 = l153;
-                                            let l155 = *arg0
-                                                .add(40 + 101 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l156 = *arg0
-                                                .add(40 + 102 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len157 = l156;
-                                            let l158 = *arg0
-                                                .add(40 + 103 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l159 = *arg0
-                                                .add(40 + 104 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len160 = l159;
-                                            let l161 = *arg0
-                                                .add(40 + 105 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l162 = *arg0
-                                                .add(40 + 106 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len163 = l162;
-                                            let l164 = *arg0
-                                                .add(40 + 107 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l165 = *arg0
-                                                .add(40 + 108 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len166 = l165;
-                                            let l167 = *arg0
-                                                .add(40 + 109 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l168 = *arg0
-                                                .add(40 + 110 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len169 = l168;
-                                            let l170 = *arg0
-                                                .add(40 + 111 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l171 = *arg0
-                                                .add(40 + 112 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len172 = l171;
-                                            let l173 = *arg0
-                                                .add(40 + 113 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l174 = *arg0
-                                                .add(40 + 114 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len175 = l174;
-                                            let l176 = *arg0
-                                                .add(40 + 115 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l177 = *arg0
-                                                .add(40 + 116 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len178 = l177;
-                                            let l179 = *arg0
-                                                .add(40 + 117 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l180 = *arg0
-                                                .add(40 + 118 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len181 = l180;
-                                            let l182 = *arg0
-                                                .add(40 + 119 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l183 = *arg0
-                                                .add(40 + 120 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len184 = l183;
-                                            let l185 = *arg0
-                                                .add(40 + 121 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l186 = *arg0
-                                                .add(40 + 122 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len187 = l186;
-                                            let l188 = *arg0
-                                                .add(40 + 123 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l189 = *arg0
-                                                .add(40 + 124 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len190 = l189;
-                                            let l191 = *arg0
-                                                .add(40 + 125 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l192 = *arg0
-                                                .add(40 + 126 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len193 = l192;
-                                            let l194 = *arg0
-                                                .add(40 + 127 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l195 = *arg0
-                                                .add(40 + 128 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len196 = l195;
-                                            super::super::super::super::vespid::plugin::events::Connections {
-                                                seq: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l143.cast(), len145, len145),
-                                                ),
-                                                time: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l146.cast(), len148, len148),
-                                                ),
-                                                process: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l149.cast(), len151, len151),
-                                                ),
-                                                op: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l152.cast(), len154, len154),
-                                                ),
-                                                direction: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l155.cast(), len157, len157),
-                                                ),
-                                                addresses: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l158.cast(), len160, len160),
-                                                ),
-                                                local_port: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l161.cast(), len163, len163),
-                                                ),
-                                                remote_port: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l164.cast(), len166, len166),
-                                                ),
-                                                cookie: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l167.cast(), len169, len169),
-                                                ),
-                                                sent: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l170.cast(), len172, len172),
-                                                ),
-                                                received: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l173.cast(), len175, len175),
-                                                ),
-                                                duration: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l176.cast(), len178, len178),
-                                                ),
-                                                srtt: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l179.cast(), len181, len181),
-                                                ),
-                                                retransmits: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l182.cast(), len184, len184),
-                                                ),
-                                                errno: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l185.cast(), len187, len187),
-                                                ),
-                                                netns: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l188.cast(), len190, len190),
-                                                ),
-                                                local_isn: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l191.cast(), len193, len193),
-                                                ),
-                                                remote_isn: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l194.cast(), len196, len196),
-                                                ),
-                                            }
-                                        };
-                                        Some(e)
-                                    }
-                                    _ => _rt::invalid_enum_discriminant(),
-                                },
-                                opens: match l197 {
-                                    0 => None,
-                                    1 => {
-                                        let e = {
-                                            let l198 = *arg0
-                                                .add(40 + 130 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l199 = *arg0
-                                                .add(40 + 131 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len200 = l199;
-                                            let l201 = *arg0
-                                                .add(40 + 132 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l202 = *arg0
-                                                .add(40 + 133 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len203 = l202;
-                                            let l204 = *arg0
-                                                .add(40 + 134 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l205 = *arg0
-                                                .add(40 + 135 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len206 = l205;
-                                            let l207 = *arg0
-                                                .add(40 + 136 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l208 = *arg0
-                                                .add(40 + 137 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len209 = l208;
-                                            let l210 = *arg0
-                                                .add(40 + 138 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l211 = *arg0
-                                                .add(40 + 139 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len212 = l211;
-                                            let l213 = *arg0
-                                                .add(40 + 140 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l214 = *arg0
-                                                .add(40 + 141 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len215 = l214;
-                                            let l216 = *arg0
-                                                .add(40 + 142 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l217 = *arg0
-                                                .add(40 + 143 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len218 = l217;
-                                            let l219 = *arg0
-                                                .add(40 + 144 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l220 = *arg0
-                                                .add(40 + 145 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len221 = l220;
-                                            let l222 = *arg0
-                                                .add(40 + 146 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l223 = *arg0
-                                                .add(40 + 147 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len224 = l223;
-                                            let l225 = *arg0
-                                                .add(40 + 148 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l226 = *arg0
-                                                .add(40 + 149 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len227 = l226;
-                                            let l228 = *arg0
-                                                .add(40 + 150 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l229 = *arg0
-                                                .add(40 + 151 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len230 = l229;
-                                            super::super::super::super::vespid::plugin::events::Opens {
-                                                seq: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l198.cast(), len200, len200),
-                                                ),
-                                                time: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l201.cast(), len203, len203),
-                                                ),
-                                                process: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l204.cast(), len206, len206),
-                                                ),
-                                                path: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l207.cast(), len209, len209),
-                                                ),
-                                                typed: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l210.cast(), len212, len212),
-                                                ),
-                                                flags: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l213.cast(), len215, len215),
-                                                ),
-                                                mode: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l216.cast(), len218, len218),
-                                                ),
-                                                result: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l219.cast(), len221, len221),
-                                                ),
-                                                path_kind: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l222.cast(), len224, len224),
-                                                ),
-                                                traits: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l225.cast(), len227, len227),
-                                                ),
-                                                count: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l228.cast(), len230, len230),
-                                                ),
-                                            }
-                                        };
-                                        Some(e)
-                                    }
-                                    _ => _rt::invalid_enum_discriminant(),
-                                },
-                                changes: match l231 {
-                                    0 => None,
-                                    1 => {
-                                        let e = {
-                                            let l232 = *arg0
-                                                .add(40 + 153 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l233 = *arg0
-                                                .add(40 + 154 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len234 = l233;
-                                            let l235 = *arg0
-                                                .add(40 + 155 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l236 = *arg0
-                                                .add(40 + 156 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len237 = l236;
-                                            let l238 = *arg0
-                                                .add(40 + 157 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l239 = *arg0
-                                                .add(40 + 158 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len240 = l239;
-                                            let l241 = *arg0
-                                                .add(40 + 159 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l242 = *arg0
-                                                .add(40 + 160 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len243 = l242;
-                                            let l244 = *arg0
-                                                .add(40 + 161 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l245 = *arg0
-                                                .add(40 + 162 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len246 = l245;
-                                            let l247 = *arg0
-                                                .add(40 + 163 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l248 = *arg0
-                                                .add(40 + 164 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len249 = l248;
-                                            let l250 = *arg0
-                                                .add(40 + 165 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l251 = *arg0
-                                                .add(40 + 166 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len252 = l251;
-                                            let l253 = *arg0
-                                                .add(40 + 167 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l254 = *arg0
-                                                .add(40 + 168 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len255 = l254;
-                                            let l256 = *arg0
-                                                .add(40 + 169 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l257 = *arg0
-                                                .add(40 + 170 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len258 = l257;
-                                            let l259 = *arg0
-                                                .add(40 + 171 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l260 = *arg0
-                                                .add(40 + 172 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len261 = l260;
-                                            let l262 = *arg0
-                                                .add(40 + 173 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l263 = *arg0
-                                                .add(40 + 174 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len264 = l263;
-                                            let l265 = *arg0
-                                                .add(40 + 175 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l266 = *arg0
-                                                .add(40 + 176 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len267 = l266;
-                                            let l268 = *arg0
-                                                .add(40 + 177 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l269 = *arg0
-                                                .add(40 + 178 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len270 = l269;
-                                            let l271 = *arg0
-                                                .add(40 + 179 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l272 = *arg0
-                                                .add(40 + 180 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len273 = l272;
-                                            let l274 = *arg0
-                                                .add(40 + 181 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l275 = *arg0
-                                                .add(40 + 182 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len276 = l275;
-                                            super::super::super::super::vespid::plugin::events::Changes {
-                                                seq: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l232.cast(), len234, len234),
-                                                ),
-                                                time: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l235.cast(), len237, len237),
-                                                ),
-                                                process: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l238.cast(), len240, len240),
-                                                ),
-                                                op: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l241.cast(), len243, len243),
-                                                ),
-                                                path: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l244.cast(), len246, len246),
-                                                ),
-                                                typed: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l247.cast(), len249, len249),
-                                                ),
-                                                target: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l250.cast(), len252, len252),
-                                                ),
-                                                target_typed: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l253.cast(), len255, len255),
-                                                ),
-                                                detail: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l256.cast(), len258, len258),
-                                                ),
-                                                flags: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l259.cast(), len261, len261),
-                                                ),
-                                                mode: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l262.cast(), len264, len264),
-                                                ),
-                                                value: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l265.cast(), len267, len267),
-                                                ),
-                                                result: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l268.cast(), len270, len270),
-                                                ),
-                                                path_kind: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l271.cast(), len273, len273),
-                                                ),
-                                                target_kind: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l274.cast(), len276, len276),
-                                                ),
-                                            }
-                                        };
-                                        Some(e)
-                                    }
-                                    _ => _rt::invalid_enum_discriminant(),
-                                },
-                                privileged: match l277 {
-                                    0 => None,
-                                    1 => {
-                                        let e = {
-                                            let l278 = *arg0
-                                                .add(40 + 184 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l279 = *arg0
-                                                .add(40 + 185 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len280 = l279;
-                                            let l281 = *arg0
-                                                .add(40 + 186 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l282 = *arg0
-                                                .add(40 + 187 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len283 = l282;
-                                            let l284 = *arg0
-                                                .add(40 + 188 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l285 = *arg0
-                                                .add(40 + 189 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len286 = l285;
-                                            let l287 = *arg0
-                                                .add(40 + 190 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l288 = *arg0
-                                                .add(40 + 191 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len289 = l288;
-                                            let l290 = *arg0
-                                                .add(40 + 192 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l291 = *arg0
-                                                .add(40 + 193 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len292 = l291;
-                                            let l293 = *arg0
-                                                .add(40 + 194 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l294 = *arg0
-                                                .add(40 + 195 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len295 = l294;
-                                            let l296 = *arg0
-                                                .add(40 + 196 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l297 = *arg0
-                                                .add(40 + 197 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len298 = l297;
-                                            let l299 = *arg0
-                                                .add(40 + 198 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l300 = *arg0
-                                                .add(40 + 199 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len301 = l300;
-                                            let l302 = *arg0
-                                                .add(40 + 200 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l303 = *arg0
-                                                .add(40 + 201 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len304 = l303;
-                                            super::super::super::super::vespid::plugin::events::Privileged {
-                                                seq: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l278.cast(), len280, len280),
-                                                ),
-                                                time: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l281.cast(), len283, len283),
-                                                ),
-                                                process: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l284.cast(), len286, len286),
-                                                ),
-                                                op: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l287.cast(), len289, len289),
-                                                ),
-                                                code: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l290.cast(), len292, len292),
-                                                ),
-                                                argument: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l293.cast(), len295, len295),
-                                                ),
-                                                target: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l296.cast(), len298, len298),
-                                                ),
-                                                detail: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l299.cast(), len301, len301),
-                                                ),
-                                                result: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l302.cast(), len304, len304),
-                                                ),
-                                            }
-                                        };
-                                        Some(e)
-                                    }
-                                    _ => _rt::invalid_enum_discriminant(),
-                                },
-                                sockets: match l305 {
-                                    0 => None,
-                                    1 => {
-                                        let e = {
-                                            let l306 = *arg0
-                                                .add(40 + 203 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l307 = *arg0
-                                                .add(40 + 204 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len308 = l307;
-                                            let l309 = *arg0
-                                                .add(40 + 205 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l310 = *arg0
-                                                .add(40 + 206 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len311 = l310;
-                                            let l312 = *arg0
-                                                .add(40 + 207 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l313 = *arg0
-                                                .add(40 + 208 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len314 = l313;
-                                            let l315 = *arg0
-                                                .add(40 + 209 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l316 = *arg0
-                                                .add(40 + 210 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len317 = l316;
-                                            let l318 = *arg0
-                                                .add(40 + 211 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l319 = *arg0
-                                                .add(40 + 212 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len320 = l319;
-                                            let l321 = *arg0
-                                                .add(40 + 213 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l322 = *arg0
-                                                .add(40 + 214 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len323 = l322;
-                                            let l324 = *arg0
-                                                .add(40 + 215 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l325 = *arg0
-                                                .add(40 + 216 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len326 = l325;
-                                            let l327 = *arg0
-                                                .add(40 + 217 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l328 = *arg0
-                                                .add(40 + 218 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len329 = l328;
-                                            let l330 = *arg0
-                                                .add(40 + 219 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l331 = *arg0
-                                                .add(40 + 220 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len332 = l331;
-                                            let l333 = *arg0
-                                                .add(40 + 221 * ::core::mem::size_of::<*const u8>())
+                                            let len95 = l94;
+                                            let l96 = *arg0
+                                                .add(40 + 61 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l334 = *arg0
-                                                .add(40 + 222 * ::core::mem::size_of::<*const u8>())
+                                            let l97 = *arg0
+                                                .add(40 + 62 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len335 = l334;
-                                            let l336 = *arg0
-                                                .add(40 + 223 * ::core::mem::size_of::<*const u8>())
+                                            let len98 = l97;
+                                            let l99 = *arg0
+                                                .add(40 + 63 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l337 = *arg0
-                                                .add(40 + 224 * ::core::mem::size_of::<*const u8>())
+                                            let l100 = *arg0
+                                                .add(40 + 64 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len338 = l337;
-                                            let l339 = *arg0
-                                                .add(40 + 225 * ::core::mem::size_of::<*const u8>())
+                                            let len101 = l100;
+                                            let l102 = *arg0
+                                                .add(40 + 65 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l340 = *arg0
-                                                .add(40 + 226 * ::core::mem::size_of::<*const u8>())
+                                            let l103 = *arg0
+                                                .add(40 + 66 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len341 = l340;
-                                            let l342 = *arg0
-                                                .add(40 + 227 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l343 = *arg0
-                                                .add(40 + 228 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len344 = l343;
-                                            super::super::super::super::vespid::plugin::events::Sockets {
-                                                seq: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l306.cast(), len308, len308),
-                                                ),
-                                                time: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l309.cast(), len311, len311),
-                                                ),
-                                                process: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l312.cast(), len314, len314),
-                                                ),
-                                                op: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l315.cast(), len317, len317),
-                                                ),
-                                                family: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l318.cast(), len320, len320),
-                                                ),
-                                                protocol: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l321.cast(), len323, len323),
-                                                ),
-                                                addresses: <_ as From<
-                                                    _rt::Vec<_>,
-                                                >>::from(
-                                                    _rt::Vec::from_raw_parts(l324.cast(), len326, len326),
-                                                ),
-                                                local_port: <_ as From<
+                                            let len104 = l103;
+                                            super::super::super::super::vespid::plugin::events::Containers {
+                                                id: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l327.cast(), len329, len329),
+                                                    _rt::Vec::from_raw_parts(l78.cast(), len80, len80),
                                                 ),
-                                                remote_port: <_ as From<
+                                                runtime: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l330.cast(), len332, len332),
+                                                    _rt::Vec::from_raw_parts(l81.cast(), len83, len83),
                                                 ),
                                                 name: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l333.cast(), len335, len335),
+                                                    _rt::Vec::from_raw_parts(l84.cast(), len86, len86),
                                                 ),
-                                                code: <_ as From<
+                                                image: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l336.cast(), len338, len338),
+                                                    _rt::Vec::from_raw_parts(l87.cast(), len89, len89),
                                                 ),
-                                                result: <_ as From<
+                                                pod_uid: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l339.cast(), len341, len341),
+                                                    _rt::Vec::from_raw_parts(l90.cast(), len92, len92),
                                                 ),
-                                                netns: <_ as From<
+                                                pod: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l342.cast(), len344, len344),
+                                                    _rt::Vec::from_raw_parts(l93.cast(), len95, len95),
+                                                ),
+                                                namespace: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l96.cast(), len98, len98),
+                                                ),
+                                                labels: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l99.cast(), len101, len101),
+                                                ),
+                                                owner: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l102.cast(), len104, len104),
                                                 ),
                                             }
                                         };
@@ -3646,214 +2648,1227 @@ pub mod exports {
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                resources: match l345 {
+                                execs: match l105 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l346 = *arg0
-                                                .add(40 + 230 * ::core::mem::size_of::<*const u8>())
+                                            let l106 = *arg0
+                                                .add(40 + 68 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l347 = *arg0
-                                                .add(40 + 231 * ::core::mem::size_of::<*const u8>())
+                                            let l107 = *arg0
+                                                .add(40 + 69 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len348 = l347;
-                                            let l349 = *arg0
-                                                .add(40 + 232 * ::core::mem::size_of::<*const u8>())
+                                            let len108 = l107;
+                                            let l109 = *arg0
+                                                .add(40 + 70 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l350 = *arg0
-                                                .add(40 + 233 * ::core::mem::size_of::<*const u8>())
+                                            let l110 = *arg0
+                                                .add(40 + 71 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len351 = l350;
-                                            let l352 = *arg0
-                                                .add(40 + 234 * ::core::mem::size_of::<*const u8>())
+                                            let len111 = l110;
+                                            let l112 = *arg0
+                                                .add(40 + 72 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l353 = *arg0
-                                                .add(40 + 235 * ::core::mem::size_of::<*const u8>())
+                                            let l113 = *arg0
+                                                .add(40 + 73 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len354 = l353;
-                                            let l355 = *arg0
-                                                .add(40 + 236 * ::core::mem::size_of::<*const u8>())
+                                            let len114 = l113;
+                                            let l115 = *arg0
+                                                .add(40 + 74 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l356 = *arg0
-                                                .add(40 + 237 * ::core::mem::size_of::<*const u8>())
+                                            let l116 = *arg0
+                                                .add(40 + 75 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len357 = l356;
-                                            let l358 = *arg0
-                                                .add(40 + 238 * ::core::mem::size_of::<*const u8>())
+                                            let len117 = l116;
+                                            let l118 = *arg0
+                                                .add(40 + 76 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l359 = *arg0
-                                                .add(40 + 239 * ::core::mem::size_of::<*const u8>())
+                                            let l119 = *arg0
+                                                .add(40 + 77 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len360 = l359;
-                                            let l361 = *arg0
-                                                .add(40 + 240 * ::core::mem::size_of::<*const u8>())
+                                            let len120 = l119;
+                                            let l121 = *arg0
+                                                .add(40 + 78 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l362 = *arg0
-                                                .add(40 + 241 * ::core::mem::size_of::<*const u8>())
+                                            let l122 = *arg0
+                                                .add(40 + 79 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len363 = l362;
-                                            let l364 = *arg0
-                                                .add(40 + 242 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l365 = *arg0
-                                                .add(40 + 243 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len366 = l365;
-                                            let l367 = *arg0
-                                                .add(40 + 244 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l368 = *arg0
-                                                .add(40 + 245 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len369 = l368;
-                                            let l370 = *arg0
-                                                .add(40 + 246 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l371 = *arg0
-                                                .add(40 + 247 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len372 = l371;
-                                            let l373 = *arg0
-                                                .add(40 + 248 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l374 = *arg0
-                                                .add(40 + 249 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len375 = l374;
-                                            let l376 = *arg0
-                                                .add(40 + 250 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l377 = *arg0
-                                                .add(40 + 251 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len378 = l377;
-                                            let l379 = *arg0
-                                                .add(40 + 252 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l380 = *arg0
-                                                .add(40 + 253 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len381 = l380;
-                                            let l382 = *arg0
-                                                .add(40 + 254 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l383 = *arg0
-                                                .add(40 + 255 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len384 = l383;
-                                            let l385 = *arg0
-                                                .add(40 + 256 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l386 = *arg0
-                                                .add(40 + 257 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len387 = l386;
-                                            let l388 = *arg0
-                                                .add(40 + 258 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l389 = *arg0
-                                                .add(40 + 259 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len390 = l389;
-                                            let l391 = *arg0
-                                                .add(40 + 260 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l392 = *arg0
-                                                .add(40 + 261 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len393 = l392;
-                                            let l394 = *arg0
-                                                .add(40 + 262 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l395 = *arg0
-                                                .add(40 + 263 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len396 = l395;
-                                            super::super::super::super::vespid::plugin::events::Resources {
+                                            let len123 = l122;
+                                            super::super::super::super::vespid::plugin::events::Execs {
                                                 seq: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l346.cast(), len348, len348),
+                                                    _rt::Vec::from_raw_parts(l106.cast(), len108, len108),
                                                 ),
                                                 time: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l349.cast(), len351, len351),
+                                                    _rt::Vec::from_raw_parts(l109.cast(), len111, len111),
                                                 ),
                                                 process: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l352.cast(), len354, len354),
+                                                    _rt::Vec::from_raw_parts(l112.cast(), len114, len114),
                                                 ),
-                                                container: <_ as From<
+                                                previous: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l355.cast(), len357, len357),
+                                                    _rt::Vec::from_raw_parts(l115.cast(), len117, len117),
                                                 ),
-                                                cgroup: <_ as From<
+                                                filename: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l358.cast(), len360, len360),
+                                                    _rt::Vec::from_raw_parts(l118.cast(), len120, len120),
+                                                ),
+                                                errno: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l121.cast(), len123, len123),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                exits: match l124 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l125 = *arg0
+                                                .add(40 + 81 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l126 = *arg0
+                                                .add(40 + 82 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len127 = l126;
+                                            let l128 = *arg0
+                                                .add(40 + 83 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l129 = *arg0
+                                                .add(40 + 84 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len130 = l129;
+                                            let l131 = *arg0
+                                                .add(40 + 85 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l132 = *arg0
+                                                .add(40 + 86 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len133 = l132;
+                                            let l134 = *arg0
+                                                .add(40 + 87 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l135 = *arg0
+                                                .add(40 + 88 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len136 = l135;
+                                            let l137 = *arg0
+                                                .add(40 + 89 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l138 = *arg0
+                                                .add(40 + 90 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len139 = l138;
+                                            let l140 = *arg0
+                                                .add(40 + 91 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l141 = *arg0
+                                                .add(40 + 92 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len142 = l141;
+                                            super::super::super::super::vespid::plugin::events::Exits {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l125.cast(), len127, len127),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l128.cast(), len130, len130),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l131.cast(), len133, len133),
+                                                ),
+                                                code: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l134.cast(), len136, len136),
+                                                ),
+                                                signal: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l137.cast(), len139, len139),
+                                                ),
+                                                lifetime: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l140.cast(), len142, len142),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                connections: match l143 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l144 = *arg0
+                                                .add(40 + 94 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l145 = *arg0
+                                                .add(40 + 95 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len146 = l145;
+                                            let l147 = *arg0
+                                                .add(40 + 96 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l148 = *arg0
+                                                .add(40 + 97 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len149 = l148;
+                                            let l150 = *arg0
+                                                .add(40 + 98 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l151 = *arg0
+                                                .add(40 + 99 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len152 = l151;
+                                            let l153 = *arg0
+                                                .add(40 + 100 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l154 = *arg0
+                                                .add(40 + 101 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len155 = l154;
+                                            let l156 = *arg0
+                                                .add(40 + 102 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l157 = *arg0
+                                                .add(40 + 103 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len158 = l157;
+                                            let l159 = *arg0
+                                                .add(40 + 104 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l160 = *arg0
+                                                .add(40 + 105 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len161 = l160;
+                                            let l162 = *arg0
+                                                .add(40 + 106 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l163 = *arg0
+                                                .add(40 + 107 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len164 = l163;
+                                            let l165 = *arg0
+                                                .add(40 + 108 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l166 = *arg0
+                                                .add(40 + 109 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len167 = l166;
+                                            let l168 = *arg0
+                                                .add(40 + 110 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l169 = *arg0
+                                                .add(40 + 111 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len170 = l169;
+                                            let l171 = *arg0
+                                                .add(40 + 112 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l172 = *arg0
+                                                .add(40 + 113 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len173 = l172;
+                                            let l174 = *arg0
+                                                .add(40 + 114 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l175 = *arg0
+                                                .add(40 + 115 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len176 = l175;
+                                            let l177 = *arg0
+                                                .add(40 + 116 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l178 = *arg0
+                                                .add(40 + 117 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len179 = l178;
+                                            let l180 = *arg0
+                                                .add(40 + 118 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l181 = *arg0
+                                                .add(40 + 119 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len182 = l181;
+                                            let l183 = *arg0
+                                                .add(40 + 120 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l184 = *arg0
+                                                .add(40 + 121 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len185 = l184;
+                                            let l186 = *arg0
+                                                .add(40 + 122 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l187 = *arg0
+                                                .add(40 + 123 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len188 = l187;
+                                            let l189 = *arg0
+                                                .add(40 + 124 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l190 = *arg0
+                                                .add(40 + 125 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len191 = l190;
+                                            let l192 = *arg0
+                                                .add(40 + 126 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l193 = *arg0
+                                                .add(40 + 127 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len194 = l193;
+                                            let l195 = *arg0
+                                                .add(40 + 128 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l196 = *arg0
+                                                .add(40 + 129 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len197 = l196;
+                                            super::super::super::super::vespid::plugin::events::Connections {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l144.cast(), len146, len146),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l147.cast(), len149, len149),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l150.cast(), len152, len152),
                                                 ),
                                                 op: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l361.cast(), len363, len363),
+                                                    _rt::Vec::from_raw_parts(l153.cast(), len155, len155),
+                                                ),
+                                                direction: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l156.cast(), len158, len158),
+                                                ),
+                                                addresses: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l159.cast(), len161, len161),
+                                                ),
+                                                local_port: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l162.cast(), len164, len164),
+                                                ),
+                                                remote_port: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l165.cast(), len167, len167),
+                                                ),
+                                                cookie: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l168.cast(), len170, len170),
+                                                ),
+                                                sent: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l171.cast(), len173, len173),
+                                                ),
+                                                received: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l174.cast(), len176, len176),
+                                                ),
+                                                duration: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l177.cast(), len179, len179),
+                                                ),
+                                                srtt: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l180.cast(), len182, len182),
+                                                ),
+                                                retransmits: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l183.cast(), len185, len185),
+                                                ),
+                                                errno: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l186.cast(), len188, len188),
+                                                ),
+                                                netns: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l189.cast(), len191, len191),
+                                                ),
+                                                local_isn: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l192.cast(), len194, len194),
+                                                ),
+                                                remote_isn: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l195.cast(), len197, len197),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                opens: match l198 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l199 = *arg0
+                                                .add(40 + 131 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l200 = *arg0
+                                                .add(40 + 132 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len201 = l200;
+                                            let l202 = *arg0
+                                                .add(40 + 133 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l203 = *arg0
+                                                .add(40 + 134 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len204 = l203;
+                                            let l205 = *arg0
+                                                .add(40 + 135 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l206 = *arg0
+                                                .add(40 + 136 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len207 = l206;
+                                            let l208 = *arg0
+                                                .add(40 + 137 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l209 = *arg0
+                                                .add(40 + 138 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len210 = l209;
+                                            let l211 = *arg0
+                                                .add(40 + 139 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l212 = *arg0
+                                                .add(40 + 140 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len213 = l212;
+                                            let l214 = *arg0
+                                                .add(40 + 141 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l215 = *arg0
+                                                .add(40 + 142 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len216 = l215;
+                                            let l217 = *arg0
+                                                .add(40 + 143 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l218 = *arg0
+                                                .add(40 + 144 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len219 = l218;
+                                            let l220 = *arg0
+                                                .add(40 + 145 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l221 = *arg0
+                                                .add(40 + 146 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len222 = l221;
+                                            let l223 = *arg0
+                                                .add(40 + 147 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l224 = *arg0
+                                                .add(40 + 148 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len225 = l224;
+                                            let l226 = *arg0
+                                                .add(40 + 149 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l227 = *arg0
+                                                .add(40 + 150 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len228 = l227;
+                                            let l229 = *arg0
+                                                .add(40 + 151 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l230 = *arg0
+                                                .add(40 + 152 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len231 = l230;
+                                            super::super::super::super::vespid::plugin::events::Opens {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l199.cast(), len201, len201),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l202.cast(), len204, len204),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l205.cast(), len207, len207),
+                                                ),
+                                                path: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l208.cast(), len210, len210),
+                                                ),
+                                                typed: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l211.cast(), len213, len213),
+                                                ),
+                                                flags: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l214.cast(), len216, len216),
+                                                ),
+                                                mode: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l217.cast(), len219, len219),
+                                                ),
+                                                result: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l220.cast(), len222, len222),
+                                                ),
+                                                path_kind: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l223.cast(), len225, len225),
+                                                ),
+                                                traits: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l226.cast(), len228, len228),
+                                                ),
+                                                count: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l229.cast(), len231, len231),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                changes: match l232 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l233 = *arg0
+                                                .add(40 + 154 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l234 = *arg0
+                                                .add(40 + 155 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len235 = l234;
+                                            let l236 = *arg0
+                                                .add(40 + 156 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l237 = *arg0
+                                                .add(40 + 157 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len238 = l237;
+                                            let l239 = *arg0
+                                                .add(40 + 158 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l240 = *arg0
+                                                .add(40 + 159 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len241 = l240;
+                                            let l242 = *arg0
+                                                .add(40 + 160 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l243 = *arg0
+                                                .add(40 + 161 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len244 = l243;
+                                            let l245 = *arg0
+                                                .add(40 + 162 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l246 = *arg0
+                                                .add(40 + 163 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len247 = l246;
+                                            let l248 = *arg0
+                                                .add(40 + 164 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l249 = *arg0
+                                                .add(40 + 165 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len250 = l249;
+                                            let l251 = *arg0
+                                                .add(40 + 166 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l252 = *arg0
+                                                .add(40 + 167 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len253 = l252;
+                                            let l254 = *arg0
+                                                .add(40 + 168 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l255 = *arg0
+                                                .add(40 + 169 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len256 = l255;
+                                            let l257 = *arg0
+                                                .add(40 + 170 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l258 = *arg0
+                                                .add(40 + 171 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len259 = l258;
+                                            let l260 = *arg0
+                                                .add(40 + 172 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l261 = *arg0
+                                                .add(40 + 173 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len262 = l261;
+                                            let l263 = *arg0
+                                                .add(40 + 174 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l264 = *arg0
+                                                .add(40 + 175 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len265 = l264;
+                                            let l266 = *arg0
+                                                .add(40 + 176 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l267 = *arg0
+                                                .add(40 + 177 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len268 = l267;
+                                            let l269 = *arg0
+                                                .add(40 + 178 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l270 = *arg0
+                                                .add(40 + 179 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len271 = l270;
+                                            let l272 = *arg0
+                                                .add(40 + 180 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l273 = *arg0
+                                                .add(40 + 181 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len274 = l273;
+                                            let l275 = *arg0
+                                                .add(40 + 182 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l276 = *arg0
+                                                .add(40 + 183 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len277 = l276;
+                                            super::super::super::super::vespid::plugin::events::Changes {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l233.cast(), len235, len235),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l236.cast(), len238, len238),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l239.cast(), len241, len241),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l242.cast(), len244, len244),
+                                                ),
+                                                path: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l245.cast(), len247, len247),
+                                                ),
+                                                typed: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l248.cast(), len250, len250),
+                                                ),
+                                                target: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l251.cast(), len253, len253),
+                                                ),
+                                                target_typed: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l254.cast(), len256, len256),
+                                                ),
+                                                detail: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l257.cast(), len259, len259),
+                                                ),
+                                                flags: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l260.cast(), len262, len262),
+                                                ),
+                                                mode: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l263.cast(), len265, len265),
+                                                ),
+                                                value: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l266.cast(), len268, len268),
+                                                ),
+                                                result: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l269.cast(), len271, len271),
+                                                ),
+                                                path_kind: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l272.cast(), len274, len274),
+                                                ),
+                                                target_kind: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l275.cast(), len277, len277),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                privileged: match l278 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l279 = *arg0
+                                                .add(40 + 185 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l280 = *arg0
+                                                .add(40 + 186 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len281 = l280;
+                                            let l282 = *arg0
+                                                .add(40 + 187 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l283 = *arg0
+                                                .add(40 + 188 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len284 = l283;
+                                            let l285 = *arg0
+                                                .add(40 + 189 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l286 = *arg0
+                                                .add(40 + 190 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len287 = l286;
+                                            let l288 = *arg0
+                                                .add(40 + 191 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l289 = *arg0
+                                                .add(40 + 192 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len290 = l289;
+                                            let l291 = *arg0
+                                                .add(40 + 193 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l292 = *arg0
+                                                .add(40 + 194 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len293 = l292;
+                                            let l294 = *arg0
+                                                .add(40 + 195 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l295 = *arg0
+                                                .add(40 + 196 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len296 = l295;
+                                            let l297 = *arg0
+                                                .add(40 + 197 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l298 = *arg0
+                                                .add(40 + 198 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len299 = l298;
+                                            let l300 = *arg0
+                                                .add(40 + 199 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l301 = *arg0
+                                                .add(40 + 200 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len302 = l301;
+                                            let l303 = *arg0
+                                                .add(40 + 201 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l304 = *arg0
+                                                .add(40 + 202 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len305 = l304;
+                                            super::super::super::super::vespid::plugin::events::Privileged {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l279.cast(), len281, len281),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l282.cast(), len284, len284),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l285.cast(), len287, len287),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l288.cast(), len290, len290),
+                                                ),
+                                                code: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l291.cast(), len293, len293),
+                                                ),
+                                                argument: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l294.cast(), len296, len296),
+                                                ),
+                                                target: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l297.cast(), len299, len299),
+                                                ),
+                                                detail: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l300.cast(), len302, len302),
+                                                ),
+                                                result: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l303.cast(), len305, len305),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                sockets: match l306 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l307 = *arg0
+                                                .add(40 + 204 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l308 = *arg0
+                                                .add(40 + 205 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len309 = l308;
+                                            let l310 = *arg0
+                                                .add(40 + 206 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l311 = *arg0
+                                                .add(40 + 207 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len312 = l311;
+                                            let l313 = *arg0
+                                                .add(40 + 208 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l314 = *arg0
+                                                .add(40 + 209 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len315 = l314;
+                                            let l316 = *arg0
+                                                .add(40 + 210 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l317 = *arg0
+                                                .add(40 + 211 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len318 = l317;
+                                            let l319 = *arg0
+                                                .add(40 + 212 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l320 = *arg0
+                                                .add(40 + 213 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len321 = l320;
+                                            let l322 = *arg0
+                                                .add(40 + 214 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l323 = *arg0
+                                                .add(40 + 215 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len324 = l323;
+                                            let l325 = *arg0
+                                                .add(40 + 216 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l326 = *arg0
+                                                .add(40 + 217 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len327 = l326;
+                                            let l328 = *arg0
+                                                .add(40 + 218 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l329 = *arg0
+                                                .add(40 + 219 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len330 = l329;
+                                            let l331 = *arg0
+                                                .add(40 + 220 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l332 = *arg0
+                                                .add(40 + 221 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len333 = l332;
+                                            let l334 = *arg0
+                                                .add(40 + 222 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l335 = *arg0
+                                                .add(40 + 223 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len336 = l335;
+                                            let l337 = *arg0
+                                                .add(40 + 224 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l338 = *arg0
+                                                .add(40 + 225 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len339 = l338;
+                                            let l340 = *arg0
+                                                .add(40 + 226 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l341 = *arg0
+                                                .add(40 + 227 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len342 = l341;
+                                            let l343 = *arg0
+                                                .add(40 + 228 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l344 = *arg0
+                                                .add(40 + 229 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len345 = l344;
+                                            super::super::super::super::vespid::plugin::events::Sockets {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l307.cast(), len309, len309),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l310.cast(), len312, len312),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l313.cast(), len315, len315),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l316.cast(), len318, len318),
+                                                ),
+                                                family: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l319.cast(), len321, len321),
+                                                ),
+                                                protocol: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l322.cast(), len324, len324),
+                                                ),
+                                                addresses: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l325.cast(), len327, len327),
+                                                ),
+                                                local_port: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l328.cast(), len330, len330),
+                                                ),
+                                                remote_port: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l331.cast(), len333, len333),
+                                                ),
+                                                name: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l334.cast(), len336, len336),
+                                                ),
+                                                code: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l337.cast(), len339, len339),
+                                                ),
+                                                result: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l340.cast(), len342, len342),
+                                                ),
+                                                netns: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l343.cast(), len345, len345),
+                                                ),
+                                            }
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                                resources: match l346 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l347 = *arg0
+                                                .add(40 + 231 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l348 = *arg0
+                                                .add(40 + 232 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len349 = l348;
+                                            let l350 = *arg0
+                                                .add(40 + 233 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l351 = *arg0
+                                                .add(40 + 234 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len352 = l351;
+                                            let l353 = *arg0
+                                                .add(40 + 235 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l354 = *arg0
+                                                .add(40 + 236 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len355 = l354;
+                                            let l356 = *arg0
+                                                .add(40 + 237 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l357 = *arg0
+                                                .add(40 + 238 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len358 = l357;
+                                            let l359 = *arg0
+                                                .add(40 + 239 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l360 = *arg0
+                                                .add(40 + 240 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len361 = l360;
+                                            let l362 = *arg0
+                                                .add(40 + 241 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l363 = *arg0
+                                                .add(40 + 242 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len364 = l363;
+                                            let l365 = *arg0
+                                                .add(40 + 243 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l366 = *arg0
+                                                .add(40 + 244 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len367 = l366;
+                                            let l368 = *arg0
+                                                .add(40 + 245 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l369 = *arg0
+                                                .add(40 + 246 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len370 = l369;
+                                            let l371 = *arg0
+                                                .add(40 + 247 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l372 = *arg0
+                                                .add(40 + 248 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len373 = l372;
+                                            let l374 = *arg0
+                                                .add(40 + 249 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l375 = *arg0
+                                                .add(40 + 250 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len376 = l375;
+                                            let l377 = *arg0
+                                                .add(40 + 251 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l378 = *arg0
+                                                .add(40 + 252 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len379 = l378;
+                                            let l380 = *arg0
+                                                .add(40 + 253 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l381 = *arg0
+                                                .add(40 + 254 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len382 = l381;
+                                            let l383 = *arg0
+                                                .add(40 + 255 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l384 = *arg0
+                                                .add(40 + 256 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len385 = l384;
+                                            let l386 = *arg0
+                                                .add(40 + 257 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l387 = *arg0
+                                                .add(40 + 258 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len388 = l387;
+                                            let l389 = *arg0
+                                                .add(40 + 259 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l390 = *arg0
+                                                .add(40 + 260 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len391 = l390;
+                                            let l392 = *arg0
+                                                .add(40 + 261 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l393 = *arg0
+                                                .add(40 + 262 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len394 = l393;
+                                            let l395 = *arg0
+                                                .add(40 + 263 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l396 = *arg0
+                                                .add(40 + 264 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len397 = l396;
+                                            super::super::super::super::vespid::plugin::events::Resources {
+                                                seq: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l347.cast(), len349, len349),
+                                                ),
+                                                time: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l350.cast(), len352, len352),
+                                                ),
+                                                process: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l353.cast(), len355, len355),
+                                                ),
+                                                container: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l356.cast(), len358, len358),
+                                                ),
+                                                cgroup: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l359.cast(), len361, len361),
+                                                ),
+                                                op: <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(
+                                                    _rt::Vec::from_raw_parts(l362.cast(), len364, len364),
                                                 ),
                                                 interval: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l364.cast(), len366, len366),
+                                                    _rt::Vec::from_raw_parts(l365.cast(), len367, len367),
                                                 ),
                                                 measured: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l367.cast(), len369, len369),
+                                                    _rt::Vec::from_raw_parts(l368.cast(), len370, len370),
                                                 ),
                                                 cpu: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l370.cast(), len372, len372),
+                                                    _rt::Vec::from_raw_parts(l371.cast(), len373, len373),
                                                 ),
                                                 minor_faults: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l373.cast(), len375, len375),
+                                                    _rt::Vec::from_raw_parts(l374.cast(), len376, len376),
                                                 ),
                                                 major_faults: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l376.cast(), len378, len378),
+                                                    _rt::Vec::from_raw_parts(l377.cast(), len379, len379),
                                                 ),
                                                 voluntary_switches: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l379.cast(), len381, len381),
+                                                    _rt::Vec::from_raw_parts(l380.cast(), len382, len382),
                                                 ),
                                                 involuntary_switches: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l382.cast(), len384, len384),
+                                                    _rt::Vec::from_raw_parts(l383.cast(), len385, len385),
                                                 ),
                                                 cycles: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l385.cast(), len387, len387),
+                                                    _rt::Vec::from_raw_parts(l386.cast(), len388, len388),
                                                 ),
                                                 instructions: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l388.cast(), len390, len390),
+                                                    _rt::Vec::from_raw_parts(l389.cast(), len391, len391),
                                                 ),
                                                 cache_misses: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l391.cast(), len393, len393),
+                                                    _rt::Vec::from_raw_parts(l392.cast(), len394, len394),
                                                 ),
                                                 memory: <_ as From<
                                                     _rt::Vec<_>,
                                                 >>::from(
-                                                    _rt::Vec::from_raw_parts(l394.cast(), len396, len396),
+                                                    _rt::Vec::from_raw_parts(l395.cast(), len397, len397),
                                                 ),
                                             }
                                         };
@@ -3865,118 +3880,118 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            40 + 264 * ::core::mem::size_of::<*const u8>(),
+                            48 + 264 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr398 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result397 {
+                        let ptr399 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result398 {
                             Ok(e) => {
-                                *ptr398.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr399.add(0).cast::<u8>() = (0i32) as u8;
                                 let super::super::super::super::vespid::plugin::reports::Report {
-                                    verdicts: verdicts399,
-                                    series: series399,
-                                    ids: ids399,
-                                    values: values399,
+                                    verdicts: verdicts400,
+                                    series: series400,
+                                    ids: ids400,
+                                    values: values400,
                                 } = e;
-                                let vec411 = verdicts399;
-                                let len411 = vec411.len();
-                                let layout411 = _rt::alloc::Layout::from_size_align(
-                                        vec411.len()
+                                let vec412 = verdicts400;
+                                let len412 = vec412.len();
+                                let layout412 = _rt::alloc::Layout::from_size_align(
+                                        vec412.len()
                                             * (8 + 12 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result411, _cleanup411) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout411,
+                                let (result412, _cleanup412) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout412,
                                 );
-                                if let Some(cleanup) = _cleanup411 {
+                                if let Some(cleanup) = _cleanup412 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec411.into_iter().enumerate() {
-                                    let base = result411
+                                for (i, e) in vec412.into_iter().enumerate() {
+                                    let base = result412
                                         .add(i * (8 + 12 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Verdict {
-                                            rule: rule400,
-                                            severity: severity400,
-                                            message: message400,
-                                            key: key400,
-                                            tags: tags400,
-                                            subject: subject400,
-                                            fields: fields400,
+                                            rule: rule401,
+                                            severity: severity401,
+                                            message: message401,
+                                            key: key401,
+                                            tags: tags401,
+                                            subject: subject401,
+                                            fields: fields401,
                                         } = e;
-                                        let vec401 = (rule400.into_bytes()).into_boxed_slice();
-                                        let ptr401 = vec401.as_ptr().cast::<u8>();
-                                        let len401 = vec401.len();
-                                        ::core::mem::forget(vec401);
-                                        *base
-                                            .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len401;
-                                        *base.add(0).cast::<*mut u8>() = ptr401.cast_mut();
-                                        *base
-                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>() = (severity400.clone() as i32) as u8;
-                                        let vec402 = (message400.into_bytes()).into_boxed_slice();
+                                        let vec402 = (rule401.into_bytes()).into_boxed_slice();
                                         let ptr402 = vec402.as_ptr().cast::<u8>();
                                         let len402 = vec402.len();
                                         ::core::mem::forget(vec402);
                                         *base
-                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .add(::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len402;
+                                        *base.add(0).cast::<*mut u8>() = ptr402.cast_mut();
                                         *base
-                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr402.cast_mut();
-                                        let vec403 = (key400.into_bytes()).into_boxed_slice();
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (severity401.clone() as i32) as u8;
+                                        let vec403 = (message401.into_bytes()).into_boxed_slice();
                                         let ptr403 = vec403.as_ptr().cast::<u8>();
                                         let len403 = vec403.len();
                                         ::core::mem::forget(vec403);
                                         *base
-                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len403;
                                         *base
-                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = ptr403.cast_mut();
-                                        let vec405 = tags400;
-                                        let len405 = vec405.len();
-                                        let layout405 = _rt::alloc::Layout::from_size_align(
-                                                vec405.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        let vec404 = (key401.into_bytes()).into_boxed_slice();
+                                        let ptr404 = vec404.as_ptr().cast::<u8>();
+                                        let len404 = vec404.len();
+                                        ::core::mem::forget(vec404);
+                                        *base
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len404;
+                                        *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr404.cast_mut();
+                                        let vec406 = tags401;
+                                        let len406 = vec406.len();
+                                        let layout406 = _rt::alloc::Layout::from_size_align(
+                                                vec406.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result405, _cleanup405) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout405,
+                                        let (result406, _cleanup406) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout406,
                                         );
-                                        if let Some(cleanup) = _cleanup405 {
+                                        if let Some(cleanup) = _cleanup406 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec405.into_iter().enumerate() {
-                                            let base = result405
+                                        for (i, e) in vec406.into_iter().enumerate() {
+                                            let base = result406
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec404 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr404 = vec404.as_ptr().cast::<u8>();
-                                                let len404 = vec404.len();
-                                                ::core::mem::forget(vec404);
+                                                let vec405 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr405 = vec405.as_ptr().cast::<u8>();
+                                                let len405 = vec405.len();
+                                                ::core::mem::forget(vec405);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len404;
-                                                *base.add(0).cast::<*mut u8>() = ptr404.cast_mut();
+                                                    .cast::<usize>() = len405;
+                                                *base.add(0).cast::<*mut u8>() = ptr405.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len405;
+                                            .cast::<usize>() = len406;
                                         *base
                                             .add(7 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result405;
-                                        match subject400 {
+                                            .cast::<*mut u8>() = result406;
+                                        match subject401 {
                                             Some(e) => {
                                                 *base
                                                     .add(9 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                use super::super::super::super::vespid::plugin::reports::Row as V406;
+                                                use super::super::super::super::vespid::plugin::reports::Row as V407;
                                                 match e {
-                                                    V406::Exec(e) => {
+                                                    V407::Exec(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (0i32) as u8;
@@ -3984,7 +3999,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V406::Exit(e) => {
+                                                    V407::Exit(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (1i32) as u8;
@@ -3992,7 +4007,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V406::Connection(e) => {
+                                                    V407::Connection(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (2i32) as u8;
@@ -4000,7 +4015,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V406::Open(e) => {
+                                                    V407::Open(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (3i32) as u8;
@@ -4008,7 +4023,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V406::Change(e) => {
+                                                    V407::Change(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (4i32) as u8;
@@ -4016,7 +4031,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V406::Privileged(e) => {
+                                                    V407::Privileged(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (5i32) as u8;
@@ -4024,7 +4039,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V406::Socket(e) => {
+                                                    V407::Socket(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (6i32) as u8;
@@ -4032,7 +4047,7 @@ pub mod exports {
                                                             .add(8 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<i32>() = _rt::as_i32(e);
                                                     }
-                                                    V406::Resource(e) => {
+                                                    V407::Resource(e) => {
                                                         *base
                                                             .add(4 + 9 * ::core::mem::size_of::<*const u8>())
                                                             .cast::<u8>() = (7i32) as u8;
@@ -4048,159 +4063,159 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec410 = fields400;
-                                        let len410 = vec410.len();
-                                        let layout410 = _rt::alloc::Layout::from_size_align(
-                                                vec410.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        let vec411 = fields401;
+                                        let len411 = vec411.len();
+                                        let layout411 = _rt::alloc::Layout::from_size_align(
+                                                vec411.len() * (4 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result410, _cleanup410) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout410,
+                                        let (result411, _cleanup411) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout411,
                                         );
-                                        if let Some(cleanup) = _cleanup410 {
+                                        if let Some(cleanup) = _cleanup411 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec410.into_iter().enumerate() {
-                                            let base = result410
+                                        for (i, e) in vec411.into_iter().enumerate() {
+                                            let base = result411
                                                 .add(i * (4 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let (t407_0, t407_1) = e;
-                                                let vec408 = (t407_0.into_bytes()).into_boxed_slice();
-                                                let ptr408 = vec408.as_ptr().cast::<u8>();
-                                                let len408 = vec408.len();
-                                                ::core::mem::forget(vec408);
-                                                *base
-                                                    .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len408;
-                                                *base.add(0).cast::<*mut u8>() = ptr408.cast_mut();
-                                                let vec409 = (t407_1.into_bytes()).into_boxed_slice();
+                                                let (t408_0, t408_1) = e;
+                                                let vec409 = (t408_0.into_bytes()).into_boxed_slice();
                                                 let ptr409 = vec409.as_ptr().cast::<u8>();
                                                 let len409 = vec409.len();
                                                 ::core::mem::forget(vec409);
                                                 *base
-                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .add(::core::mem::size_of::<*const u8>())
                                                     .cast::<usize>() = len409;
+                                                *base.add(0).cast::<*mut u8>() = ptr409.cast_mut();
+                                                let vec410 = (t408_1.into_bytes()).into_boxed_slice();
+                                                let ptr410 = vec410.as_ptr().cast::<u8>();
+                                                let len410 = vec410.len();
+                                                ::core::mem::forget(vec410);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len410;
                                                 *base
                                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr409.cast_mut();
+                                                    .cast::<*mut u8>() = ptr410.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(8 + 11 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len410;
+                                            .cast::<usize>() = len411;
                                         *base
                                             .add(8 + 10 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result410;
+                                            .cast::<*mut u8>() = result411;
                                     }
                                 }
-                                *ptr398
+                                *ptr399
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len411;
-                                *ptr398
+                                    .cast::<usize>() = len412;
+                                *ptr399
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result411;
-                                let vec415 = series399;
-                                let len415 = vec415.len();
-                                let layout415 = _rt::alloc::Layout::from_size_align(
-                                        vec415.len() * (3 * ::core::mem::size_of::<*const u8>()),
+                                    .cast::<*mut u8>() = result412;
+                                let vec416 = series400;
+                                let len416 = vec416.len();
+                                let layout416 = _rt::alloc::Layout::from_size_align(
+                                        vec416.len() * (3 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result415, _cleanup415) = ::wit_bindgen::rt::Cleanup::new(
-                                    layout415,
+                                let (result416, _cleanup416) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout416,
                                 );
-                                if let Some(cleanup) = _cleanup415 {
+                                if let Some(cleanup) = _cleanup416 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec415.into_iter().enumerate() {
-                                    let base = result415
+                                for (i, e) in vec416.into_iter().enumerate() {
+                                    let base = result416
                                         .add(i * (3 * ::core::mem::size_of::<*const u8>()));
                                     {
                                         let super::super::super::super::vespid::plugin::reports::Series {
-                                            metric: metric412,
-                                            labels: labels412,
+                                            metric: metric413,
+                                            labels: labels413,
                                         } = e;
-                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric412);
-                                        let vec414 = labels412;
-                                        let len414 = vec414.len();
-                                        let layout414 = _rt::alloc::Layout::from_size_align(
-                                                vec414.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        *base.add(0).cast::<i32>() = _rt::as_i32(metric413);
+                                        let vec415 = labels413;
+                                        let len415 = vec415.len();
+                                        let layout415 = _rt::alloc::Layout::from_size_align(
+                                                vec415.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                                 ::core::mem::size_of::<*const u8>(),
                                             )
                                             .unwrap();
-                                        let (result414, _cleanup414) = ::wit_bindgen::rt::Cleanup::new(
-                                            layout414,
+                                        let (result415, _cleanup415) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout415,
                                         );
-                                        if let Some(cleanup) = _cleanup414 {
+                                        if let Some(cleanup) = _cleanup415 {
                                             cleanup.forget();
                                         }
-                                        for (i, e) in vec414.into_iter().enumerate() {
-                                            let base = result414
+                                        for (i, e) in vec415.into_iter().enumerate() {
+                                            let base = result415
                                                 .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                             {
-                                                let vec413 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr413 = vec413.as_ptr().cast::<u8>();
-                                                let len413 = vec413.len();
-                                                ::core::mem::forget(vec413);
+                                                let vec414 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr414 = vec414.as_ptr().cast::<u8>();
+                                                let len414 = vec414.len();
+                                                ::core::mem::forget(vec414);
                                                 *base
                                                     .add(::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len413;
-                                                *base.add(0).cast::<*mut u8>() = ptr413.cast_mut();
+                                                    .cast::<usize>() = len414;
+                                                *base.add(0).cast::<*mut u8>() = ptr414.cast_mut();
                                             }
                                         }
                                         *base
                                             .add(2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len414;
+                                            .cast::<usize>() = len415;
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = result414;
+                                            .cast::<*mut u8>() = result415;
                                     }
                                 }
-                                *ptr398
+                                *ptr399
                                     .add(4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len415;
-                                *ptr398
-                                    .add(3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result415;
-                                let vec416 = <_ as Into<_rt::Vec<_>>>::into(ids399)
-                                    .into_boxed_slice();
-                                let ptr416 = vec416.as_ptr().cast::<u8>();
-                                let len416 = vec416.len();
-                                ::core::mem::forget(vec416);
-                                *ptr398
-                                    .add(6 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len416;
-                                *ptr398
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr416.cast_mut();
-                                let vec417 = <_ as Into<_rt::Vec<_>>>::into(values399)
+                                *ptr399
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result416;
+                                let vec417 = <_ as Into<_rt::Vec<_>>>::into(ids400)
                                     .into_boxed_slice();
                                 let ptr417 = vec417.as_ptr().cast::<u8>();
                                 let len417 = vec417.len();
                                 ::core::mem::forget(vec417);
-                                *ptr398
-                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                *ptr399
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len417;
-                                *ptr398
-                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                *ptr399
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr417.cast_mut();
-                            }
-                            Err(e) => {
-                                *ptr398.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec418 = (e.into_bytes()).into_boxed_slice();
+                                let vec418 = <_ as Into<_rt::Vec<_>>>::into(values400)
+                                    .into_boxed_slice();
                                 let ptr418 = vec418.as_ptr().cast::<u8>();
                                 let len418 = vec418.len();
                                 ::core::mem::forget(vec418);
-                                *ptr398
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                *ptr399
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len418;
-                                *ptr398
-                                    .add(::core::mem::size_of::<*const u8>())
+                                *ptr399
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr418.cast_mut();
                             }
+                            Err(e) => {
+                                *ptr399.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec419 = (e.into_bytes()).into_boxed_slice();
+                                let ptr419 = vec419.as_ptr().cast::<u8>();
+                                let len419 = vec419.len();
+                                ::core::mem::forget(vec419);
+                                *ptr399
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len419;
+                                *ptr399
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr419.cast_mut();
+                            }
                         };
-                        ptr398
+                        ptr399
                     }
                 }
                 #[doc(hidden)]
@@ -5165,12 +5180,12 @@ macro_rules! __export_plugin_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:vespid:plugin@0.1.0:plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3291] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3294] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xde\x18\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe1\x18\x01A\x02\x01\
 A\x0e\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+ugin/log@0.1.0\x05\0\x01B)\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x14\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
@@ -5197,45 +5212,45 @@ interval\x04\x08measured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x1
 voluntary-switches\x04\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\
 \x04\x0ccache-misses\x04\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06\
 kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-i\
-ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01\
-k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07str\
-ings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnect\
-ions\x20\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05\
-batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\"\x01n\x08\x05exec\
-s\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09resour\
-ces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
-s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\
-\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\
-\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01m\x08\x06cgro\
-up\x03ipc\x05mount\x07network\x03pid\x04time\x04user\x03uts\x04\0\x0enamespace-k\
-ind\x03\0\x0a\x01q\x03\x04node\0\0\x05other\0\0\x05inode\x01y\0\x04\0\x0fwhich-n\
-amespace\x03\0\x0c\x01r\x02\x04kind\x0b\x05which\x0d\x04\0\x10namespace-filter\x03\
-\0\x0e\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x10\x01p\x0f\x01py\x01\
-p\x03\x01p}\x01p\x11\x01ps\x01r\x0e\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
-places\x09\x0anamespaces\x12\x05users\x13\x0bexecutables\x14\x05paths\x14\x08acc\
-esses\x07\x03ops\x15\x0blocal-ports\x16\x0cremote-ports\x16\x0fremote-networks\x17\
-\x08merge-msy\x04\0\x06filter\x03\0\x18\x01m\x03\x07counter\x05gauge\x09histogra\
-m\x04\0\x0bmetric-kind\x03\0\x1a\x01pu\x01r\x06\x04names\x04helps\x04kind\x1b\x04\
-units\x06labels\x17\x07buckets\x1c\x04\0\x06metric\x03\0\x1d\x01p\x1e\x01r\x08\x04\
-names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x1f\x0dconfig-s\
-chemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x20\x03\0\x1cvesp\
-id:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05\
-error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04exit\x01y\
-\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06\
-socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02s\
-s\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07\
-subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labe\
-ls\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdi\
-cts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1b\
-vespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08mani\
-fest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\x04\
-\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\x02\
-\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x06\
-\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08desc\
-ribe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01p\x05\
-\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\0\
-\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01p\
-}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
+ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x08\x01k\x0a\x01\
+k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\
+\x07strings\x03\x09processes\x06\x0acontainers\x1e\x05execs\x1f\x05exits\x20\x0b\
+connections!\x05opens\"\x07changes#\x0aprivileged$\x07sockets%\x09resources&\x04\
+\0\x05batch\x03\0'\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\"\x01n\x08\x05\
+execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09re\
+sources\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
+\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
+omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
+\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01m\x08\x06\
+cgroup\x03ipc\x05mount\x07network\x03pid\x04time\x04user\x03uts\x04\0\x0enamespa\
+ce-kind\x03\0\x0a\x01q\x03\x04node\0\0\x05other\0\0\x05inode\x01y\0\x04\0\x0fwhi\
+ch-namespace\x03\0\x0c\x01r\x02\x04kind\x0b\x05which\x0d\x04\0\x10namespace-filt\
+er\x03\0\x0e\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x10\x01p\x0f\x01\
+py\x01p\x03\x01p}\x01p\x11\x01ps\x01r\x0e\x06tables\x01\x05never\x7f\x08outcomes\
+\x05\x06places\x09\x0anamespaces\x12\x05users\x13\x0bexecutables\x14\x05paths\x14\
+\x08accesses\x07\x03ops\x15\x0blocal-ports\x16\x0cremote-ports\x16\x0fremote-net\
+works\x17\x08merge-msy\x04\0\x06filter\x03\0\x18\x01m\x03\x07counter\x05gauge\x09\
+histogram\x04\0\x0bmetric-kind\x03\0\x1a\x01pu\x01r\x06\x04names\x04helps\x04kin\
+d\x1b\x04units\x06labels\x17\x07buckets\x1c\x04\0\x06metric\x03\0\x1d\x01p\x1e\x01\
+r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x1f\x0d\
+config-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x20\x03\0\
+\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
+warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
+exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x02\x03\0\x01\x05batch\x02\x03\0\x02\x08\
+manifest\x02\x03\0\x02\x06filter\x02\x03\0\x03\x06report\x01B\x1c\x02\x03\x02\x01\
+\x04\x04\0\x05batch\x03\0\0\x02\x03\x02\x01\x05\x04\0\x08manifest\x03\0\x02\x02\x03\
+\x02\x01\x06\x04\0\x06filter\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\
+\x06\x01m\x02\x04warm\x04cold\x04\0\x08restored\x03\0\x08\x01@\0\0\x03\x04\0\x08\
+describe\x01\x0a\x01j\0\x01s\x01@\x01\x06configs\0\x0b\x04\0\x04init\x01\x0c\x01\
+p\x05\x01@\0\0\x0d\x04\0\x07filters\x01\x0e\x01j\x01\x07\x01s\x01@\x01\x05batch\x01\
+\0\x0f\x04\0\x08on-batch\x01\x10\x01@\x01\x03noww\0\x0f\x04\0\x04tick\x01\x11\x01\
+p}\x01@\0\0\x12\x04\0\x08snapshot\x01\x13\x01@\x02\x07versiony\x05state\x12\0\x09\
 \x04\0\x07restore\x01\x14\x04\0\x19vespid:plugin/guest@0.1.0\x05\x08\x04\0\x1ave\
 spid:plugin/plugin@0.1.0\x04\0\x0b\x0c\x01\0\x06plugin\x03\0\0\0G\x09producers\x01\
 \x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
@@ -5251,11 +5266,11 @@ pub use __export_plugin_impl as export_guest;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3012] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa7\x16\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3015] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xaa\x16\x01A\x02\x01\
 A\x08\x01B\x04\x01m\x04\x05error\x04warn\x04info\x05debug\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17vespid:pl\
-ugin/log@0.1.0\x05\0\x01B(\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
+ugin/log@0.1.0\x05\0\x01B)\x01py\x01p}\x01r\x02\x04ends\0\x04blob\x01\x04\0\x07s\
 trings\x03\0\x02\x01pw\x01r\x14\x03pid\0\x04ppid\0\x06parent\0\x05start\x04\x03u\
 id\0\x03gid\0\x04euid\0\x09login-uid\0\x04comm\0\x03exe\0\x04args\0\x03cwd\0\x03\
 tty\0\x06cgroup\0\x09container\0\x05flags\0\x0ccapabilities\x04\x0anamespaces\0\x04\
@@ -5282,40 +5297,40 @@ interval\x04\x08measured\0\x03cpu\x04\x0cminor-faults\x04\x0cmajor-faults\x04\x1
 voluntary-switches\x04\x14involuntary-switches\x04\x06cycles\x04\x0cinstructions\
 \x04\x0ccache-misses\x04\x06memory\x04\x04\0\x09resources\x03\0\x18\x01r\x03\x06\
 kernelw\x06decodew\x05queuew\x04\0\x04lost\x03\0\x1a\x01r\x05\x04nodes\x07boot-i\
-ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x0a\x01k\x0c\x01\
-k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\x07str\
-ings\x03\x09processes\x06\x0acontainers\x08\x05execs\x1e\x05exits\x1f\x0bconnect\
-ions\x20\x05opens!\x07changes\"\x0aprivileged#\x07sockets$\x09resources%\x04\0\x05\
-batch\x03\0&\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\"\x01n\x08\x05exec\
-s\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09resour\
-ces\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\x01\
-s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outcomes\
-\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\x03\
-\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01m\x08\x06cgro\
-up\x03ipc\x05mount\x07network\x03pid\x04time\x04user\x03uts\x04\0\x0enamespace-k\
-ind\x03\0\x0a\x01q\x03\x04node\0\0\x05other\0\0\x05inode\x01y\0\x04\0\x0fwhich-n\
-amespace\x03\0\x0c\x01r\x02\x04kind\x0b\x05which\x0d\x04\0\x10namespace-filter\x03\
-\0\x0e\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x10\x01p\x0f\x01py\x01\
-p\x03\x01p}\x01p\x11\x01ps\x01r\x0e\x06tables\x01\x05never\x7f\x08outcomes\x05\x06\
-places\x09\x0anamespaces\x12\x05users\x13\x0bexecutables\x14\x05paths\x14\x08acc\
-esses\x07\x03ops\x15\x0blocal-ports\x16\x0cremote-ports\x16\x0fremote-networks\x17\
-\x08merge-msy\x04\0\x06filter\x03\0\x18\x01m\x03\x07counter\x05gauge\x09histogra\
-m\x04\0\x0bmetric-kind\x03\0\x1a\x01pu\x01r\x06\x04names\x04helps\x04kind\x1b\x04\
-units\x06labels\x17\x07buckets\x1c\x04\0\x06metric\x03\0\x1d\x01p\x1e\x01r\x08\x04\
-names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x1f\x0dconfig-s\
-chemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x20\x03\0\x1cvesp\
-id:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07warning\x05\
-error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04exit\x01y\
-\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01y\0\x06\
-socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01o\x02s\
-s\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\x07\
-subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06labe\
-ls\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08verdi\
-cts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\0\x1b\
-vespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of-its-e\
-xports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-\
-bindgen-rust\x060.60.0";
+ds\x05firstw\x04lastw\x04lost\x1b\x04\0\x06header\x03\0\x1c\x01k\x08\x01k\x0a\x01\
+k\x0c\x01k\x0e\x01k\x11\x01k\x13\x01k\x15\x01k\x17\x01k\x19\x01r\x0c\x06header\x1d\
+\x07strings\x03\x09processes\x06\x0acontainers\x1e\x05execs\x1f\x05exits\x20\x0b\
+connections!\x05opens\"\x07changes#\x0aprivileged$\x07sockets%\x09resources&\x04\
+\0\x05batch\x03\0'\x03\0\x1avespid:plugin/events@0.1.0\x05\x01\x01B\"\x01n\x08\x05\
+execs\x05exits\x0bconnections\x05opens\x07changes\x0aprivileged\x07sockets\x09re\
+sources\x04\0\x05kinds\x03\0\0\x01q\x03\x05exact\x01s\0\x06prefix\x01s\0\x04glob\
+\x01s\0\x04\0\x07pattern\x03\0\x02\x01n\x02\x09succeeded\x06failed\x04\0\x08outc\
+omes\x03\0\x04\x01n\x04\x04read\x05write\x06create\x08truncate\x04\0\x08accesses\
+\x03\0\x06\x01n\x02\x04host\x0acontainers\x04\0\x06places\x03\0\x08\x01m\x08\x06\
+cgroup\x03ipc\x05mount\x07network\x03pid\x04time\x04user\x03uts\x04\0\x0enamespa\
+ce-kind\x03\0\x0a\x01q\x03\x04node\0\0\x05other\0\0\x05inode\x01y\0\x04\0\x0fwhi\
+ch-namespace\x03\0\x0c\x01r\x02\x04kind\x0b\x05which\x0d\x04\0\x10namespace-filt\
+er\x03\0\x0e\x01r\x02\x05first{\x04last{\x04\0\x0aport-range\x03\0\x10\x01p\x0f\x01\
+py\x01p\x03\x01p}\x01p\x11\x01ps\x01r\x0e\x06tables\x01\x05never\x7f\x08outcomes\
+\x05\x06places\x09\x0anamespaces\x12\x05users\x13\x0bexecutables\x14\x05paths\x14\
+\x08accesses\x07\x03ops\x15\x0blocal-ports\x16\x0cremote-ports\x16\x0fremote-net\
+works\x17\x08merge-msy\x04\0\x06filter\x03\0\x18\x01m\x03\x07counter\x05gauge\x09\
+histogram\x04\0\x0bmetric-kind\x03\0\x1a\x01pu\x01r\x06\x04names\x04helps\x04kin\
+d\x1b\x04units\x06labels\x17\x07buckets\x1c\x04\0\x06metric\x03\0\x1d\x01p\x1e\x01\
+r\x08\x04names\x07versions\x0bdescriptions\x0csubscription\x01\x07metrics\x1f\x0d\
+config-schemas\x0dstate-versiony\x09look-backy\x04\0\x08manifest\x03\0\x20\x03\0\
+\x1cvespid:plugin/describe@0.1.0\x05\x02\x01B\x12\x01m\x05\x04info\x06notice\x07\
+warning\x05error\x08critical\x04\0\x08severity\x03\0\0\x01q\x08\x04exec\x01y\0\x04\
+exit\x01y\0\x0aconnection\x01y\0\x04open\x01y\0\x06change\x01y\0\x0aprivileged\x01\
+y\0\x06socket\x01y\0\x08resource\x01y\0\x04\0\x03row\x03\0\x02\x01ps\x01k\x03\x01\
+o\x02ss\x01p\x06\x01r\x07\x04rules\x08severity\x01\x07messages\x03keys\x04tags\x04\
+\x07subject\x05\x06fields\x07\x04\0\x07verdict\x03\0\x08\x01r\x02\x06metricy\x06\
+labels\x04\x04\0\x06series\x03\0\x0a\x01p\x09\x01p\x0b\x01py\x01pu\x01r\x04\x08v\
+erdicts\x0c\x06series\x0d\x03ids\x0e\x06values\x0f\x04\0\x06report\x03\0\x10\x03\
+\0\x1bvespid:plugin/reports@0.1.0\x05\x03\x04\0:vespid:plugin/plugin-with-all-of\
+-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&plugin-with-all-of-its-exports-remov\
+ed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10\
+wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

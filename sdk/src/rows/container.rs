@@ -48,14 +48,15 @@ use crate::bindings::vespid::plugin::events;
 #[derive(Clone, Copy)]
 pub struct Container<'a> {
     batch: &'a events::Batch,
+    table: &'a events::Containers,
     row: usize,
 }
 
 impl<'a> Container<'a> {
     #[inline]
     pub(super) fn at(batch: &'a events::Batch, row: u32) -> Option<Self> {
-        let row = row as usize;
-        (row < batch.containers.id.len()).then_some(Container { batch, row })
+        let (table, row) = (batch.containers.as_ref()?, row as usize);
+        (row < table.id.len()).then_some(Container { batch, table, row })
     }
 
     #[inline]
@@ -67,7 +68,7 @@ impl<'a> Container<'a> {
     #[must_use]
     #[inline]
     pub fn id(self) -> &'a [u8] {
-        self.text(&self.batch.containers.id)
+        self.text(&self.table.id)
     }
 
     /// The first twelve characters of the id, as runtimes print it.
@@ -82,47 +83,47 @@ impl<'a> Container<'a> {
     #[must_use]
     #[inline]
     pub fn runtime(self) -> &'a [u8] {
-        self.text(&self.batch.containers.runtime)
+        self.text(&self.table.runtime)
     }
 
     /// Its name.
     #[must_use]
     #[inline]
     pub fn name(self) -> &'a [u8] {
-        self.text(&self.batch.containers.name)
+        self.text(&self.table.name)
     }
 
     /// Image reference.
     #[must_use]
     #[inline]
     pub fn image(self) -> &'a [u8] {
-        self.text(&self.batch.containers.image)
+        self.text(&self.table.image)
     }
 
     /// Uid of the Kubernetes pod.
     #[must_use]
     #[inline]
     pub fn pod_uid(self) -> &'a [u8] {
-        self.text(&self.batch.containers.pod_uid)
+        self.text(&self.table.pod_uid)
     }
 
     /// Name of the Kubernetes pod.
     #[must_use]
     #[inline]
     pub fn pod(self) -> &'a [u8] {
-        self.text(&self.batch.containers.pod)
+        self.text(&self.table.pod)
     }
 
     /// Kubernetes namespace.
     #[must_use]
     #[inline]
     pub fn namespace(self) -> &'a [u8] {
-        self.text(&self.batch.containers.namespace)
+        self.text(&self.table.namespace)
     }
 
     /// Key and value of each label of the Kubernetes pod, in the order of the keys.
     pub fn labels(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let all = self.text(&self.batch.containers.labels).split(|byte| *byte == 0);
+        let all = self.text(&self.table.labels).split(|byte| *byte == 0);
         all.filter_map(|label| {
             let end = label.iter().position(|byte| *byte == b'=')?;
             Some((&label[..end], &label[end + 1..]))
@@ -140,7 +141,7 @@ impl<'a> Container<'a> {
     /// have been taken for another label.
     #[must_use]
     pub fn labels_truncated(self) -> bool {
-        let labels = self.text(&self.batch.containers.labels);
+        let labels = self.text(&self.table.labels);
         labels == b"\0" || labels.ends_with(b"\0\0")
     }
 
@@ -149,6 +150,6 @@ impl<'a> Container<'a> {
     #[must_use]
     #[inline]
     pub fn owner(self) -> &'a [u8] {
-        self.text(&self.batch.containers.owner)
+        self.text(&self.table.owner)
     }
 }

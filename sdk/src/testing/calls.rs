@@ -138,7 +138,7 @@ fn of_batch(mut batch: Table) -> Option<events::Batch> {
         header: of_header(batch.table("header")?)?,
         strings: of_strings(batch.table("strings")?)?,
         processes: of_processes(batch.table("processes")?)?,
-        containers: of_containers(batch.table("containers")?)?,
+        containers: batch.table("containers").and_then(of_containers),
         execs: batch.table("execs").and_then(of_execs),
         exits: batch.table("exits").and_then(of_exits),
         connections: batch.table("connections").and_then(of_connections),
@@ -171,8 +171,7 @@ mod tests {
             "processes":{"pid":[],"ppid":[],"parent":[],"start":[],"uid":[],"gid":[],"euid":[],"login_uid":[],"comm":[],
                 "exe":[],"args":[],"cwd":[],"tty":[],"cgroup":[],"container":[],"flags":[],"capabilities":[],
                 "namespaces":[],"user":[],"group":[]},
-            "containers":{"id":[],"runtime":[],"name":[],"image":[],"pod_uid":[],"pod":[],"namespace":[],"labels":[],"owner":[]},
-            "execs":null,"exits":null,"connections":null,
+            "containers":null,"execs":null,"exits":null,"connections":null,
             "opens":{"seq":[1],"time":[5],"process":[4294967295],"path":[1],"typed":[1],"flags":[0],"mode":[0],"result":[-2],
                 "path_kind":[1],"traits":[0],"count":[1]}}}"#;
         let Some(Call::Batch(batch)) = call(line) else {

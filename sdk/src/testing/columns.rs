@@ -52,7 +52,7 @@ impl BatchBuilder {
             lost: events::Lost::default(),
         };
         let processes = self.process_columns(&mut strings);
-        let containers = self.container_columns(&mut strings);
+        let containers = (!self.containers.is_empty()).then(|| self.container_columns(&mut strings));
         let execs = (!self.execs.is_empty()).then(|| self.exec_columns(&mut strings));
         let exits = (!self.exits.is_empty()).then(|| self.exit_columns());
         let connections = (!self.connections.is_empty()).then(|| self.connection_columns());

@@ -37,11 +37,32 @@ fn get_number(from: &mut &[u8]) -> Option<u64> {
         *from = rest;
         return Some(first.into());
     }
-    let mut number = u64::from(first & 0x7f);
-    for (at, &byte) in rest.iter().enumerate().take(9) {
-        number |= u64::from(byte & 0x7f) << (7 * (at + 1));
+    get_long_number(from)
+}
+
+/// The highest bit of each byte.
+const HIGHEST: u64 = 0x8080_8080_8080_8080;
+
+/// A number of several bytes. How many changes from number to number, so nearly all are read without asking for each byte.
+fn get_long_number(from: &mut &[u8]) -> Option<u64> {
+    if let Some(first) = from.first_chunk() {
+        let word = u64::from_le_bytes(*first);
+        let last = !word & HIGHEST;
+        if last != 0 {
+            let bits = last.trailing_zeros() + 1;
+            *from = &from[bits as usize / 8..];
+            // Seven bits of each byte, pushed together in pairs, fours and eights.
+            let word = word & !HIGHEST & u64::MAX >> (64 - bits);
+            let word = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+            let word = word & 0x0000_3fff_0000_3fff | (word & 0x3fff_0000_3fff_0000) >> 2;
+            return Some(word & 0x0fff_ffff | (word & 0x0fff_ffff_0000_0000) >> 4);
+        }
+    }
+    let mut number = 0;
+    for (at, &byte) in from.iter().enumerate().take(10) {
+        number |= u64::from(byte & 0x7f) << (7 * at);
         if byte < 0x80 {
-            *from = &rest[at + 1..];
+            *from = &from[at + 1..];
             return Some(number);
         }
     }
@@ -299,3 +320,26 @@ macro_rules! fields {
     };
 }
 pub(super) use fields;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_every_length_are_read_wherever_the_row_ends() {
+        for bits in 0..64 {
+            for number in [u64::MAX >> bits, 1 << bits, (1 << bits) - 1] {
+                for behind in 0..9 {
+                    let mut row = Vec::new();
+                    put_number(number, &mut row);
+                    let len = row.len();
+                    row.extend_from_slice(&[0xff; 9][..behind]);
+                    let from = &mut &row[..];
+                    assert_eq!((get_number(from), from.len()), (Some(number), behind));
+                    assert_eq!(get_number(&mut &row[..len - 1]), None, "{number} was cut");
+                }
+            }
+        }
+        assert_eq!(get_number(&mut &[0x80; 16][..]), None, "no number is that long");
+    }
+}

@@ -107,7 +107,7 @@ fn batch() -> Batch {
         },
         strings,
         processes,
-        containers,
+        containers: Some(containers),
         execs: Some(execs),
         exits: None,
         connections: Some(connections),

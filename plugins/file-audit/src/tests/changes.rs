@@ -93,6 +93,34 @@ fn filters_let_through_what_rules_are_about_and_want_no_other_table() {
 }
 
 #[test]
+fn rules_that_differ_in_their_files_alone_share_a_filter() {
+    let plugin = start(
+        r#"{"rules": [
+            {"key": "a", "path": "/srv/x", "access": "rl"},
+            {"key": "b", "path": "/srv/y", "glob": "/srv/*.key", "access": "r"},
+            {"key": "c", "path": "/srv/z", "access": "r", "results": "failed"}
+        ]}"#,
+    );
+    let wanted = plugin.filters().iter().filter(|filter| !filter.never);
+    let paths: Vec<usize> = wanted.map(|filter| filter.paths.len()).collect();
+    assert_eq!(paths, [3, 1, 1], "reads, links, reads that failed");
+}
+
+#[test]
+fn more_files_than_one_filter_takes_are_in_several() {
+    let many = |folder| {
+        (0..3000)
+            .map(|file| format!("\"/{folder}/{file}\""))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let rule = |folder| format!(r#"{{"key": "k", "path": [{}], "access": "r"}}"#, many(folder));
+    let plugin = start(&format!(r#"{{"rules": [{}, {}]}}"#, rule("a"), rule("b")));
+    let wanted = plugin.filters().iter().filter(|filter| !filter.never);
+    assert!(wanted.map(|filter| filter.paths.len()).eq([3000, 3000]));
+}
+
+#[test]
 fn repetitions_are_told_by_a_rule_of_their_own() {
     for (letter, op, repeated) in [
         ('w', ChangeOp::Unlink, "file-write-repeated"),
