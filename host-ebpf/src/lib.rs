@@ -8,6 +8,7 @@
 //! by the daemon; [`PathEnd`] says where the walk ended. Records carry no kernel pointers.
 #![no_std]
 
+mod calls;
 pub mod merge;
 mod offsets;
 mod ops;
@@ -16,7 +17,8 @@ pub mod share;
 pub mod sieve;
 pub mod usage;
 
-pub use offsets::{ABSENT, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets};
+pub use calls::Slot;
+pub use offsets::{ABSENT, CALLS, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets};
 pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 pub use records::{
     ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, ResourceRaw,

@@ -18,7 +18,7 @@ pub const ABSENT: u32 = u32::MAX;
 pub struct Field {
     /// `struct.member`, members of anonymous structures and unions included; the first that exists is taken.
     pub paths: &'static [&'static str],
-    /// Mask of the kinds ([`Kind::bit`]) that cannot be produced without it, or [`IO_URING`]; 0 if only a detail would be
+    /// Mask of the kinds ([`Kind::bit`]) that cannot be produced without it, [`IO_URING`] or [`CALLS`]; 0 if only a detail would be
     /// missing.
     pub needed_by: u32,
 }
@@ -71,6 +71,8 @@ macro_rules! offsets {
 
 /// Beside the bits of kinds: what opens through `io_uring` cannot be seen without.
 pub const IO_URING: u32 = 1 << 31;
+/// Likewise, what no returned system call can be seen without.
+pub const CALLS: u32 = 1 << 30;
 
 const DETAIL: u32 = 0;
 const EVERY: u32 = Kind::Fork.bit()
@@ -102,8 +104,8 @@ const INODES: u32 = PATHS | SOCKET;
 const ENDS: u32 = CONNECTION | SOCKET;
 /// Which look at sockets.
 const SOCKETS: u32 = CONNECTION | PRIVILEGED | SOCKET;
-/// What the programs on system call exits cannot do without. One of them serves three kinds.
-const SYSCALL: u32 = OPEN | PRIVILEGED | CHANGE | SOCKET;
+/// What the programs that run when system calls return cannot do without.
+const SYSCALL: u32 = CALLS | OPEN | PRIVILEGED | CHANGE | SOCKET;
 
 offsets! {
     EVERY {

@@ -9,10 +9,9 @@ use vespid_ebpf::{ASKED_BYTES, Kind, MAX_ASKED};
 use super::descriptor::path_of;
 use super::globals::{has, offset, wanted};
 use super::header::is_own;
-use super::open::Opened;
+use super::open::{CALLS, Opened};
 use super::read::{direct, kernel_u64};
 use super::sieve;
-use super::sys_exit::{CALLS, opens};
 use super::syscall::in_flight;
 use super::walk::ends_of;
 
@@ -39,8 +38,7 @@ static ASKED: HashMap<u64, Asked> = HashMap::with_max_entries(MAX_ASKED as u32, 
 /// `security_file_open(file)`. The first of a call counts: a file of an overlay has another behind it.
 #[fentry(function = "security_file_open")]
 fn vespid_opened(ctx: FEntryContext) -> i32 {
-    let is_open = in_flight(&CALLS).is_some_and(|(_, action)| opens(action));
-    if !is_open || !wanted(Kind::Open) || is_own() || !sieve::may_pass(Kind::Open, u32::MAX) {
+    if in_flight(&CALLS).is_none() || !wanted(Kind::Open) || is_own() || !sieve::may_pass(Kind::Open, u32::MAX) {
         return 0;
     }
     let file: *const u8 = ctx.arg(0);

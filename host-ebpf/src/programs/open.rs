@@ -15,8 +15,7 @@ use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sieve::{self, Steps, Verdict};
-use super::sys_exit::action;
-use super::syscall::Call;
+use super::syscall::{Call, Calls, table};
 use super::typed::{Text, append_text};
 use super::walk::{append_path, path_step};
 
@@ -24,6 +23,20 @@ use super::walk::{append_path, path_step};
 const FMODE_CREATED: u32 = 1 << 20;
 /// `O_CREAT | O_WRONLY | O_TRUNC`: what `creat` stands for.
 const CREAT_FLAGS: u64 = 0o1101;
+
+/// What a call does.
+mod action {
+    pub(super) const OPEN: u8 = 1;
+    pub(super) const CREAT: u8 = 2;
+    pub(super) const OPENAT: u8 = 3;
+    pub(super) const OPENAT2: u8 = 4;
+}
+use action::{CREAT, OPEN, OPENAT, OPENAT2};
+
+pub(super) static CALLS: Calls = Calls {
+    native: table(&[(2, OPEN), (85, CREAT), (257, OPENAT), (437, OPENAT2)]),
+    compat: table(&[(5, OPEN), (8, CREAT), (295, OPENAT), (437, OPENAT2)]),
+};
 
 /// What was asked for.
 pub(super) struct Request {
@@ -84,19 +97,19 @@ impl Request {
     fn of(call: Call, action: u8) -> Request {
         let (first, second, third) = (call.argument(0), call.argument(1), call.argument(2));
         match action {
-            action::CREAT => Request {
+            CREAT => Request {
                 directory: WORKING_DIRECTORY,
                 typed: Text::User(first),
                 flags: CREAT_FLAGS,
                 mode: second,
             },
-            action::OPENAT => Request {
+            OPENAT => Request {
                 directory: first as i32,
                 typed: Text::User(second),
                 flags: third,
                 mode: call.argument(3),
             },
-            action::OPENAT2 => {
+            OPENAT2 => {
                 // struct open_how { __u64 flags, mode, resolve; }
                 let [flags, mode] = user::<[u64; 2]>(third).unwrap_or([0, 0]);
                 Request {

@@ -47,7 +47,7 @@ use action::{
 };
 
 /// The 32-bit table has the calls whose arguments are the same there: `struct msghdr` is not.
-static CALLS: Calls = Calls {
+pub(super) static CALLS: Calls = Calls {
     native: table(&[
         (0, READ),
         (1, WRITE),
@@ -151,6 +151,7 @@ struct Happening {
 #[map]
 static HAPPENING: PerCpuArray<Happening> = PerCpuArray::with_max_entries(1, 0);
 
+/// Called by [`super::sys_exit`].
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = returned(&ctx, &CALLS) else {

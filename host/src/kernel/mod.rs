@@ -7,6 +7,7 @@ mod btf;
 mod cgroups;
 mod counters;
 mod hooks;
+mod links;
 mod load;
 mod merged;
 mod objects;
