@@ -98,6 +98,8 @@ pub struct ExecRaw {
     pub args_total: u32,
     /// Effective capabilities.
     pub capabilities: u64,
+    /// What is run, and where, as a number ([`crate::sieve::Image`]); 0 if nobody asks.
+    pub image: u64,
     /// Inode numbers of the process's namespaces, in the order of [`NAMESPACES`].
     pub namespaces: [u32; 8],
     /// See [`exec_flags`].
@@ -346,7 +348,7 @@ pub struct ResourceRaw {
 
 const _: () = assert!(size_of::<Header>() == 48);
 const _: () = assert!(size_of::<ForkRaw>() == 72);
-const _: () = assert!(size_of::<ExecRaw>() == 176);
+const _: () = assert!(size_of::<ExecRaw>() == 184);
 const _: () = assert!(size_of::<ExitRaw>() == 56);
 const _: () = assert!(size_of::<ConnectionRaw>() == 144);
 const _: () = assert!(size_of::<OpenRaw>() == 80);

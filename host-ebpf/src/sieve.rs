@@ -23,10 +23,10 @@ pub mod accesses {
 /// How many kinds of access there are.
 pub const ACCESSES: usize = 5;
 
-/// Whether a call failed: the columns of [`Sieve::classes`].
+/// Whether a call failed: the middle index of [`Sieve::classes`].
 pub const OUTCOMES: usize = 2;
 
-/// Where a name may be: bit numbers in [`NameRule`] by a kind of access, in steps of [`ACCESSES`].
+/// Where a name may be.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -36,8 +36,9 @@ pub enum Place {
     Folder = 1,
     /// There: any.
     Anywhere = 2,
-    /// In the text of an open that failed, or in the path of the directory that it is relative to: any.
-    Attempt = 3,
+    /// In what a call names without that there is a file to ask: in a text, or in the path of the directory that it is
+    /// relative to, any.
+    Words = 3,
 }
 
 /// How many places there are.
@@ -52,14 +53,24 @@ pub const NAME_BYTES: usize = 31;
 /// A name that is looked for, padded with NUL, and in its last byte the generation of the sieve that it is of.
 pub type NameKey = [u8; NAME_BYTES + 1];
 
-/// Accesses and places with which a name is looked for: bit [`name_bit`].
-pub type NameRule = u32;
+/// By [`Place`], the filters that look for a name there.
+pub type NameRule = [Mask; PLACES];
 
-/// The bits of a [`NameRule`] for kinds of access at a place.
-#[must_use]
-pub const fn name_bits(accesses: u32, place: Place) -> NameRule {
-    accesses << (place as usize * ACCESSES)
-}
+/// Filters, of all plugins, as bits. A call passes if there is one of which every condition may hold.
+///
+/// Two filters that differ in their names only are one here. Of more than there are bits, those that are left share one: it
+/// stands for whatever any of them describes by each condition.
+pub type Mask = u64;
+
+/// The bit of a filter that describes everything.
+pub const EVERYTHING: Mask = 1 << (Mask::BITS - 1);
+
+/// How many others there are.
+pub const FILTERS: u32 = Mask::BITS - 1;
+
+/// What a filter can tell calls of a kind apart by, before anything else: the number of their operation; of opens, the
+/// [`access`] that they ask for.
+pub const CLASSES: usize = 32;
 
 /// Namespaces that can be told apart at a time, of all plugins.
 pub const TESTS: usize = 8;
@@ -74,67 +85,174 @@ pub struct NamespaceTest {
     pub inode: u32,
 }
 
-/// What passes because of where it was done, beside what passes wherever that was. Whoever may want such a call is told the
-/// namespaces of its task with it ([`crate::TOLD`]): this side's and the daemon's judgement are of the same.
+/// Filters that have no such condition.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Immutable, IntoBytes)]
-pub struct Spaces {
-    /// By [`Kind::index`]: bit `n` is set if a call passes whose task meets just the tests that are the bits of `n`.
-    pub holding: [[u64; Spaces::WORDS]; Kind::ALL.len()],
-    /// As [`Sieve::classes`]: what may pass so.
-    pub classes: [[u32; OUTCOMES]; Kind::ALL.len()],
-    /// As [`Sieve::named`]: of these.
-    pub named: [u32; OUTCOMES],
-    /// The tests.
-    pub tests: [NamespaceTest; TESTS],
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Immutable, IntoBytes)]
+pub struct Without {
+    /// On a path.
+    pub path: Mask,
+    /// On users.
+    pub user: Mask,
+    /// On executables or on containers: on what [`ImageOf`] leads to.
+    pub image: Mask,
+    /// On namespaces.
+    pub namespace: Mask,
+    /// On each of what an [`EndKey`] is about.
+    pub ends: [Mask; ENDS],
 }
 
-impl Spaces {
-    /// For a bit for each outcome of all tests.
-    pub const WORDS: usize = (1 << TESTS) / 64;
+/// Users that can be told apart at a time, of all plugins.
+pub const MAX_USERS: usize = 8192;
 
-    /// Nothing has to do with namespaces.
-    pub const NONE: Spaces = Spaces {
-        holding: [[0; Spaces::WORDS]; Kind::ALL.len()],
-        classes: [[0; OUTCOMES]; Kind::ALL.len()],
-        named: [0; OUTCOMES],
-        tests: [NamespaceTest { kind: 0, inode: 0 }; TESTS],
-    };
+/// A user, and the generation of the sieve that it is of.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Immutable, IntoBytes)]
+pub struct UserKey {
+    /// Its number.
+    pub uid: u32,
+    /// 0 or 1.
+    pub generation: u32,
+}
+
+/// Networks and ranges of ports that can be told apart at a time, of all plugins. A range is made of some of these.
+pub const MAX_ENDS: usize = 16384;
+
+/// What an [`EndKey`] is about.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The local port.
+    LocalPort = 0,
+    /// The remote port.
+    RemotePort = 1,
+    /// The remote address.
+    RemoteNetwork = 2,
+}
+
+/// How many there are.
+pub const ENDS: usize = 3;
+
+/// An address or a port, as the longest prefix of it is looked for: what it is and of which generation, in a word each of
+/// which a byte is used, then its bytes as on the wire. IPv4 is in its IPv6-mapped form.
+pub type EndKey = [u8; 4 + 16];
+
+/// Bits of an [`EndKey`] that are no part of the address or port.
+pub const END_HEAD: u32 = 32;
+
+/// The beginning of an [`EndKey`].
+#[must_use]
+pub const fn end_head(end: End, generation: u32) -> [u8; 4] {
+    [end as u8, generation as u8, 0, 0]
+}
+
+/// Processes of which it is known what they run, at a time. Of what is beyond, the daemon judges.
+pub const MAX_IMAGES: usize = 16384;
+
+/// Executables, each by the control group that it runs in, of which is known what filters say, at a time.
+pub const MAX_ANSWERS: usize = 8192;
+
+/// A process, in one of the times in which somebody wants to know of processes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Immutable, IntoBytes)]
+pub struct ImageOf {
+    /// Its id.
+    pub pid: u32,
+    /// As [`Sieve::epoch`].
+    pub epoch: u32,
+}
+
+/// What a process runs, and where: a number for which the daemon has an answer, or will have.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Immutable, IntoBytes)]
+pub struct Image {
+    /// When the process started, as far as is known: to a clock tick, or to the nanosecond.
+    pub start_ns: u64,
+    /// The number.
+    pub key: u64,
+}
+
+/// How far two starts may be apart that are the same: a clock tick.
+pub const START_TOLERANCE_NS: u64 = 10_000_000;
+
+/// The bit that no number has which the programs give to an executable; those that the daemon gives have it.
+pub const GIVEN: u64 = 1 << 63;
+
+/// What the daemon has an answer for: which filters describe it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Immutable, IntoBytes)]
+pub struct AnswerKey {
+    /// As in [`Image`].
+    pub key: u64,
+    /// 0 or 1.
+    pub generation: u64,
 }
 
 /// What passes. One of two generations is in force, so that an exchange is one write.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Immutable, IntoBytes)]
 pub struct Sieve {
+    /// By [`Kind::index`], by whether the call failed, and by its class: the filters that may describe it.
+    pub classes: [[[Mask; CLASSES]; OUTCOMES]; Kind::ALL.len()],
     /// By place and kind of access: bit `n` is set if a name of `n` bytes is looked for; the last
     /// one stands for all that are longer.
     pub lengths: [[u64; ACCESSES]; PLACES],
-    /// By [`Kind::index`], and by whether the call failed: a mask of what passes. Of opens it is one of
-    /// [`accesses`]; of kinds with an `op`, bit `op`; of others, anything but 0 lets all pass.
-    pub classes: [[u32; OUTCOMES]; Kind::ALL.len()],
-    /// By whether the open failed: kinds of access for which it must have one of the names.
-    pub named: [u32; OUTCOMES],
+    /// Filters without conditions.
+    pub without: Without,
+    /// Filters that have one on namespaces. Whoever may want a call by such a filter is told the namespaces of its task with
+    /// it ([`crate::TOLD`]): this side's and the daemon's judgement are of the same.
+    pub telling: Mask,
+    /// What they are about.
+    pub tests: [NamespaceTest; TESTS],
+    /// By which of the tests are met, as bits: the filters for which that is where they are about.
+    pub inside: [Mask; 1 << TESTS],
     /// For how many nanoseconds identical opens are merged into one record ([`crate::merge`]); 0 if not at all.
     pub merge_ns: u64,
-    /// What passes beside.
-    pub spaces: Spaces,
+    /// Not 0: a filter is about executables or containers, so it is noted what processes run. Another number each time that
+    /// this begins anew.
+    pub epoch: u32,
+    /// Mask of the kinds of which anything passes at all.
+    pub kinds: u32,
 }
 
 impl Sieve {
-    /// Lets everything pass.
-    pub const OPEN: Sieve = Sieve {
-        lengths: [[0; ACCESSES]; PLACES],
-        classes: [[u32::MAX; OUTCOMES]; Kind::ALL.len()],
-        named: [0; OUTCOMES],
-        merge_ns: 0,
-        spaces: Spaces::NONE,
-    };
-
     /// Lets nothing pass.
     pub const SHUT: Sieve = Sieve {
-        classes: [[0; OUTCOMES]; Kind::ALL.len()],
-        ..Sieve::OPEN
+        classes: [[[0; CLASSES]; OUTCOMES]; Kind::ALL.len()],
+        lengths: [[0; ACCESSES]; PLACES],
+        without: Without {
+            path: EVERYTHING,
+            user: EVERYTHING,
+            image: EVERYTHING,
+            namespace: EVERYTHING,
+            ends: [EVERYTHING; ENDS],
+        },
+        telling: 0,
+        tests: [NamespaceTest { kind: 0, inode: 0 }; TESTS],
+        inside: [0; 1 << TESTS],
+        merge_ns: 0,
+        epoch: 0,
+        kinds: 0,
     };
+
+    /// Lets everything pass.
+    pub const OPEN: Sieve = Sieve::SHUT.opened();
+
+    /// The same, but that everything passes.
+    #[must_use]
+    pub const fn opened(mut self) -> Sieve {
+        let mut kind = 0;
+        while kind < Kind::ALL.len() {
+            let mut class = 0;
+            while class < CLASSES {
+                self.classes[kind][0][class] |= EVERYTHING;
+                self.classes[kind][1][class] |= EVERYTHING;
+                class += 1;
+            }
+            kind += 1;
+        }
+        self.kinds = u32::MAX;
+        self
+    }
 }
 
 /// The bit in [`Sieve::lengths`] for a name of this length.

@@ -63,6 +63,12 @@ impl Clock {
             boot_ns.saturating_add(self.boot_to_unix_ns)
         }
     }
+
+    /// The time on the boot clock; 0 stays 0.
+    #[must_use]
+    pub fn since_boot(self, unix_ns: u64) -> u64 {
+        unix_ns.saturating_sub(self.boot_to_unix_ns)
+    }
 }
 
 fn nanoseconds(time: Timespec) -> u64 {
@@ -135,6 +141,15 @@ pub fn kind_of(record: &[u8]) -> Option<Kind> {
     Header::read_from_prefix(record)
         .ok()
         .and_then(|(header, _)| Kind::from_number(header.kind & !TOLD))
+}
+
+/// The number that the programs gave to what an exec ran, and where; 0 for anything else.
+#[must_use]
+pub fn image_of(record: &[u8]) -> u64 {
+    match ExecRaw::read_from_prefix(record) {
+        Ok((exec, _)) if kind_of(record) == Some(Kind::Exec) && exec.errno == 0 => exec.image,
+        _ => 0,
+    }
 }
 
 /// Reads one record. The event borrows from it, and from `scratch`.

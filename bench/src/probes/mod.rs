@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use aya::sys::{Stats, enable_stats};
 use vespid::filter::Sift;
 use vespid::kernel::{Inventory, Kernel, Settings, Way};
-use vespid_ebpf::sieve::{NamespaceTest, OUTCOMES, Sieve, Spaces};
+use vespid_ebpf::sieve::{Mask, NamespaceTest, Sieve};
 use vespid_ebpf::{Kind, Outcome};
 
 pub use act::main as act_main;
@@ -133,25 +133,34 @@ fn take(kernel: &mut Kernel, act: &Act, turn: Turn) -> anyhow::Result<()> {
     let sieve = match turn {
         Turn::Unwatched | Turn::Written => Sieve::OPEN,
         Turn::Filtered => Sieve::SHUT,
-        Turn::Elsewhere => by_namespaces([0; Spaces::WORDS]),
-        Turn::Told => by_namespaces([u64::MAX; Spaces::WORDS]),
+        Turn::Elsewhere => by_namespaces(0),
+        Turn::Told => by_namespaces(BY_NAMESPACE),
     };
-    kernel.sift(&Sift {
-        sieve,
-        ..Sift::default()
-    })?;
+    kernel.sift(&Sift::by(sieve))?;
     kernel.want(act.kinds)?;
     let lacking = kernel.probes().iter().find_map(|probe| probe.unavailable());
     lacking.map_or(Ok(()), |why| Err(anyhow!("{why}")))
 }
 
-/// Everything is judged by a namespace.
-fn by_namespaces(holding: [u64; Spaces::WORDS]) -> Sieve {
+/// The bit of a filter on a namespace.
+const BY_NAMESPACE: Mask = 1;
+
+/// Everything is judged by that filter, which is about these.
+fn by_namespaces(inside: Mask) -> Sieve {
     let mut sieve = Sieve::SHUT;
-    sieve.spaces.classes.fill([u32::MAX; OUTCOMES]);
-    sieve.spaces.holding.fill(holding);
+    sieve.kinds = u32::MAX;
+    sieve.classes.as_flattened_mut().as_flattened_mut().fill(BY_NAMESPACE);
+    let without = &mut sieve.without;
+    for other in [&mut without.path, &mut without.user, &mut without.image]
+        .into_iter()
+        .chain(&mut without.ends)
+    {
+        *other = Mask::MAX;
+    }
+    sieve.telling = BY_NAMESPACE;
+    sieve.inside.fill(inside);
     // The mount namespace.
-    sieve.spaces.tests[0] = NamespaceTest { kind: 2, inode: 1 };
+    sieve.tests[0] = NamespaceTest { kind: 2, inode: 1 };
     sieve
 }
 

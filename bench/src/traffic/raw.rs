@@ -79,6 +79,7 @@ fn exec(header: Header, exec: &Exec<'_>, out: &mut Vec<u8>) {
         session: image.session,
         args_total: image.args_total,
         capabilities: image.capabilities,
+        image: 0,
         namespaces: image.namespaces,
         flags: flags(image),
         errno: exec.errno,

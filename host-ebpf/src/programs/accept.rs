@@ -48,7 +48,7 @@ fn report(task: Task, call: Call) {
         _ if is_early(sk) => owner::note(cookie, &owner),
         _ => owner::renote(cookie, &owner),
     }
-    if owner.own == 0 && passes(ConnectionOp::Accepted) && has_room(Kind::Connection, || owner.cgroup) {
+    if owner.own == 0 && passes(At(sk), ConnectionOp::Accepted, &owner) && has_room(Kind::Connection, || owner.cgroup) {
         send(At(sk), cookie, ConnectionOp::Accepted, &owner);
     }
 }

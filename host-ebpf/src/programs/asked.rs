@@ -38,7 +38,7 @@ static ASKED: HashMap<u64, Asked> = HashMap::with_max_entries(MAX_ASKED as u32, 
 /// `security_file_open(file)`. The first of a call counts: a file of an overlay has another behind it.
 #[fentry(function = "security_file_open")]
 fn vespid_opened(ctx: FEntryContext) -> i32 {
-    if in_flight(&CALLS).is_none() || !wanted(Kind::Open) || is_own() || !sieve::may_pass(Kind::Open, u32::MAX) {
+    if in_flight(&CALLS).is_none() || !wanted(Kind::Open) || is_own() || !sieve::may_pass_at_all(Kind::Open) {
         return 0;
     }
     let file: *const u8 = ctx.arg(0);

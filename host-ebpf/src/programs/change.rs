@@ -8,6 +8,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use vespid_ebpf::sieve::Mask;
 use vespid_ebpf::{ChangeRaw, Kind, MAX_TYPED, Outcome, PathEnd};
 
 pub(super) use self::calls::CALLS;
@@ -20,7 +21,7 @@ use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::{Task, user};
 use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change};
-use super::sieve;
+use super::sieve::{self, Verdict, Who};
 use super::syscall::{Call, ended};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
@@ -43,12 +44,12 @@ fn vespid_change(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn report(task: Task, call: Call, action: u8) {
     let request = request(call, action);
-    let verdict = sieve::judge(Kind::Change, call.result < 0, 1 << request.op as u32);
-    if !verdict.passes || !has_room(Kind::Change, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Change, call.result < 0, request.op as u32, || Who::of(task));
+    if !verdict.passes() || !has_room(Kind::Change, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
+    let sent = of_change().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict) });
     if sent.is_none() {
         count(Kind::Change, Outcome::Unreadable);
     }
@@ -68,17 +69,22 @@ unsafe fn describe(
     task: Task,
     result: i64,
     request: &Request,
-    tells: u32,
+    verdict: Verdict,
 ) -> Option<()> {
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        sieve::keep(scratch, tells);
+        sieve::keep(scratch, verdict.tells);
         let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<ChangeRaw>() as u64);
         let note = note::of(request.op);
         let path = append_name(scratch, task, result, request.path, note, Which::Path)?;
+        let between = at.read_volatile();
         let target = append_name(scratch, task, result, request.target, note, Which::Target)?;
+        if !is_wanted(scratch, between, sieve::named(verdict)) {
+            count(Kind::Change, Outcome::Filtered);
+            return Some(());
+        }
         let detail_len = append_typed::<CHANGE_SIZE, MAX_NAME>(scratch, request.detail)?;
         let len = at.read_volatile();
         (&raw mut (*raw).header).write(header(Kind::Change, len as u32, task));
@@ -99,6 +105,28 @@ unsafe fn describe(
         (*raw).reserved = [0; 5];
         namespaces::tell(scratch);
         send(Kind::Change, scratch)
+    }
+}
+
+/// Whether one of the two files, as they were appended with the second from `between` on, has a name that these filters look
+/// for; 0 stands for filters that look for none.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+unsafe fn is_wanted(scratch: *mut Scratch<CHANGE_SIZE>, between: u64, filters: Mask) -> bool {
+    const FIXED: u64 = size_of::<ChangeRaw>() as u64;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if filters == 0 || !sieve::begin_search(scratch, u32::MAX, filters) {
+            return true;
+        }
+        let at = &raw mut (*scratch).walk.at;
+        let to = at.read_volatile();
+        let passes = sieve::text_passes(scratch, change_text_step, FIXED, between)
+            || sieve::text_passes(scratch, change_text_step, between, to);
+        at.write_volatile(to);
+        passes
     }
 }
 
@@ -145,6 +173,11 @@ unsafe fn append_name(
             is_file: is_file || noted.is_some(),
         })
     }
+}
+
+unsafe extern "C" fn change_text_step(_: u64, _: *mut c_void) -> i64 {
+    // SAFETY: the scratch is from its map.
+    of_change().map_or(1, |scratch| unsafe { sieve::text_step(scratch) })
 }
 
 unsafe extern "C" fn change_path_step(_: u64, _: *mut c_void) -> i64 {

@@ -6,17 +6,17 @@ mod fields;
 mod record;
 
 use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
-use vespid_ebpf::{ConnectionOp, Kind};
+use vespid_ebpf::{ConnectionOp, Kind, Outcome};
 
 use self::fields::Fields;
 pub(super) use self::fields::{At, Known};
 pub(super) use self::record::{address, send};
 use super::globals::{has, offset};
 use super::header::now;
-use super::output::has_room;
+use super::output::{count, has_room};
 use super::owner::{self, INBOUND, Isns, OUTBOUND, Owner, UNKNOWN};
 use super::read::Task;
-use super::sieve;
+use super::sieve::{self, Ends, Prefix, Who};
 
 // include/net/tcp_states.h
 pub(super) const ESTABLISHED: i32 = 1;
@@ -89,7 +89,7 @@ pub(super) fn changes(sk: Known, cookie: u64, old: i32, new: i32) {
         _ => ConnectionOp::Closed,
     };
     let mut owner = owner.unwrap_or_else(|| Owner::nobody(0, UNKNOWN));
-    if owner.own == 0 && passes(op) && has_room(Kind::Connection, || owner.cgroup) {
+    if owner.own == 0 && passes(sk, op, &owner) && has_room(Kind::Connection, || owner.cgroup) {
         owner.isns = isns(sk, owner.inbound);
         if op == ConnectionOp::Failed {
             owner.isns.remote = 0;
@@ -101,10 +101,30 @@ pub(super) fn changes(sk: Known, cookie: u64, old: i32, new: i32) {
     }
 }
 
-/// Whether somebody wants to know that this happened to a connection. Failing is an operation of its own here.
+/// Whether somebody wants to know that this happened to a connection; if not, that is booked as filtered.
 #[inline(always)]
-pub(super) fn passes(op: ConnectionOp) -> bool {
-    sieve::passes(Kind::Connection, 1 << op as u32)
+pub(super) fn passes<S: Fields>(sk: S, op: ConnectionOp, owner: &Owner) -> bool {
+    let has_failed = sk.load::<u32>(offset!(sk_err)) != 0;
+    let mut verdict = sieve::judge_anywhere(Kind::Connection, has_failed, op as u32, || Who {
+        uid: owner.uid,
+        pid: owner.pid,
+        start_ns: owner.start_ns,
+    });
+    if sieve::is_about_ends(verdict) {
+        let ends = Ends {
+            local_port: u16::from_be(sk.load(offset!(inet_sport))),
+            remote_port: u16::from_be(sk.load(offset!(skc_dport))),
+            remote: address(sk, offset!(skc_v6_daddr), offset!(skc_daddr)),
+        };
+        // On the stack, as this runs in interrupts, too.
+        let mut prefix = Prefix::new(0, [0; 20]);
+        // SAFETY: room for it.
+        unsafe { sieve::narrow_by_ends(&mut verdict, &raw mut prefix, &ends) };
+    }
+    if !verdict.passes() {
+        count(Kind::Connection, Outcome::Filtered);
+    }
+    verdict.passes()
 }
 
 /// Initial sequence numbers: the kernel does not keep them, but it counts what it adds to them. The end that connects

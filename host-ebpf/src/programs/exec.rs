@@ -7,13 +7,15 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ABSENT, ExecRaw, Kind, MAX_ARGS, MAX_TYPED, Outcome, PathEnd, exec_flags};
 
 use super::globals::{has, offset};
-use super::header::{header, is_own};
+use super::header::{header, is_own, start_ns};
+use super::images;
 use super::output::{count, send};
 use super::overlay;
 use super::pids;
 use super::read::{Task, direct, kernel, kernel_u32, kernel_u64};
 use super::scratch::{EXEC_SIZE, Scratch, of_exec, place};
-use super::walk::{append_cgroup, append_path, cgroup_step, path_step};
+use super::sieve;
+use super::walk::{append_cgroup, append_path, cgroup_step, mixed, path_step};
 
 #[btf_tracepoint(function = "sched_process_exec")]
 fn vespid_exec(ctx: BtfTracePointContext) -> i32 {
@@ -64,12 +66,13 @@ unsafe fn describe(scratch: *mut Scratch<EXEC_SIZE>, task: Task, filename: u64) 
         let exe_file = kernel_u64(mm, offset!(mm_exe_file));
         let (exe_len, exe_end) = append_path(scratch, exec_path_step, task, exe_file + u64::from(offset!(file_path)));
         flags |= unlinked(scratch, exe_end, exe_file);
+        let mut image = (&raw const (*scratch).walk.names).read_volatile();
         if overlay::is_upper(kernel_u64(exe_file, offset!(file_inode))) {
             flags |= exec_flags::UPPER;
         }
         let pwd = task.pointer(offset!(task_fs)) + u64::from(offset!(fs_pwd));
         let (cwd_len, cwd_end) = append_path(scratch, exec_path_step, task, pwd);
-        let cgroup_len = append_cgroup(scratch, exec_cgroup_step, task);
+        let (cgroup_len, cgroup) = append_cgroup(scratch, exec_cgroup_step, task);
 
         let len = at.read_volatile();
         let parent: *const u8 = task.field(offset!(task_real_parent));
@@ -99,6 +102,26 @@ unsafe fn describe(scratch: *mut Scratch<EXEC_SIZE>, task: Task, filename: u64) 
             0
         };
         namespaces(&raw mut (*raw).namespaces, task);
+        let epoch = sieve::epoch();
+        if epoch != 0 {
+            // The same path, file and place have the same answer.
+            image = mixed(image, kernel_u64(exe_file, offset!(file_inode)));
+            image = mixed(image, kernel_u64(cgroup, offset!(kn_id)));
+            image = mixed(
+                image,
+                u64::from((*raw).namespaces[2]) << 32 | u64::from(flags) << 8 | exe_end as u64,
+            );
+            // What lies in no directory has a name that is not among those hashes.
+            image = if exe_end as u8 == PathEnd::Unnamed as u8 {
+                0
+            } else {
+                images::number(image)
+            };
+            images::note(epoch, task.field(offset!(task_tgid)), start_ns(task), image);
+        } else {
+            image = 0;
+        }
+        (*raw).image = image;
         (*raw).flags = flags;
         (*raw).errno = 0;
         let comm = task.0.add(offset!(task_comm) as usize);

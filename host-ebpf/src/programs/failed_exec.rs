@@ -9,10 +9,11 @@ use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 use super::globals::wanted;
 use super::header::{header, is_own, own_cgroup_id};
 use super::namespaces;
+use super::open::call_text_step;
 use super::output::{count, has_room, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::sieve;
+use super::sieve::{self, Verdict, Who};
 use super::syscall::{Call, Calls, returned, table};
 
 /// What a call does.
@@ -41,24 +42,30 @@ fn vespid_failed_exec(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(never)]
 fn report(task: Task, call: Call, action: u8) {
-    let verdict = sieve::judge(Kind::Exec, true, 1);
-    if !verdict.passes || !has_room(Kind::Exec, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Exec, true, 0, || Who::of(task));
+    if !verdict.passes() || !has_room(Kind::Exec, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action, verdict.tells) });
+    let sent = of_call().and_then(|scratch| unsafe { describe(scratch, task, call, action, verdict) });
     if sent.is_none() {
         count(Kind::Exec, Outcome::Unreadable);
     }
 }
 
 #[inline(always)]
-unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, action: u8, tells: u32) -> Option<()> {
+unsafe fn describe(
+    scratch: *mut Scratch<CALL_SIZE>,
+    task: Task,
+    call: Call,
+    action: u8,
+    verdict: Verdict,
+) -> Option<()> {
     const FIXED: usize = size_of::<ExecRaw>();
     let filename = call.argument(if action == EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
-        sieve::keep(scratch, tells);
+        sieve::keep(scratch, verdict.tells);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let with_nul = bpf_probe_read_user_str(record.add(FIXED).cast(), MAX_TYPED as u32, filename as *const c_void);
         let filename_len = if with_nul > 0 {
@@ -67,6 +74,14 @@ unsafe fn describe(scratch: *mut Scratch<CALL_SIZE>, task: Task, call: Call, act
             0
         };
         let len = FIXED as u64 + filename_len;
+        let named = sieve::named(verdict);
+        if named != 0
+            && sieve::begin_search(scratch, u32::MAX, named)
+            && !sieve::text_passes(scratch, call_text_step, FIXED as u64, len)
+        {
+            count(Kind::Exec, Outcome::Filtered);
+            return Some(());
+        }
         let raw: *mut ExecRaw = record.cast();
         core::ptr::write_bytes(raw.cast::<u64>(), 0, FIXED / 8);
         (&raw mut (*raw).header).write(header(Kind::Exec, len as u32, task));

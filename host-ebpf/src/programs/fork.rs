@@ -5,8 +5,10 @@ use vespid_ebpf::{ForkRaw, Kind};
 
 use super::globals::offset;
 use super::header::{cgroup_id, header, is_own, own_cgroup_id, start_ns};
+use super::images;
 use super::output::send_fixed;
 use super::read::Task;
+use super::sieve;
 
 #[btf_tracepoint(function = "sched_process_fork")]
 fn vespid_fork(ctx: BtfTracePointContext) -> i32 {
@@ -17,6 +19,11 @@ fn vespid_fork(ctx: BtfTracePointContext) -> i32 {
     let child_pid: u32 = child.field(offset!(task_tgid));
     if child_pid != child.field::<u32>(offset!(task_pid)) {
         return 0;
+    }
+    let epoch = sieve::epoch();
+    // Who is put elsewhere is not known until it has an image of its own.
+    if epoch != 0 && cgroup_id(child) == cgroup_id(parent) {
+        images::inherit(epoch, parent.field(offset!(task_tgid)), child_pid, start_ns(child));
     }
     send_fixed(Kind::Fork, own_cgroup_id(), |raw: *mut ForkRaw| {
         let header = header(Kind::Fork, size_of::<ForkRaw>() as u32, parent);

@@ -22,6 +22,7 @@ mod atomic;
 mod descriptor;
 mod globals;
 mod header;
+mod images;
 mod merge;
 mod namespaces;
 mod output;

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
-use vespid_ebpf::sieve::{Spaces, TESTS};
+use vespid_ebpf::sieve::{Mask, Sieve, TESTS};
 use vespid_ebpf::{ABSENT, Header, NAMESPACES, TOLD, TOLD_BYTES};
 
 use super::globals::{has, offset};
@@ -55,14 +55,14 @@ pub(super) fn look_up() {
     vespid_look_up();
 }
 
-/// Whether a call of the kind with this index passes by what was looked up. One that cannot be judged does.
+/// The filters that are about where the task is that was looked up. All, if that cannot be judged.
 ///
 /// # Safety
-/// `spaces` must be a live map value.
+/// `sieve` must be a live map value.
 #[inline(never)]
-pub(super) unsafe fn holds(spaces: *const Spaces, kind: usize) -> bool {
+pub(super) unsafe fn filters(sieve: *const Sieve) -> Mask {
     let Some(looked) = LOOKED.get_ptr_mut(0) else {
-        return true;
+        return Mask::MAX;
     };
     // SAFETY: live map values; every index is checked or masked.
     unsafe {
@@ -70,7 +70,7 @@ pub(super) unsafe fn holds(spaces: *const Spaces, kind: usize) -> bool {
         (&raw mut (*looked).unknown).write_volatile(0);
         let mut at = 0;
         while at < TESTS {
-            let test = (&raw const (*spaces).tests[at]).read_volatile();
+            let test = (&raw const (*sieve).tests[at]).read_volatile();
             let inodes = (&raw const (*looked).inodes).cast::<u32>();
             let inode = inodes.add((test.kind & 7) as usize).read_volatile();
             if test.inode != 0 && inode == 0 {
@@ -82,10 +82,12 @@ pub(super) unsafe fn holds(spaces: *const Spaces, kind: usize) -> bool {
             }
             at += 1;
         }
-        let met = (&raw const (*looked).met).read_volatile() & 0xff;
-        let words = (&raw const (*spaces).holding).cast::<u64>();
-        let word = words.add(kind * Spaces::WORDS + (met >> 6) as usize).read_volatile();
-        (&raw const (*looked).unknown).read_volatile() != 0 || word >> (met & 63) & 1 != 0
+        if (&raw const (*looked).unknown).read_volatile() != 0 {
+            return Mask::MAX;
+        }
+        let met = (&raw const (*looked).met).read_volatile() as usize & ((1 << TESTS) - 1);
+        let inside = (&raw const (*sieve).inside).cast::<Mask>().add(met).read_volatile();
+        inside | (&raw const (*sieve).without.namespace).read_volatile()
     }
 }
 

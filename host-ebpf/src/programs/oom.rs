@@ -9,7 +9,7 @@ use super::header::{cpu, now};
 use super::output::{count, send_fixed};
 use super::pids;
 use super::read::{Task, kernel_u32, kernel_u64};
-use super::sieve;
+use super::sieve::{self, Who};
 
 /// On the only architecture that the programs are built for.
 const PAGE: u64 = 4096;
@@ -19,7 +19,7 @@ const RESIDENT: [u64; 3] = [0, 1, 3];
 
 #[btf_tracepoint(function = "mark_victim")]
 fn vespid_oom(ctx: BtfTracePointContext) -> i32 {
-    if !wanted(Kind::Resource) || !sieve::passes(Kind::Resource, 1 << ResourceOp::OomKill as u32) {
+    if !wanted(Kind::Resource) {
         return 0;
     }
     let victim = if offset!(oom_says_task) == 1 {
@@ -33,6 +33,15 @@ fn vespid_oom(ctx: BtfTracePointContext) -> i32 {
     }
     let leader = kernel_u64(victim, offset!(task_group_leader));
     let cred = kernel_u64(victim, offset!(task_real_cred));
+    let who = || Who {
+        uid: kernel_u32(cred, offset!(cred_uid)),
+        pid: kernel_u32(victim, offset!(task_tgid)),
+        start_ns: kernel_u64(leader, offset!(task_start)),
+    };
+    if !sieve::judge_anywhere(Kind::Resource, false, ResourceOp::OomKill as u32, who).passes() {
+        count(Kind::Resource, Outcome::Filtered);
+        return 0;
+    }
     send_fixed(Kind::Resource, cgroup(victim), |raw: *mut ResourceRaw| {
         // SAFETY: room in the ring, all of which is written here.
         unsafe {

@@ -14,7 +14,7 @@ use super::output::{count, has_room, try_send};
 use super::overlay;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::sieve::{self, Steps, Verdict};
+use super::sieve::{self, Steps, Verdict, Who};
 use super::syscall::{Call, Calls, table};
 use super::typed::{Text, append_text};
 use super::walk::{append_path, path_step};
@@ -148,8 +148,8 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
 #[inline(always)]
 pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
     let accesses = access(request.flags as u32);
-    let verdict = sieve::judge(Kind::Open, outcome.result < 0, accesses);
-    if !verdict.passes {
+    let verdict = sieve::judge(Kind::Open, outcome.result < 0, accesses, || Who::of(subject));
+    if !verdict.passes() {
         return;
     }
     // Of what has no file nothing tells whether it is the same again.
@@ -184,7 +184,7 @@ unsafe fn is_wanted(
     verdict: Verdict,
 ) -> Option<bool> {
     let failed = outcome.result < 0;
-    let named = sieve::named(accesses, failed, verdict);
+    let named = sieve::named(verdict);
     // Without its file, of what was opened only the words are known, which are not to be judged by.
     if named == 0 || !failed && outcome.file.path == 0 {
         return Some(true);
@@ -205,7 +205,7 @@ unsafe fn is_wanted(
         text: call_text_step,
     };
     // SAFETY: the caller's promise.
-    Some(unsafe { sieve::open_passes(scratch, &steps, task, path, named, failed) })
+    Some(unsafe { sieve::open_passes(scratch, &steps, task, path, accesses, named, failed) })
 }
 
 /// The directory that the text of an open is relative to, or 0.
@@ -310,7 +310,7 @@ unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {
     of_call().map_or(1, |scratch| unsafe { sieve::path_step(scratch) })
 }
 
-unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
+pub(super) unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
     // SAFETY: the scratch is from its map.
     of_call().map_or(1, |scratch| unsafe { sieve::text_step(scratch) })
 }

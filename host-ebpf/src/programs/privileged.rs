@@ -22,7 +22,7 @@ use super::output::{count, has_room, send};
 use super::pids;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{PRIVILEGED_SIZE, Scratch, of_privileged, place};
-use super::sieve;
+use super::sieve::{self, Who};
 use super::syscall::{Call, returned};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
@@ -44,8 +44,8 @@ fn report(task: Task, call: Call, action: u8) {
     let Some(request) = request(task, call, action) else {
         return;
     };
-    let verdict = sieve::judge(Kind::Privileged, call.result < 0, 1 << request.op as u32);
-    if !verdict.passes || !has_room(Kind::Privileged, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Privileged, call.result < 0, request.op as u32, || Who::of(task));
+    if !verdict.passes() || !has_room(Kind::Privileged, own_cgroup_id) {
         return;
     }
     // SAFETY: a scratch from its map.

@@ -4,15 +4,20 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::{Key, LpmTrie};
 use aya_ebpf::maps::{Array, HashMap};
 use vespid_ebpf::sieve::{
-    ACCESSES, MAX_NAMES, NAME_BYTES, NameKey, NameRule, OUTCOMES, PLACES, Place, Sieve, length_bit, name_bits,
+    ACCESSES, CLASSES, END_HEAD, End, EndKey, MAX_ENDS, MAX_NAMES, MAX_USERS, Mask, NAME_BYTES, NameKey, NameRule,
+    PLACES, Place, Sieve, UserKey, length_bit,
 };
-use vespid_ebpf::{Kind, MAX_DEPTH, MAX_TYPED, Outcome};
+use vespid_ebpf::{Kind, MAX_DEPTH, Outcome};
 
+use super::globals::offset;
+use super::header::start_ns;
+use super::images;
 use super::namespaces;
 use super::output::count;
-use super::read::Task;
+use super::read::{Task, direct};
 use super::scratch::{Scratch, place};
 use super::walk::{Next, Step, begin, next};
 
@@ -28,6 +33,14 @@ static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 static NAMES: HashMap<NameKey, NameRule> = HashMap::with_max_entries(2 * MAX_NAMES as u32, BPF_F_NO_PREALLOC);
 
+/// Filters by users, of both.
+#[map]
+static USERS: HashMap<UserKey, Mask> = HashMap::with_max_entries(2 * MAX_USERS as u32, BPF_F_NO_PREALLOC);
+
+/// Filters by networks and ports, of both.
+#[map]
+static ENDS: LpmTrie<EndKey, Mask> = LpmTrie::with_max_entries(2 * MAX_ENDS as u32, 0);
+
 /// What a path or a text is looked through for: part of the state of a walk.
 #[repr(C)]
 pub(super) struct Search {
@@ -38,8 +51,8 @@ pub(super) struct Search {
     /// Where the present name of a text began, and where the text ends.
     name: u64,
     end: u64,
-    /// Kinds of access that the open asks for.
-    accesses: u32,
+    /// Whose names they are.
+    filters: Mask,
     generation: u32,
     verdict: u32,
     /// Of [`keep`].
@@ -60,46 +73,171 @@ pub(super) struct Steps {
     pub(super) text: Step,
 }
 
+/// By whom something was.
+#[derive(Clone, Copy)]
+pub(super) struct Who {
+    pub(super) uid: u32,
+    /// 0 if it is not known.
+    pub(super) pid: u32,
+    pub(super) start_ns: u64,
+}
+
+impl Who {
+    /// A task: the current one, or its process's first.
+    #[inline(always)]
+    pub(super) fn of(task: Task) -> Who {
+        let cred: *const u8 = task.field(offset!(task_real_cred));
+        Who {
+            // SAFETY: the verifier knows the type of `task_struct.real_cred`.
+            uid: unsafe { direct(cred, offset!(cred_uid)) },
+            pid: task.field(offset!(task_tgid)),
+            start_ns: start_ns(task),
+        }
+    }
+}
+
 /// What was found of a call.
 #[derive(Clone, Copy)]
 pub(super) struct Verdict {
-    pub(super) passes: bool,
+    /// The filters that may describe it. None: it does not pass.
+    pub(super) filters: Mask,
     /// Not 0: the namespaces of its task were looked up, and belong into the record. To be kept by [`keep`], as a verifier
     /// that knew it would go through all that follows once for either.
     pub(super) tells: u32,
-    /// It passes by them.
-    is_inside: bool,
     /// By which sieve.
     generation: u32,
 }
 
-/// Whether a call of the current task with one of these classes passes; if not, it is booked as filtered.
+impl Verdict {
+    #[inline(always)]
+    pub(super) fn passes(self) -> bool {
+        self.filters != 0
+    }
+}
+
+/// Judges a call of the current task by its class ([`vespid_ebpf::sieve::CLASSES`]), by who made it and where; if it does not
+/// pass, it is booked as filtered.
 #[inline(always)]
-pub(super) fn judge(kind: Kind, failed: bool, classes: u32) -> Verdict {
+pub(super) fn judge(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> Who) -> Verdict {
+    let mut verdict = judge_anywhere(kind, failed, class, who);
+    if let Some(sieve) = of(verdict.generation) {
+        // SAFETY: a live map value.
+        unsafe {
+            if verdict.filters & (&raw const (*sieve).telling).read_volatile() != 0 {
+                verdict.tells = 1;
+                namespaces::look_up();
+                verdict.filters &= namespaces::filters(sieve);
+            }
+        }
+    }
+    if !verdict.passes() {
+        count(kind, Outcome::Filtered);
+    }
+    verdict
+}
+
+/// The same of what no task does; whether it passes is not booked yet.
+#[inline(always)]
+pub(super) fn judge_anywhere(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> Who) -> Verdict {
     let mut verdict = Verdict {
-        passes: true,
+        filters: Mask::MAX,
         tells: 0,
-        is_inside: false,
         generation: 0,
     };
     let Some((sieve, generation)) = in_force() else {
         return verdict;
     };
     verdict.generation = generation;
-    // SAFETY: a live map value.
+    let class = class as usize & (CLASSES - 1);
+    // SAFETY: a live map value; every index is checked or masked.
     unsafe {
-        verdict.passes = outcome(&raw const (*sieve).classes[kind.index()], failed) & classes != 0;
-        verdict.tells = outcome(&raw const (*sieve).spaces.classes[kind.index()], failed) & classes;
-        if verdict.tells != 0 {
-            namespaces::look_up();
-            verdict.is_inside = namespaces::holds(&raw const (*sieve).spaces, kind.index());
-            verdict.passes |= verdict.is_inside;
+        let classes = (&raw const (*sieve).classes[kind.index()][failed as usize]).cast::<Mask>();
+        verdict.filters = classes.add(class).read_volatile();
+        let without_user = (&raw const (*sieve).without.user).read_volatile();
+        let without_image = (&raw const (*sieve).without.image).read_volatile();
+        if verdict.filters & !(without_user & without_image) != 0 {
+            let who = who();
+            verdict.filters = vespid_narrow(verdict.filters, generation, who.uid, who.pid, who.start_ns);
         }
     }
-    if !verdict.passes {
-        count(kind, Outcome::Filtered);
-    }
     verdict
+}
+
+/// Those of some filters that may describe what somebody does.
+///
+/// With a name that is seen from outside it is verified once in each program, and not for each state in which it is called.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vespid_narrow(filters: Mask, generation: u32, uid: u32, pid: u32, start_ns: u64) -> Mask {
+    let Some(sieve) = of(generation) else {
+        return filters;
+    };
+    let mut left = filters;
+    // SAFETY: live map values.
+    unsafe {
+        let without = (&raw const (*sieve).without.user).read_volatile();
+        if left & !without != 0 {
+            let of_user = USERS.get_ptr(UserKey { uid, generation });
+            left &= without | of_user.map_or(0, |filters| filters.read_volatile());
+        }
+        let without = (&raw const (*sieve).without.image).read_volatile();
+        let epoch = (&raw const (*sieve).epoch).read_volatile();
+        if left & !without != 0 && epoch != 0 && pid != 0 {
+            left &= without | images::filters(epoch, pid, start_ns, generation);
+        }
+    }
+    left
+}
+
+/// What the ends of a connection or of a socket are looked up by.
+pub(super) type Prefix = Key<EndKey>;
+
+/// Two ends: the remote address as on the wire, the ports as numbers.
+pub(super) struct Ends {
+    pub(super) local_port: u16,
+    pub(super) remote_port: u16,
+    pub(super) remote: [u64; 2],
+}
+
+/// Whether a filter among those of a verdict is about ends.
+#[inline(always)]
+pub(super) fn is_about_ends(verdict: Verdict) -> bool {
+    // SAFETY: a live map value.
+    of(verdict.generation).is_some_and(|sieve| unsafe {
+        let [local, remote, network] = (&raw const (*sieve).without.ends).read_volatile();
+        verdict.filters & !(local & remote & network) != 0
+    })
+}
+
+/// Takes away the filters that these ends do not fit.
+///
+/// # Safety
+/// `prefix` must be room for a look-up, in a map or on the stack.
+#[inline(always)]
+pub(super) unsafe fn narrow_by_ends(verdict: &mut Verdict, prefix: *mut Prefix, ends: &Ends) {
+    let Some(sieve) = of(verdict.generation) else { return };
+    let port = |port: u16| [u64::from(port.to_be()), 0];
+    // SAFETY: a live map value, and the caller's promise.
+    unsafe {
+        for (end, bits, bytes) in [
+            (End::LocalPort, 16, port(ends.local_port)),
+            (End::RemotePort, 16, port(ends.remote_port)),
+            (End::RemoteNetwork, 128, ends.remote),
+        ] {
+            let without = (&raw const (*sieve).without.ends[end as usize]).read_volatile();
+            if verdict.filters & !without != 0 {
+                // The parts of the key lie at multiples of four.
+                let words = prefix.cast::<u32>();
+                words.write_volatile(END_HEAD + bits);
+                words.add(1).write_volatile(end as u32 | verdict.generation << 8);
+                words.add(2).write_volatile(bytes[0] as u32);
+                words.add(3).write_volatile((bytes[0] >> 32) as u32);
+                words.add(4).write_volatile(bytes[1] as u32);
+                words.add(5).write_volatile((bytes[1] >> 32) as u32);
+                verdict.filters &= without | ENDS.get(&*prefix).map_or(0, |filters| *filters);
+            }
+        }
+    }
 }
 
 /// Keeps beside a record in the making whether it ends with namespaces.
@@ -122,62 +260,46 @@ pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> 
     unsafe { (&raw const (*scratch).walk.search.tells).read_volatile() != 0 }
 }
 
-/// Whether something with one of these classes passes, whoever does it; if not, it is booked as filtered.
+/// Whether a call of this class may pass, come out as it will.
 #[inline(always)]
-pub(super) fn passes(kind: Kind, classes: u32) -> bool {
-    // SAFETY: a live map value.
-    let passing = in_force().map_or(u32::MAX, |(sieve, _)| unsafe {
-        outcome(&raw const (*sieve).classes[kind.index()], false)
-    });
-    let passes = passing & classes != 0;
-    if !passes {
-        count(kind, Outcome::Filtered);
-    }
-    passes
-}
-
-/// The mask for a call that failed, or did not.
-#[inline(always)]
-unsafe fn outcome(masks: *const [u32; OUTCOMES], failed: bool) -> u32 {
-    // SAFETY: a live map value.
-    let [succeeding, failing] = unsafe { masks.read_volatile() };
-    if failed { failing } else { succeeding }
-}
-
-/// Whether a call with one of these classes may pass, come out as it will.
-#[inline(always)]
-pub(super) fn may_pass(kind: Kind, classes: u32) -> bool {
-    let passing = in_force().map_or(u32::MAX, |(sieve, _)| {
-        // SAFETY: a live map value.
-        let ([succeeding, failing], [succeeding_inside, failing_inside]) = unsafe {
-            (
-                (&raw const (*sieve).classes[kind.index()]).read_volatile(),
-                (&raw const (*sieve).spaces.classes[kind.index()]).read_volatile(),
-            )
-        };
-        succeeding | failing | succeeding_inside | failing_inside
-    });
-    passing & classes != 0
-}
-
-/// The kinds of access of an open that passes only with one of the names; 0 if it passes without. By another sieve than
-/// the verdict is of, it is not judged.
-#[inline(always)]
-pub(super) fn named(accesses: u32, failed: bool, verdict: Verdict) -> u32 {
-    let sieve = in_force().filter(|(_, generation)| *generation == verdict.generation);
-    sieve.map_or(0, |(sieve, _)| {
-        // SAFETY: a live map value.
-        unsafe {
-            let mut passing = outcome(&raw const (*sieve).classes[Kind::Open.index()], failed);
-            let mut free = passing & !outcome(&raw const (*sieve).named, failed);
-            if verdict.is_inside {
-                let inside = outcome(&raw const (*sieve).spaces.classes[Kind::Open.index()], failed);
-                passing |= inside;
-                free |= inside & !outcome(&raw const (*sieve).spaces.named, failed);
-            }
-            if accesses & free == 0 { accesses & passing } else { 0 }
-        }
+pub(super) fn may_pass(kind: Kind, class: u32) -> bool {
+    let class = class as usize & (CLASSES - 1);
+    in_force().is_none_or(|(sieve, _)| {
+        // SAFETY: a live map value; the index is masked.
+        let [succeeding, failing] = [0, 1].map(|failed| unsafe {
+            let classes = (&raw const (*sieve).classes[kind.index()][failed]).cast::<Mask>();
+            classes.add(class).read_volatile()
+        });
+        succeeding | failing != 0
     })
+}
+
+/// Whether any call of a kind may pass.
+#[inline(always)]
+pub(super) fn may_pass_at_all(kind: Kind) -> bool {
+    // SAFETY: a live map value.
+    in_force().is_none_or(|(sieve, _)| unsafe { (&raw const (*sieve).kinds).read_volatile() } & kind.bit() != 0)
+}
+
+/// What processes run is noted for this sieve; 0 if it is not.
+#[inline(always)]
+pub(super) fn epoch() -> u32 {
+    // SAFETY: a live map value.
+    in_force().map_or(0, |(sieve, _)| unsafe { (&raw const (*sieve).epoch).read_volatile() })
+}
+
+/// The filters of a verdict, if it takes a name for it to pass; 0 if it passes without.
+#[inline(always)]
+pub(super) fn named(verdict: Verdict) -> Mask {
+    // SAFETY: a live map value.
+    let without = of(verdict.generation).map_or(Mask::MAX, |sieve| unsafe {
+        (&raw const (*sieve).without.path).read_volatile()
+    });
+    if verdict.filters & without == 0 {
+        verdict.filters
+    } else {
+        0
+    }
 }
 
 /// For how many nanoseconds identical opens are merged; 0 if not at all.
@@ -189,7 +311,7 @@ pub(super) fn merge_ns() -> u64 {
     })
 }
 
-/// Whether what an open named has one of the names in its place; `accesses` are those of [`named`].
+/// Whether what an open named has one of the names in its place that these filters look for.
 ///
 /// Of an open that failed, the text lies at the end of the record, which must be all that there is in it; `path` is the
 /// directory that it is relative to, or 0.
@@ -203,44 +325,20 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
     task: Task,
     path: u64,
     accesses: u32,
+    filters: Mask,
     failed: bool,
 ) -> bool {
-    let Some((sieve, generation)) = in_force() else {
-        return true;
-    };
-    // SAFETY: `sieve` is a live map value; the rest is the caller's promise.
+    // SAFETY: the caller's promise.
     unsafe {
+        if !begin_search(scratch, accesses, filters) {
+            return true;
+        }
         let walk = &raw mut (*scratch).walk;
         let search = &raw mut (*walk).search;
-        let mut place = 0;
-        while place < PLACES {
-            let mut lengths = 0;
-            let mut access = 0;
-            while access < ACCESSES {
-                if accesses & 1 << access != 0 {
-                    lengths |= (&raw const (*sieve).lengths[place][access]).read_volatile();
-                }
-                access += 1;
-            }
-            (*search).lengths[place] = lengths;
-            place += 1;
-        }
-        (*search).depth = 0;
-        (*search).accesses = accesses;
-        (*search).generation = generation;
-        (*search).verdict = UNDECIDED;
         if failed {
             // The directory's names are no leaves.
             (*search).depth = DIRECTORY;
-            (*search).end = (*walk).at;
-            (*walk).at = (*search).name;
-            bpf_loop(
-                MAX_TYPED as u32 + 1,
-                steps.text as *mut c_void,
-                core::ptr::null_mut(),
-                0,
-            );
-            if (*search).verdict != MISSING {
+            if text_passes(scratch, steps.text, (*search).name, (*walk).at) {
                 return true;
             }
             (*search).verdict = if path == 0 { MISSING } else { UNDECIDED };
@@ -259,6 +357,71 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
     }
     true
 }
+
+/// Begins to look for the names of these filters. Whether there is a sieve to look by.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn begin_search<const SIZE: usize>(
+    scratch: *mut Scratch<SIZE>,
+    accesses: u32,
+    filters: Mask,
+) -> bool {
+    let Some((sieve, generation)) = in_force() else {
+        return false;
+    };
+    // SAFETY: `sieve` is a live map value; the rest is the caller's promise.
+    unsafe {
+        let search = &raw mut (*scratch).walk.search;
+        let mut place = 0;
+        while place < PLACES {
+            let mut lengths = 0;
+            let mut access = 0;
+            while access < ACCESSES {
+                if accesses & 1 << access != 0 {
+                    lengths |= (&raw const (*sieve).lengths[place][access]).read_volatile();
+                }
+                access += 1;
+            }
+            (*search).lengths[place] = lengths;
+            place += 1;
+        }
+        (*search).depth = 0;
+        (*search).filters = filters;
+        (*search).generation = generation;
+        (*search).verdict = UNDECIDED;
+    }
+    true
+}
+
+/// Whether a text of the record, or several, has one of the names that are looked for. The cursor is where it will.
+///
+/// # Safety
+/// `scratch` must point into its map, and `step` must work on that same scratch.
+#[inline(always)]
+pub(super) unsafe fn text_passes<const SIZE: usize>(
+    scratch: *mut Scratch<SIZE>,
+    step: Step,
+    from: u64,
+    to: u64,
+) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let walk = &raw mut (*scratch).walk;
+        let search = &raw mut (*walk).search;
+        (*search).verdict = UNDECIDED;
+        (*search).name = from;
+        (*search).end = to;
+        (*walk).at = from;
+        let bytes = to.wrapping_sub(from) as u32 & (MAX_BYTES - 1);
+        bpf_loop(bytes + 1, step as *mut c_void, core::ptr::null_mut(), 0);
+        (*search).verdict != MISSING
+    }
+}
+
+/// Longest text that is looked through, and one more. Of none longer all is.
+const MAX_BYTES: u32 = 64 * 1024;
 
 /// Notes that the text of an open that failed begins here.
 ///
@@ -297,28 +460,24 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             Next::Unreadable => return 1,
             Next::Name { parent, len, name, .. } => (parent, len, name),
         };
-        let accesses = (*search).accesses;
         let anywhere = (*search).lengths[Place::Anywhere as usize];
-        let (lengths, bits) = match depth {
+        let (lengths, places) = match depth {
             0 => (
                 (*search).lengths[Place::Leaf as usize] | anywhere,
-                name_bits(accesses, Place::Leaf) | name_bits(accesses, Place::Anywhere),
+                [Place::Leaf, Place::Anywhere],
             ),
             1 => (
                 (*search).lengths[Place::Folder as usize] | anywhere,
-                name_bits(accesses, Place::Folder) | name_bits(accesses, Place::Anywhere),
+                [Place::Folder, Place::Anywhere],
             ),
-            2..DIRECTORY => (anywhere, name_bits(accesses, Place::Anywhere)),
-            _ => (
-                (*search).lengths[Place::Attempt as usize],
-                name_bits(accesses, Place::Attempt),
-            ),
+            2..DIRECTORY => (anywhere, [Place::Anywhere; 2]),
+            _ => ((*search).lengths[Place::Words as usize], [Place::Words; 2]),
         };
         if lengths & length_bit(len) != 0 {
             let key = &raw mut (*search).key;
             key.cast::<[u64; 4]>().write_volatile([0; 4]);
             bpf_probe_read_kernel_str(key.cast(), size_of::<NameKey>() as u32, name as *const c_void);
-            if rule(search) & bits != 0 {
+            if is_looked_for(search, places) {
                 (*search).verdict = FOUND;
                 return 1;
             }
@@ -347,13 +506,14 @@ pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             return 1;
         };
         let is_over = at >= (*search).end;
-        if !is_over && byte.read() != b'/' {
+        // Names of a path end with NUL.
+        if !is_over && !matches!(byte.read(), b'/' | 0) {
             (*walk).at = at + 1;
             return 0;
         }
         let name = (*search).name;
         let len = at.wrapping_sub(name);
-        if len != 0 && (*search).lengths[Place::Attempt as usize] & length_bit(len) != 0 {
+        if len != 0 && (*search).lengths[Place::Words as usize] & length_bit(len) != 0 {
             (*walk).at = name;
             let Some((_, from)) = place(scratch, NAME_BYTES) else {
                 return 1;
@@ -362,7 +522,7 @@ pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             key.cast::<[u64; 4]>().write_volatile([0; 4]);
             let len = len.min(NAME_BYTES as u64) & NAME_BYTES as u64;
             bpf_probe_read_kernel(key.cast(), len as u32, from.cast());
-            if rule(search) & name_bits((*search).accesses, Place::Attempt) != 0 {
+            if is_looked_for(search, [Place::Words; 2]) {
                 (*search).verdict = FOUND;
                 return 1;
             }
@@ -377,14 +537,18 @@ pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
     }
 }
 
-/// With which accesses and where the name in the key is looked for.
+/// Whether the name in the key is looked for in one of these places.
 #[inline(always)]
-unsafe fn rule(search: *mut Search) -> NameRule {
-    // SAFETY: `search` points into a map value.
+unsafe fn is_looked_for(search: *mut Search, places: [Place; 2]) -> bool {
+    // SAFETY: `search` points into a map value; a place is an index.
     unsafe {
         let key = &raw mut (*search).key;
         (*key)[NAME_BYTES] = (*search).generation as u8;
-        NAMES.get_ptr(&*key).map_or(0, |rule| rule.read_volatile())
+        let Some(rule) = NAMES.get_ptr(&*key) else {
+            return false;
+        };
+        let [first, second] = places.map(|place| rule.cast::<Mask>().add(place as usize).read_volatile());
+        (first | second) & (*search).filters != 0
     }
 }
 
@@ -393,5 +557,11 @@ unsafe fn rule(search: *mut Search) -> NameRule {
 fn in_force() -> Option<(*const Sieve, u32)> {
     // SAFETY: a live map value, which is written as a whole.
     let generation = unsafe { GENERATION.get_ptr(0)?.read_volatile() };
-    Some((SIEVES.get_ptr(generation)?, generation))
+    Some((of(generation)?, generation))
+}
+
+/// The sieve of a generation.
+#[inline(always)]
+fn of(generation: u32) -> Option<*const Sieve> {
+    SIEVES.get_ptr(generation)
 }

@@ -23,7 +23,7 @@ use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::{Task, kernel, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
-use super::sieve;
+use super::sieve::{self, Ends, Prefix, Verdict, Who};
 use super::syscall::{Call, Calls, returned, table};
 
 /// What a call does.
@@ -85,14 +85,14 @@ const MAX_PAYLOAD: u64 = 512;
 struct Socket {
     sk: u64,
     file: u64,
-    ends: Ends,
+    common: Common,
     protocol: u16,
 }
 
 /// How `struct sock_common` begins.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Ends {
+struct Common {
     daddr: u32,
     rcv_saddr: u32,
     hash: u32,
@@ -120,13 +120,13 @@ impl Socket {
         Some(Socket {
             sk,
             file,
-            ends: kernel(sk, offset!(skc_daddr))?,
+            common: kernel(sk, offset!(skc_daddr))?,
             protocol,
         })
     }
 
     fn family(&self) -> u16 {
-        self.ends.family
+        self.common.family
     }
 }
 
@@ -147,6 +147,10 @@ struct Happening {
     remote: End,
     tail: Tail,
 }
+
+/// Room for looking up an end.
+#[map]
+static PREFIX: PerCpuArray<Prefix> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 static HAPPENING: PerCpuArray<Happening> = PerCpuArray::with_max_entries(1, 0);
@@ -261,8 +265,13 @@ fn report(task: Task, socket: &Socket, happening: Happening) {
 
 #[inline(never)]
 fn report_on(task: Task, socket: &Socket, happening: &Happening) {
-    let verdict = sieve::judge(Kind::Socket, happening.result < 0, 1 << happening.op as u32);
-    if !verdict.passes || !has_room(Kind::Socket, own_cgroup_id) {
+    let verdict = sieve::judge(Kind::Socket, happening.result < 0, happening.op as u32, || {
+        Who::of(task)
+    });
+    if !verdict.passes()
+        || sieve::is_about_ends(verdict) && !fits(verdict, happening)
+        || !has_room(Kind::Socket, own_cgroup_id)
+    {
         return;
     }
     // SAFETY: a scratch from its map.
@@ -270,6 +279,25 @@ fn report_on(task: Task, socket: &Socket, happening: &Happening) {
     if sent.is_none() {
         count(Kind::Socket, Outcome::Unreadable);
     }
+}
+
+/// Whether a filter may be about these ends; if not, that is booked as filtered.
+#[inline(never)]
+fn fits(mut verdict: Verdict, happening: &Happening) -> bool {
+    let Some(prefix) = PREFIX.get_ptr_mut(0) else {
+        return true;
+    };
+    let ends = Ends {
+        local_port: happening.local.port,
+        remote_port: happening.remote.port,
+        remote: happening.remote.address,
+    };
+    // SAFETY: a live map value, which no other program uses.
+    unsafe { sieve::narrow_by_ends(&mut verdict, prefix, &ends) };
+    if !verdict.passes() {
+        count(Kind::Socket, Outcome::Filtered);
+    }
+    verdict.passes()
 }
 
 #[inline(always)]

@@ -187,7 +187,7 @@ pub(super) unsafe fn next(walk: *mut Walk, is_first: bool) -> Next {
 
 /// Mixes one more value into a hash.
 #[inline(always)]
-fn mixed(hash: u64, value: u64) -> u64 {
+pub(super) fn mixed(hash: u64, value: u64) -> u64 {
     // 2^64 divided by the golden ratio, as in include/linux/hash.h.
     let hash = (hash ^ value).wrapping_mul(0x61c8_8646_80b5_83eb);
     hash ^ hash >> 29
@@ -231,15 +231,19 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
     }
 }
 
-/// Appends the path of the task's cgroup to the record; says how long it is. On a node where the v2 hierarchy is not
+/// Appends the path of the task's cgroup to the record; says how long it is, and where its kernfs node is. On a node where the v2 hierarchy is not
 /// the one in use, that of a v1 controller.
 ///
 /// # Safety
 /// As for [`append_path`].
 #[inline(always)]
-pub(super) unsafe fn append_cgroup<const SIZE: usize>(scratch: *mut Scratch<SIZE>, step: Step, task: Task) -> u16 {
+pub(super) unsafe fn append_cgroup<const SIZE: usize>(
+    scratch: *mut Scratch<SIZE>,
+    step: Step,
+    task: Task,
+) -> (u16, u64) {
     if !(has!(task_cgroups) && has!(css_dfl_cgrp) && has!(cgroup_kn) && has!(kn_parent) && has!(kn_name)) {
-        return 0;
+        return (0, 0);
     }
     // SAFETY: the caller's promise.
     unsafe {
@@ -253,7 +257,7 @@ pub(super) unsafe fn append_cgroup<const SIZE: usize>(scratch: *mut Scratch<SIZE
         (*walk).from = (*walk).at;
         (*walk).node = node;
         bpf_loop(MAX_CGROUP_DEPTH, step as *mut c_void, core::ptr::null_mut(), 0);
-        ((*walk).at - (*walk).from) as u16
+        (((*walk).at - (*walk).from) as u16, node)
     }
 }
 

@@ -14,12 +14,13 @@ use super::usage::Usage;
 use super::wants::{Early, say, say_passed_over, tables, want};
 
 use crate::clock;
-use crate::decode::{Clock, Scratch, decode};
+use crate::decode::{Clock, Scratch, decode, image_of};
+use crate::enrich::ProcessTable;
 use crate::event::Event;
 use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
-use crate::kernel::{Counters, Kernel, Probe};
+use crate::kernel::{Counters, Images, Introduced, Kernel, Probe};
 use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram, Processes};
 use crate::pipeline::{Outlet, Pipeline, Seat};
@@ -239,6 +240,7 @@ impl Collector {
             }
             if self.round(false) < SWEEP {
                 // All that happened before `began` has been taken in.
+                self.introduce();
                 self.pipeline.flush_older(began, &mut &*self.seated);
                 self.tell_time(began);
             }
@@ -332,7 +334,7 @@ impl Collector {
             ..
         } = self;
         let mut malformed = 0;
-        let mut take = |record: &[u8]| {
+        let mut take = |record: &[u8], images: Option<&mut Images<'_>>| {
             let kind = crate::decode::kind_of(record);
             progress.kernel.pass(kind, 1);
             match decode(record, clock, scratch) {
@@ -342,6 +344,9 @@ impl Collector {
                     pipeline.take(&event, &mut &**seated);
                     if let Some(flight) = flight {
                         flight.take(&event, pipeline.table().take_found());
+                    }
+                    if let Some(images) = images.filter(|images| images.are_asked_for()) {
+                        answer(images, record, &event, pipeline.table());
                     }
                 }
                 Err(error) => {
@@ -353,10 +358,10 @@ impl Collector {
                 }
             }
         };
-        let mut taken = kernel.drain(SWEEP, &mut take);
+        let mut taken = kernel.drain_answering(SWEEP, |record, images| take(record, Some(images)));
         if self.swept.elapsed() >= SWEEP_EVERY || is_last {
             self.swept = Instant::now();
-            taken += kernel.take_merged(&mut take).unwrap_or_else(|error| {
+            taken += kernel.take_merged(|record| take(record, None)).unwrap_or_else(|error| {
                 tracing::error!("what was merged cannot be told: {error}");
                 0
             });
@@ -379,6 +384,26 @@ impl Collector {
         }
         self.publish();
         taken
+    }
+
+    /// Tells the programs what the processes run that are there, if somebody has begun to ask.
+    fn introduce(&mut self) {
+        let Collector {
+            kernel,
+            pipeline,
+            clock,
+            ..
+        } = self;
+        let mut images = kernel.images();
+        if images.are_due() {
+            let there = pipeline.table().iter().filter(|process| !process.has_ended());
+            images.introduce(there.map(|process| Introduced {
+                pid: process.pid,
+                start_ns: clock.since_boot(process.start),
+                exe: process.exe(),
+                place: process.is_contained(),
+            }));
+        }
     }
 
     /// Takes what control groups used, if an interval is over. At last, the probes are detached.
@@ -459,5 +484,17 @@ impl Collector {
             evicted: table.evictions().for_room(),
         };
         self.published.write(self.progress.clone());
+    }
+}
+
+/// Tells the programs what an exec has run, as the table has it now.
+fn answer(images: &mut Images<'_>, record: &[u8], event: &Event<'_>, table: &ProcessTable) {
+    let key = image_of(record);
+    if key == 0 {
+        return;
+    }
+    let process = table.latest(event.subject.pid);
+    if let Some(process) = process.and_then(|id| table.get(id)) {
+        images.learn(key, process.exe(), process.is_contained());
     }
 }

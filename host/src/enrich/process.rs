@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::containers::ContainerId;
+use super::lookup::is_root;
 use crate::event::{self, process_flags};
 
 /// `/proc` tells starts in clock ticks of 1/100 s (`USER_HZ`), rounded down.
@@ -121,6 +122,17 @@ impl Process {
     #[must_use]
     pub fn container(&self) -> Option<ContainerId> {
         self.group.container
+    }
+
+    /// Whether it runs in a container, if that stays so until it has another image. At the root of all control groups that
+    /// is not sure: a container may be found out later.
+    #[must_use]
+    pub fn is_contained(&self) -> Option<bool> {
+        match self.group.container {
+            Some(_) => Some(true),
+            None if is_root(&self.group.path) => None,
+            None => Some(false),
+        }
     }
 
     /// Inode numbers of the namespaces, in the order of [`vespid_ebpf::NAMESPACES`]; 0 if not known.

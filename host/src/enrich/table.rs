@@ -185,6 +185,11 @@ impl ProcessTable {
         std::mem::take(&mut self.found)
     }
 
+    /// All processes, those that have ended too.
+    pub fn iter(&self) -> impl Iterator<Item = &Process> {
+        self.slots.iter().filter(|process| process.pid != 0)
+    }
+
     /// A process, if the table holds it.
     #[must_use]
     pub fn get(&self, id: ProcessId) -> Option<&Process> {

@@ -4,6 +4,7 @@
 //! exact, and decides what goes into the plugin's batches. [`Sift`] is what all plugins together have the kernel leave
 //! out: it may let through too much, and never too little.
 mod check;
+mod ends;
 mod json;
 mod namespaces;
 mod network;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use vespid_ebpf::sieve::access;
 
 pub use check::FilterError;
+pub use ends::{Prefix, Prefixes};
 pub use json::FilterText;
 pub use sift::{Names, Sift};
 
@@ -180,12 +182,23 @@ impl Filters {
 }
 
 impl Filter {
+    /// Whether this and another, both with paths, are alike in everything else that describes a row.
+    fn differs_in_paths_only(&self, other: &Filter) -> bool {
+        fn others(filter: &Filter) -> impl PartialEq {
+            let process = (&filter.users, &filter.executables, filter.places, &filter.namespaces);
+            let ends = (&filter.local_ports, &filter.remote_ports, &filter.remote_networks);
+            let call = (filter.tables, filter.outcomes, filter.accesses, filter.ops);
+            (filter.paths.is_empty(), process, ends, call)
+        }
+        others(self) == others(other)
+    }
+
     /// The cheap conditions come first.
     fn describes(&self, event: &Event<'_>, whose: &Whose<'_>) -> bool {
         self.outcomes_hold(&event.body)
             && self.ops_hold(&event.body)
             && self.place_holds(&event.body, whose)
-            && self.process_holds(whose.process)
+            && self.process_holds(event.subject.uid, whose.process)
             && self.namespaces_hold(event, whose)
             && self.ends_hold(&event.body)
             && self.paths_hold(&event.body, whose.process)
@@ -231,10 +244,10 @@ impl Filter {
         self.places == Places::empty() || self.places & place != Places::empty()
     }
 
-    fn process_holds(&self, process: Option<&Process>) -> bool {
-        let is_user = |process: &Process| self.users.contains(&process.uid);
+    /// The user is who the event says: a thread may be another than its process, and a connection is of whoever opened it.
+    fn process_holds(&self, user: u32, process: Option<&Process>) -> bool {
         let is_executable = |process: &Process| self.executables.fit(process.exe());
-        (self.users.is_empty() || process.is_some_and(is_user))
+        (self.users.is_empty() || process.is_some() && self.users.contains(&user))
             && (self.executables.is_empty() || process.is_some_and(is_executable))
     }
 

@@ -1,5 +1,5 @@
 //! In which Linux namespaces a process has to be.
-use vespid_ebpf::sieve::{NamespaceTest, Spaces, TESTS};
+use vespid_ebpf::sieve::{Mask, NamespaceTest, TESTS};
 
 use crate::interface::vespid::plugin::describe::{NamespaceFilter, NamespaceKind, WhichNamespace};
 
@@ -91,16 +91,16 @@ impl Tests {
         std::array::from_fn(|at| self.0.get(at).copied().unwrap_or_default())
     }
 
-    /// Adds the outcomes of all tests with which a filter holds.
-    pub(super) fn add(&self, inside: &Inside, node: &[u32; 8], holding: &mut [u64; Spaces::WORDS]) {
-        for outcomes in 0..1_usize << self.0.len() {
+    /// Adds a filter to all outcomes of the tests with which it holds.
+    pub(super) fn add(&self, bit: Mask, inside: &Inside, node: &[u32; 8], filters: &mut [Mask; 1 << TESTS]) {
+        for (outcomes, filters) in filters.iter_mut().enumerate().take(1 << self.0.len()) {
             let is = |kind, which| {
                 let test = test(kind, which, node);
                 let at = self.0.iter().position(|known| *known == test);
                 at.is_some_and(|at| (outcomes >> at & 1 != 0) != (which == Which::Other))
             };
             if inside.any_of_each(is) {
-                holding[outcomes / 64] |= 1 << (outcomes % 64);
+                *filters |= bit;
             }
         }
     }

@@ -26,6 +26,19 @@ fn mapped(address: IpAddr) -> u128 {
     .to_bits()
 }
 
+impl Network {
+    /// Its address, of which only the beginning counts.
+    pub(super) fn bits(self) -> u128 {
+        let hosts = u128::MAX.checked_shr(self.prefix).unwrap_or(0);
+        self.address & !hosts
+    }
+
+    /// How many bits of that count.
+    pub(super) fn prefix(self) -> u32 {
+        self.prefix
+    }
+}
+
 impl FromStr for Network {
     type Err = ();
 

@@ -1,20 +1,23 @@
 //! What all plugins together have the kernel leave out.
 //!
-//! The kernel side sees an open's path from its leaf upwards, a name at a time, and only whether a name is one that is
-//! looked for. So each pattern is reduced to one name that every path which fits must have, and where: as the file's
+//! Each filter becomes a bit, and for each of its conditions the kernel side has a table of the filters that a value fits.
+//! Only of paths it sees less: an open's path from its leaf upwards, a name at a time, and only whether a name is one that
+//! is looked for. So each pattern is reduced to one name that every path which fits must have, and where: as the file's
 //! own name, as that of its folder, or anywhere. A pattern without such a name lets every path pass.
 use std::collections::BTreeMap;
 
-use vespid_ebpf::Kind;
 use vespid_ebpf::sieve::{
-    MAX_NAMES, NAME_BYTES, NameRule, OUTCOMES, Place, Sieve, Spaces, accesses, length_bit, name_bits,
+    CLASSES, EVERYTHING, FILTERS, MAX_ENDS, MAX_NAMES, MAX_USERS, Mask, NAME_BYTES, NameRule, OUTCOMES, PLACES, Place,
+    Sieve, accesses, length_bit,
 };
+use vespid_ebpf::{Kind, SocketOp};
 
 use super::check::ACCESSES;
+use super::ends::Prefixes;
 use super::namespaces::Tests;
 use super::patterns::{Patterns, Source, WILDCARDS};
 use super::{Filter, Subscription};
-use crate::interface::vespid::plugin::describe::{Accesses, Kinds, Outcomes};
+use crate::interface::vespid::plugin::describe::{Accesses, Kinds, Outcomes, Places};
 
 /// Every kind of access.
 const ANY_ACCESS: u32 = accesses::READ | accesses::WRITE | accesses::CREATE | accesses::TRUNCATE | accesses::NAME_ONLY;
@@ -25,68 +28,57 @@ const MAX_CHOICES: usize = 256;
 pub type Names = BTreeMap<Vec<u8>, NameRule>;
 
 /// The kernel's part of what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sift {
-    /// By kind, outcome, operation and kind of access.
+    /// By kind, outcome, operation, kind of access and namespace.
     pub sieve: Sieve,
     /// Names in paths.
     pub names: Names,
+    /// Filters by user, of those that are about users.
+    pub users: BTreeMap<u32, Mask>,
+    /// Filters by ports and networks, of those that are about them.
+    pub ends: Prefixes,
+    /// What an executable and its place are held against.
+    images: Vec<(Mask, Places, Patterns)>,
 }
 
 impl Default for Sift {
     /// Leaves nothing out.
     fn default() -> Sift {
-        Sift {
-            sieve: Sieve::OPEN,
-            names: Names::new(),
-        }
+        Sift::by(Sieve::OPEN)
     }
 }
 
 impl Sift {
+    /// By this sieve alone.
+    #[must_use]
+    pub fn by(sieve: Sieve) -> Sift {
+        Sift {
+            sieve,
+            names: Names::new(),
+            users: BTreeMap::new(),
+            ends: Prefixes::default(),
+            images: Vec::new(),
+        }
+    }
+
     /// What these subscriptions together want, on a node with these namespaces of its own.
     #[must_use]
     pub fn of<'a>(subscriptions: impl IntoIterator<Item = &'a Subscription>, node: &[u32; 8]) -> Sift {
         let subscriptions: Vec<_> = subscriptions.into_iter().collect();
-        let filters = subscriptions.iter().flat_map(|subscription| &*subscription.filters.0);
-        let tests = Tests::of(filters.map(|filter| &filter.namespaces), node);
-        let mut sift = Sift {
-            sieve: Sieve {
-                named: [ANY_ACCESS; OUTCOMES],
-                spaces: Spaces {
-                    named: [ANY_ACCESS; OUTCOMES],
-                    tests: tests.as_ref().map(Tests::list).unwrap_or_default(),
-                    ..Spaces::NONE
-                },
-                ..Sieve::SHUT
-            },
-            names: Names::new(),
-        };
-        let mut merge_ms = None;
-        for subscription in subscriptions {
-            let whole = subscription.whole_tables();
-            merge_ms = merge_ms.into_iter().chain(subscription.merge_ms()).min();
-            for kind in Kind::ALL {
-                if whole.contains(Kinds::of(kind)) {
-                    sift.sieve.classes[kind.index()] = [u32::MAX; 2];
-                }
-            }
-            if whole.contains(Kinds::OPENS) {
-                sift.sieve.named = [0; 2];
-            }
-            for filter in &*subscription.filters.0 {
-                sift.add(filter, tests.as_ref(), node);
-            }
+        let filters = || subscriptions.iter().flat_map(|subscription| &*subscription.filters.0);
+        let whole = subscriptions.iter().map(|subscription| subscription.whole_tables());
+        let tests = Tests::of(filters().map(|filter| &filter.namespaces), node);
+        let mut sift = Sift::by(Sieve::SHUT);
+        sift.sieve.tests = tests.as_ref().map(Tests::list).unwrap_or_default();
+        sift.pass(whole.fold(Kinds::empty(), |all, tables| all | tables));
+        let mut bits = Bits::default();
+        for filter in filters() {
+            sift.add(bits.of(filter), filter, tests.as_ref(), node);
         }
-        sift.sieve.merge_ns = u64::from(merge_ms.unwrap_or(0)) * 1_000_000;
-        let Sieve { named, spaces, .. } = &mut sift.sieve;
-        if sift.names.len() > MAX_NAMES {
-            (*named, spaces.named) = ([0; OUTCOMES], [0; OUTCOMES]);
-        }
-        if *named == [0; OUTCOMES] {
-            sift.names.clear();
-            sift.sieve.lengths = Sieve::OPEN.lengths;
-        }
+        let merge_ms = subscriptions.iter().filter_map(|subscription| subscription.merge_ms());
+        sift.sieve.merge_ns = u64::from(merge_ms.min().unwrap_or(0)) * 1_000_000;
+        sift.bound();
         sift
     }
 
@@ -94,82 +86,159 @@ impl Sift {
     #[must_use]
     pub fn opened(&self) -> Sift {
         Sift {
-            sieve: Sieve {
-                merge_ns: self.sieve.merge_ns,
-                spaces: self.sieve.spaces,
-                ..Sieve::OPEN
-            },
-            names: Names::new(),
+            sieve: self.sieve.opened(),
+            ..self.clone()
         }
     }
 
-    fn add(&mut self, filter: &Filter, tests: Option<&Tests>, node: &[u32; 8]) {
-        for kind in Kind::ALL {
-            let table = Kinds::of(kind);
-            if kind == Kind::Fork || !filter.tables.contains(table) {
-                continue;
-            }
-            let passing = match kind {
-                Kind::Open => accesses_of(filter.accesses),
-                Kind::Connection | Kind::Change | Kind::Privileged | Kind::Socket | Kind::Resource
-                    if filter.ops != 0 =>
-                {
-                    filter.ops
-                }
-                _ => u32::MAX,
+    /// Whether [`Sift::of_image`] says anything.
+    #[must_use]
+    pub fn is_about_images(&self) -> bool {
+        !self.images.is_empty()
+    }
+
+    /// The filters that may describe what a process does that runs this executable, in a container or not. `None` stands
+    /// for a place that may be taken for another later.
+    #[must_use]
+    pub fn of_image(&self, exe: &[u8], is_contained: Option<bool>) -> Mask {
+        let fitting = self.images.iter().filter(|(_, places, executables)| {
+            let is_there = match is_contained {
+                Some(true) => places.contains(Places::CONTAINERS),
+                Some(false) => places.contains(Places::HOST),
+                None => true,
             };
-            let is_inside = is_by_task(kind) && !filter.namespaces.is_empty();
-            if is_inside {
-                let holding = &mut self.sieve.spaces.holding[kind.index()];
-                match tests {
-                    Some(tests) => tests.add(&filter.namespaces, node, holding),
-                    None => *holding = [u64::MAX; Spaces::WORDS],
-                }
-            }
-            // What is a failure here may not be one there: an answer of DNS that makes no sense, a connection reset.
-            let either = filter.outcomes == Outcomes::empty() || matches!(kind, Kind::Socket | Kind::Connection);
-            for (outcome, asked) in [Outcomes::SUCCEEDED, Outcomes::FAILED].into_iter().enumerate() {
-                if !either && !filter.outcomes.contains(asked) {
-                    continue;
-                }
-                let Sieve { classes, spaces, .. } = &mut self.sieve;
-                let classes = if is_inside { &mut spaces.classes } else { classes };
-                classes[kind.index()][outcome] |= passing;
-                if kind == Kind::Open {
-                    self.name(passing, &filter.paths, is_inside, outcome != 0);
-                }
-            }
+            (*places == Places::empty() || is_there) && (executables.is_empty() || executables.fit(exe))
+        });
+        fitting.fold(0, |mask, (bit, ..)| mask | bit)
+    }
+
+    /// Has these tables pass whole.
+    fn pass(&mut self, tables: Kinds) {
+        for kind in Kind::ALL.into_iter().filter(|kind| tables.contains(Kinds::of(*kind))) {
+            self.sieve.classes[kind.index()] = [[EVERYTHING; CLASSES]; OUTCOMES];
+            self.sieve.kinds |= kind.bit();
         }
     }
 
-    /// Opens with such an access pass if they have a name that one of the patterns has.
-    fn name(&mut self, passing: u32, paths: &Patterns, is_inside: bool, failed: bool) {
-        let keys: Option<Vec<_>> = paths.sources().map(key).collect();
-        let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
-            let Sieve { named, spaces, .. } = &mut self.sieve;
-            let named = if is_inside { &mut spaces.named } else { named };
-            named[usize::from(failed)] &= !passing;
-            return;
-        };
-        for (name, place) in keys.into_iter().flatten() {
-            let place = if failed { Place::Attempt } else { place };
-            for (access, lengths) in self.sieve.lengths[place as usize].iter_mut().enumerate() {
-                if passing & 1 << access != 0 {
-                    *lengths |= length_bit(name.len() as u64);
+    fn add(&mut self, bit: Mask, filter: &Filter, tests: Option<&Tests>, node: &[u32; 8]) {
+        let about = |kind: &Kind| *kind != Kind::Fork && filter.tables.contains(Kinds::of(*kind));
+        for kind in Kind::ALL.into_iter().filter(about) {
+            self.sieve.kinds |= kind.bit();
+            for (outcome, asked) in [Outcomes::SUCCEEDED, Outcomes::FAILED].into_iter().enumerate() {
+                for (class, filters) in self.sieve.classes[kind.index()][outcome].iter_mut().enumerate() {
+                    let is_outcome = filter.outcomes == Outcomes::empty()
+                        || filter.outcomes.contains(asked)
+                        || is_judged_late(kind, class);
+                    if is_outcome && is_of_class(filter, kind, class) {
+                        *filters |= bit;
+                    }
                 }
             }
-            let name = name.get(..NAME_BYTES).unwrap_or(&name).to_vec();
-            *self.names.entry(name).or_default() |= name_bits(passing & ANY_ACCESS, place);
+        }
+        self.add_place(bit, filter, tests, node);
+        self.add_process(bit, filter);
+        self.ends.add(bit, filter, &mut self.sieve.without.ends);
+        if filter.paths.is_empty() || !self.add_names(bit, filter) {
+            self.sieve.without.path |= bit;
+        }
+    }
+
+    fn add_place(&mut self, bit: Mask, filter: &Filter, tests: Option<&Tests>, node: &[u32; 8]) {
+        if filter.namespaces.is_empty() {
+            self.sieve.without.namespace |= bit;
+            return;
+        }
+        self.sieve.telling |= bit;
+        match tests {
+            Some(tests) => tests.add(bit, &filter.namespaces, node, &mut self.sieve.inside),
+            None => self.sieve.inside.iter_mut().for_each(|filters| *filters |= bit),
+        }
+    }
+
+    fn add_process(&mut self, bit: Mask, filter: &Filter) {
+        for user in &filter.users {
+            *self.users.entry(*user).or_default() |= bit;
+        }
+        if filter.users.is_empty() {
+            self.sieve.without.user |= bit;
+        }
+        if filter.executables.is_empty() && filter.places == Places::empty() {
+            self.sieve.without.image |= bit;
+        } else {
+            self.images.push((bit, filter.places, filter.executables.clone()));
+        }
+    }
+
+    /// Calls by this filter pass if they have a name that one of its patterns has. Not if one of them has no such name.
+    fn add_names(&mut self, bit: Mask, filter: &Filter) -> bool {
+        let Some(keys) = filter.paths.sources().map(key).collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        let accesses = accesses_of(filter.accesses);
+        for (name, place) in keys.into_iter().flatten() {
+            let rule = self.names.entry(name.get(..NAME_BYTES).unwrap_or(&name).to_vec());
+            let rule = rule.or_insert([0; PLACES]);
+            for place in [place, Place::Words] {
+                rule[place as usize] |= bit;
+                for (access, lengths) in self.sieve.lengths[place as usize].iter_mut().enumerate() {
+                    if accesses & 1 << access != 0 {
+                        *lengths |= length_bit(name.len() as u64);
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Leaves to the daemon what there is too much of.
+    fn bound(&mut self) {
+        let without = &mut self.sieve.without;
+        if self.names.len() > MAX_NAMES {
+            self.names.clear();
+            without.path = Mask::MAX;
+        }
+        if self.users.len() > MAX_USERS {
+            self.users.clear();
+            without.user = Mask::MAX;
+        }
+        if self.ends.len() > MAX_ENDS {
+            self.ends = Prefixes::default();
+            without.ends = [Mask::MAX; 3];
         }
     }
 }
 
-/// Whether what is told of a kind comes from the task that does it, while it does it.
-fn is_by_task(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Exec | Kind::Open | Kind::Change | Kind::Privileged | Kind::Socket
-    )
+/// Which filters have which bits.
+#[derive(Default)]
+struct Bits<'a>(Vec<&'a Filter>);
+
+impl<'a> Bits<'a> {
+    /// The bit of a filter. Those that differ in their paths only share one, as do all for which none is left.
+    fn of(&mut self, filter: &'a Filter) -> Mask {
+        let known = self.0.iter().position(|other| other.differs_in_paths_only(filter));
+        let at = known.unwrap_or_else(|| {
+            self.0.push(filter);
+            self.0.len() - 1
+        });
+        1 << at.min(FILTERS as usize - 1)
+    }
+}
+
+/// Whether a filter may be about calls of this class.
+#[expect(clippy::cast_possible_truncation, reason = "there are few")]
+fn is_of_class(filter: &Filter, kind: Kind, class: usize) -> bool {
+    match kind {
+        Kind::Open => accesses_of(filter.accesses) & class as u32 != 0,
+        Kind::Connection | Kind::Change | Kind::Privileged | Kind::Socket | Kind::Resource => {
+            filter.ops == 0 || filter.ops & 1 << class != 0
+        }
+        Kind::Fork | Kind::Exec | Kind::Exit => true,
+    }
+}
+
+/// Whether only the daemon can tell if a call of this class failed: an answer of DNS that makes no sense did.
+fn is_judged_late(kind: Kind, class: usize) -> bool {
+    kind == Kind::Socket && class == SocketOp::DnsAnswer as usize
 }
 
 fn accesses_of(wanted: Accesses) -> u32 {

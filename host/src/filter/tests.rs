@@ -1,12 +1,14 @@
 //! What filters let through, and that the kernel's sieve never rejects what a plugin wants.
+mod model;
 mod namespaces;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use vespid_ebpf::sieve::{NAME_BYTES, Place, Sieve, Spaces, TESTS, access, length_bit, name_bits};
+use vespid_ebpf::sieve::TESTS;
 use vespid_ebpf::{ChangeOp, ConnectionOp, Kind, PrivilegedOp, ResourceOp, SocketOp};
 
+use model::passes;
 use namespaces::{a_namespace, namespaces, table};
 
 use super::*;
@@ -78,80 +80,6 @@ fn open(path: &str, flags: u32, result: i32) -> Event<'static> {
         result,
         ..Open::default()
     }))
-}
-
-/// What the programs do, in the daemon's words. `namespaces` are those of the task.
-fn passes(sift: &Sift, event: &Event<'_>, namespaces: &[u32; 8]) -> bool {
-    let (class, failed) = match &event.body {
-        Body::Fork(_) | Body::Exit(_) => return true,
-        Body::Exec(exec) if exec.errno == 0 => return true,
-        Body::Exec(_) => (1, true),
-        Body::Connection(connection) => (1 << connection.op as u8, false),
-        Body::Open(open) => (access(open.flags), open.result < 0),
-        Body::Change(change) => (1 << change.op as u8, change.result < 0),
-        Body::Privileged(call) => (1 << call.op as u8, call.result < 0),
-        Body::Socket(socket) => (1 << socket.op as u8, socket.result < 0),
-        Body::Resource(resource) => (1 << resource.op as u8, false),
-    };
-    let (kind, outcome) = (event.body.kind().index(), usize::from(failed));
-    let Sieve {
-        classes, named, spaces, ..
-    } = &sift.sieve;
-    let inside = class & spaces.classes[kind][outcome];
-    let inside = if inside != 0 && is_inside(spaces, kind, namespaces) {
-        inside
-    } else {
-        0
-    };
-    let anywhere = class & classes[kind][outcome];
-    match &event.body {
-        Body::Open(open) => {
-            let free = anywhere & !named[outcome] | inside & !spaces.named[outcome];
-            let class = anywhere | inside;
-            class != 0 && (free != 0 || is_named(sift, class, open))
-        }
-        _ => anywhere | inside != 0,
-    }
-}
-
-fn is_inside(spaces: &Spaces, kind: usize, namespaces: &[u32; 8]) -> bool {
-    let mut met = 0_usize;
-    for (at, test) in spaces.tests.iter().enumerate().filter(|(_, test)| test.inode != 0) {
-        match namespaces[test.kind as usize] {
-            0 => return true,
-            inode => met |= usize::from(inode == test.inode) << at,
-        }
-    }
-    spaces.holding[kind][met / 64] >> (met % 64) & 1 != 0
-}
-
-fn is_named(sift: &Sift, class: u32, open: &Open<'_>) -> bool {
-    let names = |path: &[u8]| -> Vec<Vec<u8>> {
-        let names = path.split(|byte| *byte == b'/').rev().filter(|name| !name.is_empty());
-        names.map(<[u8]>::to_vec).collect()
-    };
-    let is_looked_for = |name: &[u8], place: Place| {
-        let by_access = sift.sieve.lengths[place as usize].iter().enumerate();
-        let lengths = by_access
-            .filter(|(access, _)| class & 1 << access != 0)
-            .fold(0, |all, (_, lengths)| all | lengths);
-        let rule = sift.names.get(name.get(..NAME_BYTES).unwrap_or(name));
-        lengths & length_bit(name.len() as u64) != 0 && rule.is_some_and(|rule| rule & name_bits(class, place) != 0)
-    };
-    if open.result < 0 {
-        let all = names(open.path.as_slice())
-            .into_iter()
-            .chain(names(open.typed.as_slice()));
-        return all.into_iter().any(|name| is_looked_for(&name, Place::Attempt));
-    }
-    let mut path = names(open.path.as_slice()).into_iter().enumerate();
-    path.any(|(depth, name)| {
-        let place = [Place::Leaf, Place::Folder]
-            .get(depth)
-            .copied()
-            .unwrap_or(Place::Anywhere);
-        is_looked_for(&name, place) || is_looked_for(&name, Place::Anywhere)
-    })
 }
 
 #[test]
@@ -495,14 +423,14 @@ fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
         "/etc/sudoers.d/a/b",
         "/x/id_rsa",
     ] {
-        assert!(passes(&sift, &open(path, 0, 3), &NODE), "{path}");
-        assert!(!passes(&sift, &open(path, 1, 3), &NODE), "{path} is only written");
+        assert!(passes(&sift, &open(path, 0, 3), &NODE, None), "{path}");
+        assert!(!passes(&sift, &open(path, 1, 3), &NODE, None), "{path} is only written");
     }
     for path in ["/etc/passwd", "/etc/shadow/x", "/root/.aws/x/y", "/id_rsa/x", "/"] {
-        assert!(!passes(&sift, &open(path, 0, 3), &NODE), "{path}");
+        assert!(!passes(&sift, &open(path, 0, 3), &NODE, None), "{path}");
     }
     for (path, passing) in [("/etc/passwd", false), ("/shadow/x", true), ("/x/.aws/y/z", true)] {
-        assert_eq!(passes(&sift, &open(path, 0, -2), &NODE), passing, "{path}, tried");
+        assert_eq!(passes(&sift, &open(path, 0, -2), &NODE, None), passing, "{path}, tried");
     }
     let change = |op| {
         event(Body::Change(Change {
@@ -520,7 +448,9 @@ fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
             target_kind: 0,
         }))
     };
-    assert!(passes(&sift, &change(ChangeOp::Rename), &NODE) && !passes(&sift, &change(ChangeOp::Unlink), &NODE));
+    assert!(
+        passes(&sift, &change(ChangeOp::Rename), &NODE, None) && !passes(&sift, &change(ChangeOp::Unlink), &NODE, None)
+    );
 }
 
 fn a_path() -> impl Strategy<Value = String> {
@@ -574,12 +504,22 @@ prop_compose! {
         ops in vec(1..8_u8, 0..3),
         merge_ms in select(vec![0, 20, 1000]),
         namespaces in prop_oneof![Just(Vec::new()), vec(a_namespace(), 1..4)],
+        users in prop_oneof![2 => Just(Vec::new()), 1 => vec(0..3_u32, 1..3)],
+        places in select(vec![Places::empty(), Places::empty(), Places::HOST, Places::CONTAINERS]),
+        executables in prop_oneof![2 => Just(Vec::new()), 1 => vec(a_pattern(), 1..3)],
+        ports in prop_oneof![1 => Just([(0, 0); 2]), 2 => [(0..70_u16, 0..70_u16), (0..70_u16, 0..70_u16)]],
+        networks in subsequence(vec!["10.0.0.0/8", "10.0.0.0/31", "10.0.0.1", "0.0.0.0/0", "::/0", "fd00::/8"], 0..3),
     ) -> Given {
         let tables = tables.into_iter().fold(Kinds::empty(), |all, (_, table, _)| all | table);
         let fits = |table| tables.without(table) == Kinds::empty();
         let with_outcome = Kinds::CONNECTIONS | Kinds::CHANGES | Kinds::PRIVILEGED | Kinds::SOCKETS;
         let with_op = with_outcome | Kinds::RESOURCES;
         let with_path = Kinds::OPENS | Kinds::CHANGES | Kinds::EXECS;
+        let with_ends = Kinds::CONNECTIONS | Kinds::SOCKETS;
+        let range = |(a, b): (u16, u16)| {
+            let ranges = (fits(with_ends) && b != 0).then(|| PortRange { first: a.min(b), last: a.max(b) });
+            ranges.into_iter().collect::<Vec<_>>()
+        };
         let outcome = [Outcomes::empty(), Outcomes::SUCCEEDED, Outcomes::FAILED, Outcomes::SUCCEEDED | Outcomes::FAILED];
         Given {
             outcomes: if fits(with_outcome | with_path) { outcome[usize::from(outcomes)] } else { Outcomes::empty() },
@@ -591,82 +531,106 @@ prop_compose! {
             ops: if fits(with_op) { ops } else { Vec::new() },
             merge_ms: if fits(Kinds::OPENS) { merge_ms } else { 0 },
             namespaces,
+            users,
+            places,
+            executables,
+            local_ports: range(ports[0]),
+            remote_ports: range(ports[1]),
+            remote_networks: networks.into_iter().filter(|_| fits(with_ends)).map(str::to_owned).collect(),
             ..nothing(tables)
         }
     }
 }
 
+fn an_end() -> impl Strategy<Value = SocketAddr> {
+    let address = select(vec![
+        "10.0.0.0",
+        "10.0.0.1",
+        "10.9.0.1",
+        "192.0.2.1",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+    ]);
+    (address, 0..70_u16).prop_map(|(address, port)| SocketAddr::new(address.parse().expect("an address"), port))
+}
+
 fn an_event() -> impl Strategy<Value = Event<'static>> {
     let flags = select(vec![0, 1, 2, 3, 0o101, 0o1101, 0o1002, 0o1000_0000]);
     let kind = select(Kind::ALL.to_vec());
-    (kind, a_path(), a_path(), flags, -1..2_i32, 1..8_u8).prop_map(|(kind, path, target, flags, result, op)| {
-        let bytes = |text: &str| text.as_bytes().to_vec().into();
-        let end = "10.0.0.1:1".parse().expect("an address");
-        let body = match kind {
-            Kind::Fork | Kind::Exit => Body::Exit(Exit { code: 0, signal: 0 }),
-            Kind::Exec => Body::Exec(Exec {
-                filename: bytes(&path),
-                errno: u32::from(result < 0),
-                ..Exec::default()
-            }),
-            Kind::Open => return open(&path, flags, result),
-            Kind::Connection => Body::Connection(Connection {
-                op: ConnectionOp::from_number(op.clamp(1, 4)).expect("there are four"),
-                direction: 0,
-                local: end,
-                remote: end,
-                cookie: 1,
-                sent: 0,
-                received: 0,
-                duration: 0,
-                srtt: 0,
-                retransmits: 0,
-                errno: u32::from(result < 0),
-                netns: 0,
-                local_isn: 0,
-                remote_isn: 0,
-            }),
-            Kind::Change => Body::Change(Change {
-                op: ChangeOp::from_number(op).expect("there are more"),
-                path: bytes(&path),
-                typed: bytes(&path),
-                target: bytes(&target),
-                target_typed: bytes(&target),
-                detail: bytes(""),
-                flags: 0,
-                mode: 0,
-                value: 0,
-                result: result.min(0),
-                path_kind: 0,
-                target_kind: 0,
-            }),
-            Kind::Privileged => Body::Privileged(Privileged {
-                op: PrivilegedOp::from_number(op).expect("there are more"),
-                code: 0,
-                argument: 0,
-                target_pid: 0,
-                target_start: 0,
-                detail: bytes(""),
-                result: result.into(),
-            }),
-            Kind::Socket => Body::Socket(Socket {
-                op: SocketOp::from_number(op.clamp(1, 7)).expect("there are seven"),
-                family: 2,
-                protocol: 17,
-                local: None,
-                remote: None,
-                name: bytes(""),
-                code: 0,
-                result: result.into(),
-                netns: 0,
-            }),
-            Kind::Resource => Body::Resource(Resource {
-                cgroup: bytes(&path),
-                ..Resource::of(ResourceOp::from_number(op.clamp(1, 2)).expect("there are two"))
-            }),
-        };
-        event(body)
-    })
+    let ends = (an_end(), an_end());
+    (kind, a_path(), a_path(), flags, -1..2_i32, 1..8_u8, ends, 0..4_u32).prop_map(
+        |(kind, path, target, flags, result, op, (local, remote), uid)| {
+            let bytes = |text: &str| text.as_bytes().to_vec().into();
+            let by = |event: Event<'static>| Event {
+                subject: Subject { uid, ..event.subject },
+                ..event
+            };
+            let body = match kind {
+                Kind::Fork | Kind::Exit => Body::Exit(Exit { code: 0, signal: 0 }),
+                Kind::Exec => Body::Exec(Exec {
+                    filename: bytes(&path),
+                    errno: u32::from(result < 0),
+                    ..Exec::default()
+                }),
+                Kind::Open => return by(open(&path, flags, result)),
+                Kind::Connection => Body::Connection(Connection {
+                    op: ConnectionOp::from_number(op.clamp(1, 4)).expect("there are four"),
+                    direction: 0,
+                    local,
+                    remote,
+                    cookie: 1,
+                    sent: 0,
+                    received: 0,
+                    duration: 0,
+                    srtt: 0,
+                    retransmits: 0,
+                    errno: u32::from(result < 0),
+                    netns: 0,
+                    local_isn: 0,
+                    remote_isn: 0,
+                }),
+                Kind::Change => Body::Change(Change {
+                    op: ChangeOp::from_number(op).expect("there are more"),
+                    path: bytes(&path),
+                    typed: bytes(&path),
+                    target: bytes(&target),
+                    target_typed: bytes(&target),
+                    detail: bytes(""),
+                    flags: 0,
+                    mode: 0,
+                    value: 0,
+                    result: result.min(0),
+                    path_kind: 0,
+                    target_kind: 0,
+                }),
+                Kind::Privileged => Body::Privileged(Privileged {
+                    op: PrivilegedOp::from_number(op).expect("there are more"),
+                    code: 0,
+                    argument: 0,
+                    target_pid: 0,
+                    target_start: 0,
+                    detail: bytes(""),
+                    result: result.into(),
+                }),
+                Kind::Socket => Body::Socket(Socket {
+                    op: SocketOp::from_number(op.clamp(1, 7)).expect("there are seven"),
+                    family: 2,
+                    protocol: 17,
+                    local: Some(local).filter(|_| op != 1),
+                    remote: Some(remote).filter(|_| op != 2),
+                    name: bytes(""),
+                    code: 0,
+                    result: result.into(),
+                    netns: 0,
+                }),
+                Kind::Resource => Body::Resource(Resource {
+                    cgroup: bytes(&path),
+                    ..Resource::of(ResourceOp::from_number(op.clamp(1, 2)).expect("there are two"))
+                }),
+            };
+            by(event(body))
+        },
+    )
 }
 
 proptest! {
@@ -679,12 +643,15 @@ proptest! {
         plugins in vec(vec(a_filter(), 0..4), 1..4),
         events in vec((an_event(), namespaces()), 1..24),
         known in namespaces(),
+        exe in a_path(),
+        is_contained in any::<bool>(),
+        is_known in any::<bool>(),
         all_namespaces in any::<bool>(),
     ) {
         let plugins: Vec<_> = plugins.iter().map(|given| subscription(given)).collect();
         let sift = Sift::of(&plugins, &NODE);
         let together = plugins.iter().skip(1).fold(plugins[0].clone(), |all, next| all.or(next));
-        let table = table(known);
+        let table = table(known, &exe, is_contained);
         let process = table.latest(1).and_then(|id| table.get(id));
         for (event, namespaces) in events {
             let told = if all_namespaces { namespaces.map(|inode| inode.max(1)) } else { namespaces };
@@ -693,7 +660,8 @@ proptest! {
             let is_wanted = plugins.iter().any(|plugin| plugin.filters.want(&event, &whose));
             prop_assert_eq!(together.filters.want(&event, &whose), is_wanted, "{:?}", event);
             for sift in [&sift, &sift.opened()] {
-                prop_assert!(!is_wanted || passes(sift, &event, &told), "{:?} by {:?}", event, sift);
+                let image = process.filter(|_| is_known).map(|process| (process.exe(), process.is_contained()));
+                prop_assert!(!is_wanted || passes(sift, &event, &told, image), "{:?} by {:?}", event, sift);
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The programs themselves are in `host-ebpf`. A probe that cannot run says why and what is lost without it; only the
 //! probes that carry the process tree stop the daemon.
+mod answers;
 mod attach;
 mod btf;
 mod cgroups;
@@ -28,6 +29,7 @@ use vespid_ebpf::{Kind, ResourceOp};
 
 use crate::filter::Sift;
 
+pub use answers::{Images, Introduced};
 pub use attach::{Beside, PassedOver, Probe, State};
 pub use cgroups::Cgroups;
 pub use counters::Counters;
@@ -143,7 +145,7 @@ impl Kernel {
     /// # Errors
     /// If the programs cannot be told, or after [`Kernel::detach`].
     pub fn want(&mut self, kinds: u32) -> io::Result<Vec<Probe>> {
-        let passing = self.sieves.passing(Kind::Resource) & 1 << ResourceOp::Usage as u32 != 0;
+        let passing = self.sieves.may_pass(Kind::Resource, ResourceOp::Usage as usize);
         let begins = self.programs.measured() == 0;
         let changed = self.programs.want(kinds, passing)?;
         if begins && self.programs.measured() != 0 {
@@ -202,6 +204,18 @@ impl Kernel {
     /// Gives up to `limit` records to `f`, oldest first and in place, and says how many there were.
     pub fn drain(&mut self, limit: usize, f: impl FnMut(&[u8])) -> usize {
         self.ring.drain(limit, f)
+    }
+
+    /// Like [`Kernel::drain`], for who answers what the programs ask of images.
+    pub fn drain_answering(&mut self, limit: usize, mut f: impl FnMut(&[u8], &mut Images<'_>)) -> usize {
+        let Kernel { ring, sieves, .. } = self;
+        let mut images = sieves.images();
+        ring.drain(limit, |record| f(record, &mut images))
+    }
+
+    /// What the programs are told of who runs what.
+    pub fn images(&mut self) -> Images<'_> {
+        self.sieves.images()
     }
 
     /// Gives to `f` a record for each file of which opens were merged and none has followed since, and says how many there

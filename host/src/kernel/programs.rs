@@ -6,6 +6,7 @@ use std::io;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use rustix::thread::{MembarrierCommand, membarrier};
 use vespid_ebpf::usage::{COUNTERS, Samples};
 use vespid_ebpf::{ASKED_BYTES, Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
 
@@ -230,6 +231,11 @@ fn clear<const SIZE: usize>(table: &mut HashMap<MapData, u64, [u8; SIZE]>) {
     for key in keys {
         let _gone_already = table.remove(&key);
     }
+}
+
+/// Waits until no program runs that did when this was called, if the kernel has a way to.
+pub(super) fn wait_for_programs() {
+    membarrier(MembarrierCommand::Global).unwrap_or_default();
 }
 
 pub(super) fn take_map(object: &mut Ebpf, name: &str) -> Result<Map, StartError> {

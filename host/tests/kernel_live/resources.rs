@@ -179,7 +179,9 @@ fn nothing_is_measured_unless_somebody_wants_usage() {
 
     // Only kills are wanted.
     let mut sift = Sift::default();
-    sift.sieve.classes[Kind::Resource.index()] = [1 << ResourceOp::OomKill as u32; 2];
+    for outcome in &mut sift.sieve.classes[Kind::Resource.index()] {
+        outcome[ResourceOp::Usage as usize] = 0;
+    }
     kernel.sift(&sift).expect("a change");
     kernel.want(Kind::Resource.bit()).expect("a change");
     assert_eq!((running(kernel), kernel.measured()), (vec![], 0));

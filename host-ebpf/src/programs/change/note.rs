@@ -74,7 +74,7 @@ pub(super) enum Which {
 pub(super) fn begin(op: impl FnOnce(u8) -> Option<ChangeOp>) -> Option<(Task, *mut Note)> {
     let (task, action) = in_flight(&CALLS)?;
     let op = op(action)? as u32;
-    if names_descriptor(action) || !wanted(Kind::Change) || is_own() || !sieve::may_pass(Kind::Change, 1 << op) {
+    if names_descriptor(action) || !wanted(Kind::Change) || is_own() || !sieve::may_pass(Kind::Change, op) {
         return None;
     }
     let thread = bpf_get_current_pid_tgid();

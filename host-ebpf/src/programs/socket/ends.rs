@@ -49,7 +49,7 @@ pub(super) fn is_ip(socket: &Socket) -> bool {
 pub(super) fn local(socket: &Socket) -> End {
     let port = kernel_u16(socket.sk, offset!(inet_sport));
     match socket.family() {
-        INET => End::v4(socket.ends.rcv_saddr, port),
+        INET => End::v4(socket.common.rcv_saddr, port),
         INET6 if has!(skc_v6_rcv_saddr) => {
             End::v6(kernel(socket.sk, offset!(skc_v6_rcv_saddr)).unwrap_or([0; 2]), port)
         }
@@ -60,10 +60,10 @@ pub(super) fn local(socket: &Socket) -> End {
 /// The remote end, if the socket is connected.
 #[inline(always)]
 pub(super) fn peer(socket: &Socket) -> End {
-    let port = socket.ends.dport;
+    let port = socket.common.dport;
     match socket.family() {
         _ if port == 0 => End::NONE,
-        INET => End::v4(socket.ends.daddr, port),
+        INET => End::v4(socket.common.daddr, port),
         INET6 if has!(skc_v6_daddr) => End::v6(kernel(socket.sk, offset!(skc_v6_daddr)).unwrap_or([0; 2]), port),
         _ => End::NONE,
     }
