@@ -18,7 +18,7 @@ pub mod sieve;
 pub mod usage;
 
 pub use calls::Slot;
-pub use offsets::{ABSENT, CALLS, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets};
+pub use offsets::{ABSENT, CALLS, CAST, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets, TypeIds};
 pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 pub use records::{
     ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, ResourceRaw,

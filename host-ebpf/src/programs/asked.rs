@@ -7,10 +7,10 @@ use aya_ebpf::programs::FEntryContext;
 use vespid_ebpf::{ASKED_BYTES, Kind, MAX_ASKED};
 
 use super::descriptor::path_of;
-use super::globals::{has, offset, wanted};
+use super::globals::{has, offset, type_id, wanted};
 use super::header::is_own;
 use super::open::{CALLS, Opened};
-use super::read::{direct, kernel_u64};
+use super::read::{direct, field};
 use super::sieve;
 use super::syscall::in_flight;
 use super::walk::ends_of;
@@ -73,7 +73,10 @@ pub(super) fn unless_replaced(file: u64) -> Opened {
         let dentry = (*asked).dentry;
         // An address alone says little: it is given to another file as soon as it is free.
         let is_same = (*asked).file == file && ends_of(path_of(file))[1] == dentry;
-        if is_same || !has!(dentry_inode) || kernel_u64(dentry, offset!(dentry_inode)) != (*asked).inode {
+        if is_same
+            || !has!(dentry_inode)
+            || field::<u64>(type_id!(dentry), dentry, offset!(dentry_inode)) != (*asked).inode
+        {
             return Opened::of(file);
         }
         Opened {

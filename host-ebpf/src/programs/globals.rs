@@ -38,6 +38,14 @@ macro_rules! offset {
 }
 pub(super) use offset;
 
+/// The id of a type, or [`vespid_ebpf::ABSENT`].
+macro_rules! type_id {
+    ($type:ident) => {
+        $crate::programs::globals::loaded(&$crate::programs::globals::OFFSETS.types.$type)
+    };
+}
+pub(super) use type_id;
+
 /// Whether the kernel has a field.
 macro_rules! has {
     ($field:ident) => {

@@ -6,13 +6,13 @@ use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_trait
 
 use super::asked;
 use super::descriptor::{self, WORKING_DIRECTORY};
-use super::globals::{has, offset};
+use super::globals::{has, offset, type_id};
 use super::header::{header, own_cgroup_id};
 use super::merge::{self, Way};
 use super::namespaces;
 use super::output::{count, has_room, try_send};
 use super::overlay;
-use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
+use super::read::{Task, field, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sieve::{self, Steps, Verdict, Who};
 use super::syscall::{Call, Calls, table};
@@ -80,13 +80,13 @@ impl Opened {
             return Opened::NOTHING;
         }
         let mode = if has!(file_mode) {
-            kernel_u32(file, offset!(file_mode))
+            field(type_id!(file), file, offset!(file_mode))
         } else {
             0
         };
         Opened {
             path: descriptor::path_of(file),
-            inode: kernel_u64(file, offset!(file_inode)),
+            inode: field(type_id!(file), file, offset!(file_inode)),
             mode,
         }
     }
@@ -238,7 +238,10 @@ unsafe fn describe(
         if overlay::is_upper(file.inode) {
             traits |= open_traits::UPPER;
         }
-        (file.path, u32::from(kernel_u16(file.inode, offset!(inode_mode))))
+        (
+            file.path,
+            u32::from(field::<u16>(type_id!(inode), file.inode, offset!(inode_mode))),
+        )
     } else {
         traits |= open_traits::BY_WORDS;
         (directory(request), (request.mode & 0o7777) as u32)
@@ -299,10 +302,12 @@ fn mount_namespace(task: Task) -> u32 {
     if !(has!(task_nsproxy) && has!(nsproxy_mnt) && has!(mnt_ns_inum)) {
         return 0;
     }
-    kernel_u32(
-        kernel_u64(task.pointer(offset!(task_nsproxy)), offset!(nsproxy_mnt)),
-        offset!(mnt_ns_inum),
-    )
+    let namespace: u64 = field(
+        type_id!(nsproxy),
+        task.pointer(offset!(task_nsproxy)),
+        offset!(nsproxy_mnt),
+    );
+    field(type_id!(mnt_namespace), namespace, offset!(mnt_ns_inum))
 }
 
 unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {

@@ -90,6 +90,8 @@ pub(super) struct Loaded {
     serves: u32,
     /// What makes every variant impossible on this kernel.
     obstacle: Option<String>,
+    /// The verifier has rejected one.
+    is_rejected: bool,
     /// Why the variants before the chosen one were passed over; of all of them if there is none.
     passed_over: Vec<String>,
     /// What its programs run by.
@@ -148,6 +150,7 @@ impl Loaded {
             hook,
             serves: hook.serves,
             obstacle: layout.obstacle(hook.needs).map(str::to_owned),
+            is_rejected: false,
             passed_over: vec![reason; before.unwrap_or(0)],
             links: Vec::new(),
             closing: None,
@@ -164,7 +167,10 @@ impl Loaded {
         while let Some(variant) = self.chosen() {
             match variant.parts.iter().try_for_each(|part| load(programs, part, types)) {
                 Ok(()) => return,
-                Err(reason) => self.pass_over(programs, reason),
+                Err(refusal) => {
+                    self.is_rejected |= refusal.is_of_verifier;
+                    self.pass_over(programs, refusal.reason);
+                }
             }
         }
     }
@@ -190,6 +196,11 @@ impl Loaded {
     fn refused(&self) -> Option<&str> {
         let last = self.passed_over.last().filter(|_| self.chosen().is_none());
         self.obstacle.as_deref().or(last.map(String::as_str))
+    }
+
+    /// Whether the verifier has rejected a variant.
+    pub(super) fn is_rejected(&self) -> bool {
+        self.is_rejected
     }
 
     /// Whether it calls the others.

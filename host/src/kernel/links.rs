@@ -36,9 +36,20 @@ pub(super) fn types() -> Result<Btf, String> {
     Btf::from_sys_fs().map_err(|error| reason(&error))
 }
 
-pub(super) fn load(programs: &mut ByName<'_>, part: &Part, types: &Btf) -> Result<(), String> {
+/// Why a program cannot be loaded.
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    /// It is not that this kind of program is not permitted, but what is in it.
+    pub(super) is_of_verifier: bool,
+}
+
+/// Has the kernel verify a program.
+pub(super) fn load(programs: &mut ByName<'_>, part: &Part, types: &Btf) -> Result<(), Refusal> {
     if let At::Sockets = part.at {
-        cgroups::root()?;
+        cgroups::root().map_err(|reason| Refusal {
+            reason,
+            is_of_verifier: false,
+        })?;
     }
     let program = programs.get_mut(part.program).ok_or(ProgramError::NotLoaded);
     let loaded = program.and_then(|program| match (&mut **program, part.at) {
@@ -53,14 +64,18 @@ pub(super) fn load(programs: &mut ByName<'_>, part: &Part, types: &Btf) -> Resul
     match loaded {
         // By a variant that was passed over.
         Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-        Err(error) => Err(match (&error, part.at) {
-            (ProgramError::Btf(_), At::Tracepoint(name)) => {
-                format!("this kernel has no tracepoint {name} (none in {VMLINUX})")
-            }
-            (ProgramError::Btf(_), At::Entry(name) | At::Return(name)) => {
-                format!("this kernel has no function {name} (none in {VMLINUX})")
-            }
-            _ => program_reason(&error),
+        Err(error) => Err(Refusal {
+            is_of_verifier: matches!(&error, ProgramError::LoadError { io_error, .. }
+                if io_error.raw_os_error() != Some(libc::EPERM)),
+            reason: match (&error, part.at) {
+                (ProgramError::Btf(_), At::Tracepoint(name)) => {
+                    format!("this kernel has no tracepoint {name} (none in {VMLINUX})")
+                }
+                (ProgramError::Btf(_), At::Entry(name) | At::Return(name)) => {
+                    format!("this kernel has no function {name} (none in {VMLINUX})")
+                }
+                _ => program_reason(&error),
+            },
         }),
     }
 }

@@ -103,10 +103,16 @@ impl Kernel {
         let began = Instant::now();
         load::check_capabilities()?;
         allow_descriptors();
-        let layout = btf::read()?;
+        let mut layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
+        let mut loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
+        // What a kernel has against a program may be how that reads.
+        if loaded.iter().any(attach::Loaded::is_rejected) && layout.give_up_casts() {
+            tracing::debug!("the kernel rejects a program; all of them read by its helper instead");
+            object = load::load(settings, &layout)?.0;
+            loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
+        }
         let objects = Objects::of_maps(&object);
-        let loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
         let samplers = sampling::Sampler::all(&mut object, &layout, settings.sample_hz);
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;

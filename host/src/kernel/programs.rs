@@ -257,7 +257,24 @@ mod tests {
     use super::*;
     use crate::kernel::hooks::CALLER;
     use crate::kernel::links::{by_name, types};
-    use crate::kernel::{Kernel, Settings};
+    use crate::kernel::{Kernel, Settings, Way, btf, load};
+
+    #[test]
+    fn the_verifier_takes_the_programs_whichever_way_they_read() {
+        let mut layout = btf::read().expect("types");
+        for has_casts in [true, false] {
+            if !has_casts && !layout.give_up_casts() {
+                eprintln!("SKIPPED: this kernel has one way only");
+                return;
+            }
+            let Ok((mut object, _)) = load::load(&Settings::default(), &layout) else {
+                eprintln!("SKIPPED: BPF is not to be had here");
+                return;
+            };
+            let loaded = Loaded::all(&mut object, &layout, Way::default()).expect("types");
+            assert!(!loaded.iter().any(Loaded::is_rejected), "with casts: {has_casts}");
+        }
+    }
 
     #[test]
     fn a_kernel_that_refuses_what_reports_opens_loses_nothing_else() {
