@@ -142,7 +142,7 @@ pub const END_HEAD: u32 = 32;
 /// The beginning of an [`EndKey`].
 #[must_use]
 pub const fn end_head(end: End, generation: u32) -> [u8; 4] {
-    [end as u8, generation as u8, 0, 0]
+    [end as u8, (generation & 1) as u8, 0, 0]
 }
 
 /// Processes of which it is known what they run, at a time. Of what is beyond, the daemon judges.

@@ -104,6 +104,11 @@ impl Actor {
         })
     }
 
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Has it done `count` times; says nanoseconds each.
     pub(super) fn run(&mut self, count: u32) -> anyhow::Result<f64> {
         writeln!(self.orders, "{count}")?;

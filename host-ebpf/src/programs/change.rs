@@ -8,7 +8,6 @@ use core::ffi::c_void;
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use vespid_ebpf::sieve::Mask;
 use vespid_ebpf::{ChangeRaw, Kind, MAX_TYPED, Outcome, PathEnd};
 
 pub(super) use self::calls::CALLS;
@@ -73,7 +72,7 @@ unsafe fn describe(
 ) -> Option<()> {
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        sieve::keep(scratch, verdict.tells);
+        sieve::keep(scratch, verdict);
         let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<ChangeRaw>() as u64);
@@ -81,7 +80,7 @@ unsafe fn describe(
         let path = append_name(scratch, task, result, request.path, note, Which::Path)?;
         let between = at.read_volatile();
         let target = append_name(scratch, task, result, request.target, note, Which::Target)?;
-        if !is_wanted(scratch, between, sieve::named(verdict)) {
+        if sieve::needs_name(scratch) && vespid_change_named(between) == 0 {
             count(Kind::Change, Outcome::Filtered);
             return Some(());
         }
@@ -108,26 +107,25 @@ unsafe fn describe(
     }
 }
 
-/// Whether one of the two files, as they were appended with the second from `between` on, has a name that these filters look
-/// for; 0 stands for filters that look for none.
+/// Whether one of the two files of the record in the making, with the second from `between` on, has a name that is looked
+/// for; if not, it is 0.
 ///
-/// # Safety
-/// `scratch` must point into its map.
-#[inline(always)]
-unsafe fn is_wanted(scratch: *mut Scratch<CHANGE_SIZE>, between: u64, filters: Mask) -> bool {
+/// With a name that is seen from outside it is verified once, and not for each state in which it is called.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vespid_change_named(between: u64) -> i32 {
     const FIXED: u64 = size_of::<ChangeRaw>() as u64;
-    // SAFETY: the caller's promise.
-    unsafe {
-        if filters == 0 || !sieve::begin_search(scratch, u32::MAX, filters) {
-            return true;
-        }
+    // SAFETY: the scratch is from its map.
+    let is_named = of_change().is_none_or(|scratch| unsafe {
         let at = &raw mut (*scratch).walk.at;
         let to = at.read_volatile();
-        let passes = sieve::text_passes(scratch, change_text_step, FIXED, between)
+        let is_named = !sieve::begin_search(scratch, u32::MAX)
+            || sieve::text_passes(scratch, change_text_step, FIXED, between)
             || sieve::text_passes(scratch, change_text_step, between, to);
         at.write_volatile(to);
-        passes
-    }
+        is_named
+    });
+    i32::from(is_named)
 }
 
 /// Appends what is known of a file: its own path, if the call named a descriptor or the path was noted; else the path of

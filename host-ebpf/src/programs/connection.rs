@@ -10,6 +10,7 @@ use vespid_ebpf::{ConnectionOp, Kind, Outcome};
 
 use self::fields::Fields;
 pub(super) use self::fields::{At, Known};
+use self::record::network;
 pub(super) use self::record::{address, send};
 use super::globals::{has, offset};
 use super::header::now;
@@ -110,6 +111,7 @@ pub(super) fn passes<S: Fields>(sk: S, op: ConnectionOp, owner: &Owner) -> bool 
         pid: owner.pid,
         start_ns: owner.start_ns,
     });
+    sieve::narrow_by_network(&mut verdict, || network(sk));
     if sieve::is_about_ends(verdict) {
         let ends = Ends {
             local_port: u16::from_be(sk.load(offset!(inet_sport))),

@@ -65,7 +65,7 @@ unsafe fn describe(
     let filename = call.argument(if action == EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
-        sieve::keep(scratch, verdict.tells);
+        sieve::keep(scratch, verdict);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let with_nul = bpf_probe_read_user_str(record.add(FIXED).cast(), MAX_TYPED as u32, filename as *const c_void);
         let filename_len = if with_nul > 0 {
@@ -74,11 +74,7 @@ unsafe fn describe(
             0
         };
         let len = FIXED as u64 + filename_len;
-        let named = sieve::named(verdict);
-        if named != 0
-            && sieve::begin_search(scratch, u32::MAX, named)
-            && !sieve::text_passes(scratch, call_text_step, FIXED as u64, len)
-        {
+        if sieve::needs_name(scratch) && vespid_exec_named(len) == 0 {
             count(Kind::Exec, Outcome::Filtered);
             return Some(());
         }
@@ -91,4 +87,17 @@ unsafe fn describe(
         namespaces::tell(scratch);
         send(Kind::Exec, scratch)
     }
+}
+
+/// Whether the text of the record in the making, which ends at `to`, has a name that is looked for; if not, it is 0.
+/// Verified once, as [`super::sieve`] has it.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn vespid_exec_named(to: u64) -> i32 {
+    // SAFETY: the scratch is from its map.
+    let is_named = of_call().is_none_or(|scratch| unsafe {
+        !sieve::begin_search(scratch, u32::MAX)
+            || sieve::text_passes(scratch, call_text_step, size_of::<ExecRaw>() as u64, to)
+    });
+    i32::from(is_named)
 }

@@ -23,6 +23,7 @@ mod descriptor;
 mod globals;
 mod header;
 mod images;
+mod index;
 mod merge;
 mod namespaces;
 mod output;

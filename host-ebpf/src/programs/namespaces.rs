@@ -9,10 +9,14 @@ use vespid_ebpf::sieve::{Mask, Sieve, TESTS};
 use vespid_ebpf::{ABSENT, Header, NAMESPACES, TOLD, TOLD_BYTES};
 
 use super::globals::{has, offset};
+use super::index::masked;
 use super::pids::UPID_SIZE;
 use super::read::{Task, direct, kernel_into};
 use super::scratch::{Scratch, place};
 use super::sieve;
+
+/// Position in [`NAMESPACES`].
+const NETWORK: u32 = 3;
 
 /// `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
 const INITIAL_PID_NAMESPACE: u32 = 0xefff_fffc;
@@ -87,6 +91,35 @@ pub(super) unsafe fn filters(sieve: *const Sieve) -> Mask {
         }
         let met = (&raw const (*looked).met).read_volatile() as usize & ((1 << TESTS) - 1);
         let inside = (&raw const (*sieve).inside).cast::<Mask>().add(met).read_volatile();
+        inside | (&raw const (*sieve).without.namespace).read_volatile()
+    }
+}
+
+/// The filters that are about a network namespace, of which all that is known of where something was done. All, if there
+/// are tests of others.
+///
+/// May run in an interrupt, so it keeps nothing.
+///
+/// # Safety
+/// `sieve` must be a live map value.
+#[inline(never)]
+pub(super) unsafe fn filters_by_network(sieve: *const Sieve, inode: u32) -> Mask {
+    let mut met = 0_u64;
+    // SAFETY: a live map value; the index is masked.
+    unsafe {
+        let mut at = 0;
+        while at < TESTS {
+            let test = (&raw const (*sieve).tests[at]).read_volatile();
+            if test.inode != 0 && (test.kind != NETWORK || inode == 0) {
+                return Mask::MAX;
+            }
+            // 1 if they are the same. With a branch, the verifier would try each outcome of all tests.
+            let same = u64::from(inode ^ test.inode).wrapping_sub(1) >> 63;
+            met |= same << at;
+            at += 1;
+        }
+        let inside = (&raw const (*sieve).inside).cast::<Mask>();
+        let inside = inside.add(masked::<{ (1 << TESTS) - 1 }>(met)).read_volatile();
         inside | (&raw const (*sieve).without.namespace).read_volatile()
     }
 }

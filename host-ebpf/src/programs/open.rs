@@ -163,7 +163,7 @@ pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outco
         if window == 0 && !has_room(Kind::Open, own_cgroup_id) {
             return Some(());
         }
-        describe(scratch, task, subject, request, outcome, window, verdict.tells)
+        describe(scratch, task, subject, request, outcome, window, verdict)
     });
     if sent.is_none() {
         count(Kind::Open, Fate::Unreadable);
@@ -226,7 +226,7 @@ unsafe fn describe(
     request: &Request,
     outcome: &Outcome,
     window: u64,
-    tells: u32,
+    verdict: Verdict,
 ) -> Option<()> {
     let mut traits = outcome.traits;
     // The file itself; without it the directory that a relative text is relative to.
@@ -248,7 +248,7 @@ unsafe fn describe(
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        sieve::keep(scratch, tells);
+        sieve::keep(scratch, verdict);
         let raw: *mut OpenRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<OpenRaw>() as u64);

@@ -22,7 +22,7 @@ use super::output::{count, has_room, send};
 use super::pids;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{PRIVILEGED_SIZE, Scratch, of_privileged, place};
-use super::sieve::{self, Who};
+use super::sieve::{self, Verdict, Who};
 use super::syscall::{Call, returned};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
@@ -49,8 +49,7 @@ fn report(task: Task, call: Call, action: u8) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent =
-        of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict.tells) });
+    let sent = of_privileged().and_then(|scratch| unsafe { describe(scratch, task, call.result, &request, verdict) });
     if sent.is_none() {
         count(Kind::Privileged, Outcome::Unreadable);
     }
@@ -62,7 +61,7 @@ unsafe fn describe(
     task: Task,
     result: i64,
     request: &Request,
-    tells: u32,
+    verdict: Verdict,
 ) -> Option<()> {
     let target = match request.target {
         Target::Nobody => 0,
@@ -72,7 +71,7 @@ unsafe fn describe(
     let leader = kernel_u64(target, offset!(task_group_leader));
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        sieve::keep(scratch, tells);
+        sieve::keep(scratch, verdict);
         let raw: *mut PrivilegedRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<PrivilegedRaw>() as u64);

@@ -15,6 +15,7 @@ use vespid_ebpf::{Kind, MAX_DEPTH, Outcome};
 use super::globals::offset;
 use super::header::start_ns;
 use super::images;
+use super::index::masked;
 use super::namespaces;
 use super::output::count;
 use super::read::{Task, direct};
@@ -148,11 +149,9 @@ pub(super) fn judge_anywhere(kind: Kind, failed: bool, class: u32, who: impl FnO
         return verdict;
     };
     verdict.generation = generation;
-    let class = class as usize & (CLASSES - 1);
     // SAFETY: a live map value; every index is checked or masked.
     unsafe {
-        let classes = (&raw const (*sieve).classes[kind.index()][failed as usize]).cast::<Mask>();
-        verdict.filters = classes.add(class).read_volatile();
+        verdict.filters = of_class(&raw const (*sieve).classes[kind.index()][failed as usize], class);
         let without_user = (&raw const (*sieve).without.user).read_volatile();
         let without_image = (&raw const (*sieve).without.image).read_volatile();
         if verdict.filters & !(without_user & without_image) != 0 {
@@ -161,6 +160,18 @@ pub(super) fn judge_anywhere(kind: Kind, failed: bool, class: u32, who: impl FnO
         }
     }
     verdict
+}
+
+/// Takes away the filters that are about namespaces other than this one of the network.
+#[inline(always)]
+pub(super) fn narrow_by_network(verdict: &mut Verdict, inode: impl FnOnce() -> u32) {
+    let Some(sieve) = of(verdict.generation) else { return };
+    // SAFETY: a live map value.
+    unsafe {
+        if verdict.filters & (&raw const (*sieve).telling).read_volatile() != 0 {
+            verdict.filters &= namespaces::filters_by_network(sieve, inode());
+        }
+    }
 }
 
 /// Those of some filters that may describe what somebody does.
@@ -240,14 +251,27 @@ pub(super) unsafe fn narrow_by_ends(verdict: &mut Verdict, prefix: *mut Prefix, 
     }
 }
 
-/// Keeps beside a record in the making whether it ends with namespaces.
+/// Keeps beside a record in the making whether it ends with namespaces, and whose names it must have one of.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, tells: u32) {
+pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, verdict: Verdict) {
     // SAFETY: the caller's promise.
-    unsafe { (&raw mut (*scratch).walk.search.tells).write_volatile(tells) }
+    unsafe {
+        (&raw mut (*scratch).walk.search.tells).write_volatile(verdict.tells);
+        (&raw mut (*scratch).walk.search.filters).write_volatile(named(verdict));
+    }
+}
+
+/// Whether it must have a name, by what was kept.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn needs_name<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw const (*scratch).walk.search.filters).read_volatile() != 0 }
 }
 
 /// What was kept.
@@ -263,15 +287,22 @@ pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> 
 /// Whether a call of this class may pass, come out as it will.
 #[inline(always)]
 pub(super) fn may_pass(kind: Kind, class: u32) -> bool {
-    let class = class as usize & (CLASSES - 1);
     in_force().is_none_or(|(sieve, _)| {
-        // SAFETY: a live map value; the index is masked.
-        let [succeeding, failing] = [0, 1].map(|failed| unsafe {
-            let classes = (&raw const (*sieve).classes[kind.index()][failed]).cast::<Mask>();
-            classes.add(class).read_volatile()
-        });
-        succeeding | failing != 0
+        // SAFETY: a live map value.
+        let of_outcome = |failed| unsafe { of_class(&raw const (*sieve).classes[kind.index()][failed], class) };
+        of_outcome(0) | of_outcome(1) != 0
     })
+}
+
+/// The filters that may describe calls of a class.
+///
+/// # Safety
+/// `classes` must be in a live map value.
+#[inline(always)]
+unsafe fn of_class(classes: *const [Mask; CLASSES], class: u32) -> Mask {
+    let at = masked::<{ CLASSES as i32 - 1 }>(u64::from(class));
+    // SAFETY: the caller's promise.
+    unsafe { classes.cast::<Mask>().add(at).read_volatile() }
 }
 
 /// Whether any call of a kind may pass.
@@ -330,7 +361,8 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
 ) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
-        if !begin_search(scratch, accesses, filters) {
+        (*scratch).walk.search.filters = filters;
+        if !begin_search(scratch, accesses) {
             return true;
         }
         let walk = &raw mut (*scratch).walk;
@@ -358,16 +390,12 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
     true
 }
 
-/// Begins to look for the names of these filters. Whether there is a sieve to look by.
+/// Begins to look for the names of the filters in the search. Whether there is a sieve to look by.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-pub(super) unsafe fn begin_search<const SIZE: usize>(
-    scratch: *mut Scratch<SIZE>,
-    accesses: u32,
-    filters: Mask,
-) -> bool {
+pub(super) unsafe fn begin_search<const SIZE: usize>(scratch: *mut Scratch<SIZE>, accesses: u32) -> bool {
     let Some((sieve, generation)) = in_force() else {
         return false;
     };
@@ -388,7 +416,6 @@ pub(super) unsafe fn begin_search<const SIZE: usize>(
             place += 1;
         }
         (*search).depth = 0;
-        (*search).filters = filters;
         (*search).generation = generation;
         (*search).verdict = UNDECIDED;
     }

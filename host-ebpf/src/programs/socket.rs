@@ -275,7 +275,7 @@ fn report_on(task: Task, socket: &Socket, happening: &Happening) {
         return;
     }
     // SAFETY: a scratch from its map.
-    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict.tells) });
+    let sent = of_socket().and_then(|scratch| unsafe { describe(scratch, task, socket, happening, verdict) });
     if sent.is_none() {
         count(Kind::Socket, Outcome::Unreadable);
     }
@@ -306,12 +306,12 @@ unsafe fn describe(
     task: Task,
     socket: &Socket,
     happening: &Happening,
-    tells: u32,
+    verdict: Verdict,
 ) -> Option<()> {
     const FIXED: usize = size_of::<SocketRaw>();
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
-        sieve::keep(scratch, tells);
+        sieve::keep(scratch, verdict);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let tail = &happening.tail;
         let wanted = (tail.len.min(MAX_PAYLOAD) & 1023) as u32;

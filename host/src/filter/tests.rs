@@ -585,7 +585,7 @@ fn an_event() -> impl Strategy<Value = Event<'static>> {
                     srtt: 0,
                     retransmits: 0,
                     errno: u32::from(result < 0),
-                    netns: 0,
+                    netns: u32::from(op) + 13,
                     local_isn: 0,
                     remote_isn: 0,
                 }),

@@ -55,6 +55,7 @@ fn acts() {
         "serve" => serve(&argument),
         "connect" => connect(&argument),
         "connect-refused" => drop(TcpStream::connect(&argument)),
+        "meet" => crate::filters::ends::meet(&argument),
         "connect-many" => connect_many(argument.parse().expect("a number")),
         "change" => crate::variants::acts::act(&argument),
         "privileged" => crate::privileged::acts::act(&argument),

@@ -1,5 +1,8 @@
 //! What no plugin wants is left out in the kernel, and nothing else.
-use std::collections::HashSet;
+pub(crate) mod ends;
+mod pair;
+mod who;
+
 use std::fs::{self, Permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -7,121 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
-use vespid::decode::{Clock, Scratch, decode};
 use vespid::enrich::namespaces;
-use vespid::event::Body;
-use vespid::filter::{FilterText, Sift, Subscription, Whose};
+use vespid::filter::Sift;
 use vespid::interface::vespid::plugin::describe::Kinds;
-use vespid::kernel::{Counters, Kernel, Settings};
+use vespid::kernel::Counters;
 use vespid_ebpf::{Kind, Outcome};
 
+use self::pair::{Pair, subscription};
 use crate::actor::actor;
-use crate::harness::{Live, live};
-
-/// A kernel with filters beside one without.
-struct Pair {
-    whole: Live,
-    sifted: Kernel,
-    clock: Clock,
-    folder: tempfile::TempDir,
-}
-
-/// What a plugin got of one run.
-struct Seen {
-    /// Held against the plugin's own filters, with nothing left out before.
-    expected: Vec<Value>,
-    /// The same of what the kernel let through.
-    got: Vec<Value>,
-    /// How many events the kernel let through.
-    passed: usize,
-    /// And how many there were.
-    all: usize,
-}
-
-impl Seen {
-    /// Whether an open of this file is wanted.
-    fn opened(&self, file: &Path) -> bool {
-        let file = file.display().to_string();
-        self.got.iter().any(|event| event["open"]["path"] == file.as_str())
-    }
-}
-
-fn subscription(tables: Kinds, filters: &str) -> Subscription {
-    let given: FilterText = filters.parse().expect("filters");
-    Subscription::new(&given.0, tables).expect("they make sense")
-}
-
-/// An event without what two programs that saw it cannot agree about.
-fn settled(mut event: Value) -> Value {
-    event.as_object_mut().map(|event| event.remove("time"));
-    event
-}
-
-impl Pair {
-    fn start() -> Option<Pair> {
-        let whole = live()?;
-        Some(Pair {
-            whole,
-            sifted: Kernel::start(&Settings::default()).expect("a second one"),
-            clock: Clock::now(),
-            folder: tempfile::tempdir().expect("a folder"),
-        })
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().canonicalize().expect("its path")
-    }
-
-    /// Lets the kernel leave out what `subscription` does not want, while `command` runs.
-    fn run(&mut self, subscription: &Subscription, command: &mut Command) -> Seen {
-        let sift = Sift::of([subscription], &namespaces::of_the_node());
-        self.sifted.sift(&sift).expect("a sieve");
-        self.whole.kernel.sift(&sift.opened()).expect("a sieve");
-        // Nothing from before.
-        while self.sifted.drain(usize::MAX, |_| ()) + self.whole.kernel.drain(usize::MAX, |_| ()) > 0 {}
-        let child = command.stdin(Stdio::null()).spawn().expect("a child");
-        let pid = child.id();
-        child.wait_with_output().expect("its end");
-        let (all, expected) = taken(&mut self.whole.kernel, &self.clock, pid, subscription);
-        let (passed, got) = taken(&mut self.sifted, &self.clock, pid, subscription);
-        Seen {
-            expected,
-            got,
-            passed,
-            all,
-        }
-    }
-}
-
-/// The events of a process that has ended, and of its children; and those of them that are wanted.
-fn taken(kernel: &mut Kernel, clock: &Clock, pid: u32, subscription: &Subscription) -> (usize, Vec<Value>) {
-    let mut watched = HashSet::from([pid]);
-    let mut scratch = Scratch::default();
-    let (mut all, mut wanted) = (0, Vec::new());
-    let whose = Whose {
-        process: None,
-        is_contained: false,
-        node: &namespaces::of_the_node(),
-    };
-    kernel.drain(usize::MAX, |record| {
-        let event = decode(record, clock, &mut scratch).expect("a good record");
-        if !watched.contains(&event.subject.pid) {
-            return;
-        }
-        if let Body::Fork(fork) = &event.body {
-            watched.insert(fork.child_pid);
-        }
-        let table = Kinds::of(event.body.kind());
-        if table == Kinds::empty() || !subscription.tables.contains(table) {
-            return;
-        }
-        all += 1;
-        if subscription.filters.want(&event, &whose) {
-            wanted.push(settled(serde_json::to_value(&event).expect("an event")));
-        }
-    });
-    (all, wanted)
-}
 
 /// Files and links in a folder, opened, renamed and removed in several ways.
 fn script(folder: &Path) -> Command {

@@ -24,6 +24,18 @@ pub(crate) fn mounted(controller: Option<&str>) -> Option<PathBuf> {
     })
 }
 
+/// The hierarchy that containers are told apart in here; `None`, out loud, if there is none.
+pub(crate) fn telling() -> Option<PathBuf> {
+    let hierarchies = ["memory", "pids", "cpu"]
+        .into_iter()
+        .find_map(|name| mounted(Some(name)));
+    let hierarchy = hierarchies.or_else(|| mounted(None));
+    if hierarchy.is_none() {
+        eprintln!("SKIPPED: no hierarchy of control groups is mounted here");
+    }
+    hierarchy
+}
+
 impl Group {
     /// A group in the v2 hierarchy; `None`, out loud, if there is none.
     pub(crate) fn new(name: &str) -> Option<Group> {
@@ -59,8 +71,16 @@ impl Group {
         Some(group)
     }
 
-    fn within(hierarchy: &Path, name: &str) -> Group {
-        let name = format!("vespid-test-{}-{name}", std::process::id());
+    /// A group that is named as those of a container are.
+    pub(crate) fn like_a_container(hierarchy: &Path) -> Group {
+        Group::named(hierarchy, format!("docker-{:064x}.scope", std::process::id()))
+    }
+
+    pub(crate) fn within(hierarchy: &Path, name: &str) -> Group {
+        Group::named(hierarchy, format!("vespid-test-{}-{name}", std::process::id()))
+    }
+
+    fn named(hierarchy: &Path, name: String) -> Group {
         let folder = hierarchy.join(&name);
         fs::create_dir(&folder).expect("a control group");
         Group {

@@ -83,6 +83,46 @@ fn a_configuration_with_one_namespace_gives_what_happens_there_and_nothing_else(
     child.wait().expect("its end");
 }
 
+/// The traffic is that of a process which was there before anybody asked what runs.
+#[test]
+fn a_configuration_with_one_executable_gives_what_that_does_and_nothing_else() {
+    if !is_live() {
+        return;
+    }
+    let _traffic = Meanwhile::opens();
+    let site = Site::new();
+    site.put("zoo.wasm", zoo("1.2.3"));
+    let mut daemon = site.start();
+    daemon.wait_sum("zoo_events_total", &[], 100.0);
+
+    let cat = ["/usr/bin/cat", "/bin/cat"]
+        .into_iter()
+        .find_map(|cat| std::fs::canonicalize(cat).ok());
+    let cat = cat.expect("cat");
+    site.put("zoo.toml", format!("executable = \"{}\"\n", cat.display()));
+    daemon.wait_swaps("zoo", 1);
+    let go_on = |daemon: &mut Daemon| {
+        let before = daemon.metrics().sum("vespid_calls_filtered_total", &["open"]);
+        daemon.wait_sum("vespid_calls_filtered_total", &["open"], before + 1000.0);
+    };
+    go_on(&mut daemon);
+    let events = |daemon: &Daemon| daemon.metrics().sum("zoo_events_total", &[]);
+    let before = events(&daemon);
+    go_on(&mut daemon);
+    assert!(
+        (events(&daemon) - before).abs() < 0.5,
+        "other programs' opens are left out"
+    );
+
+    for _ in 0..10 {
+        let read = Command::new(&cat).arg("/etc/hostname").output();
+        assert!(read.expect("cat runs").status.success());
+    }
+    // Each is an exec, and opens at least the file.
+    daemon.wait_sum("zoo_events_total", &[], before + 20.0);
+    assert!(lost_memory(&daemon).abs() < 0.5);
+}
+
 #[test]
 fn a_replaced_file_swaps_with_its_state_and_a_broken_one_does_not() {
     if !is_live() {

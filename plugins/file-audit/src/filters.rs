@@ -1,17 +1,24 @@
 //! Which events the rules can be about: all others are left out before they are described.
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vespid_plugin::{Filter, Pattern};
 
 use crate::access::Access;
 use crate::change;
-use crate::config::{Processes, Results, RuleConfig};
+use crate::config::{Processes, Results, RuleConfig, expand};
 
 /// One access of many is enough to say so; the others are counted.
 const MERGED: Duration = Duration::from_secs(1);
 
-/// The filters of some rules. Who may, and a rule's exceptions, are left to the plugin: exceptions are counted.
-pub(crate) fn filters<'a>(rules: impl IntoIterator<Item = &'a RuleConfig>) -> Vec<Filter> {
+/// Lists of patterns by name.
+type Groups = BTreeMap<String, Vec<String>>;
+
+/// The filters of some rules. Exceptions are left to the plugin, which counts them.
+pub(crate) fn filters<'a>(
+    rules: impl IntoIterator<Item = &'a RuleConfig>,
+    groups: &Groups,
+) -> Result<Vec<Filter>, String> {
     // A table that no rule is about is not wanted at all.
     let mut filters = vec![
         Filter::opens().never(),
@@ -30,19 +37,19 @@ pub(crate) fn filters<'a>(rules: impl IntoIterator<Item = &'a RuleConfig>) -> Ve
                     opens = with(opens);
                 }
             }
-            filters.push(of(opens, rule));
+            filters.push(of(opens, rule, groups)?);
         }
         if rule.access.is_of_changes() {
-            filters.push(of(Filter::changes(change::ops(rule.access)), rule));
+            filters.push(of(Filter::changes(change::ops(rule.access)), rule, groups)?);
         }
         if rule.access.has(Access::EXECUTE) {
-            filters.push(of(Filter::execs(), rule));
+            filters.push(of(Filter::execs(), rule, groups)?);
         }
     }
-    filters
+    Ok(filters)
 }
 
-fn of(filter: Filter, rule: &RuleConfig) -> Filter {
+fn of(filter: Filter, rule: &RuleConfig, groups: &Groups) -> Result<Filter, String> {
     let exact = rule.path.0.iter().map(Pattern::exact);
     let prefixes = rule.prefix.0.iter().map(Pattern::prefix);
     let globs = rule.glob.0.iter().map(Pattern::glob);
@@ -52,9 +59,16 @@ fn of(filter: Filter, rule: &RuleConfig) -> Filter {
         Results::Failed => filter.failed(),
         Results::Both => filter,
     };
-    match rule.processes {
+    let filter = match rule.processes {
         Processes::Host => filter.on_the_host(),
         Processes::Container => filter.in_containers(),
         Processes::Both => filter,
-    }
+    };
+    // A name alone is one in any folder, or in none (`memfd`): that is left to the plugin.
+    let only = expand(&rule.only, groups)?;
+    Ok(if only.iter().all(|pattern| pattern.contains('/')) {
+        filter.executables(only.iter().map(Pattern::glob))
+    } else {
+        filter
+    })
 }

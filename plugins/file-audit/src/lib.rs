@@ -125,7 +125,7 @@ impl Plugin for FileAudit {
             repeats: Repeats::new(MAX_WINDOWS, window),
             window,
             found: Vec::new(),
-            filters: filters::filters(config.rules.iter().chain(&config.extra_rules)),
+            filters: filters::filters(config.rules.iter().chain(&config.extra_rules), &config.groups)?,
         })
     }
 

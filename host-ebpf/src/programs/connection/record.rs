@@ -42,11 +42,7 @@ pub(in crate::programs) fn send<S: Fields>(sk: S, cookie: u64, op: ConnectionOp,
             } else {
                 0
             };
-            (*raw).netns = if has!(skc_net) && has!(net_inum) {
-                sk.follow(offset!(skc_net)).load(offset!(net_inum))
-            } else {
-                0
-            };
+            (*raw).netns = network(sk);
             (*raw).errno = sk.load(offset!(sk_err));
             let local = address(sk, offset!(skc_v6_rcv_saddr), offset!(skc_rcv_saddr));
             let remote = address(sk, offset!(skc_v6_daddr), offset!(skc_daddr));
@@ -62,6 +58,16 @@ pub(in crate::programs) fn send<S: Fields>(sk: S, cookie: u64, op: ConnectionOp,
             (*raw).remote_isn = owner.isns.remote;
         }
     });
+}
+
+/// Inode number of a socket's network namespace; 0 if it is not known.
+#[inline(always)]
+pub(in crate::programs) fn network<S: Fields>(sk: S) -> u32 {
+    if has!(skc_net) && has!(net_inum) {
+        sk.follow(offset!(skc_net)).load(offset!(net_inum))
+    } else {
+        0
+    }
 }
 
 /// The address at one end, IPv4 in its IPv6-mapped form: the field at `v6`, or that at `v4`.

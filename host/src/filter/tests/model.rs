@@ -34,9 +34,12 @@ pub(super) fn passes(
     filters &= without.user | sift.users.get(&event.subject.uid).copied().unwrap_or(0);
     let by_image = image.map_or(Mask::MAX, |(exe, place)| sift.of_image(exe, place));
     filters &= without.image | by_image;
-    if filters & sift.sieve.telling != 0 && !matches!(event.body, Body::Connection(_) | Body::Resource(_)) {
-        filters &= inside(&sift.sieve, namespaces);
-    }
+    filters &= match &event.body {
+        _ if filters & sift.sieve.telling == 0 => Mask::MAX,
+        Body::Resource(_) => Mask::MAX,
+        Body::Connection(connection) => inside_network(&sift.sieve, connection.netns),
+        _ => inside(&sift.sieve, namespaces),
+    };
     let ends = match &event.body {
         Body::Connection(connection) => Some((Some(connection.local), Some(connection.remote))),
         Body::Socket(socket) => Some((socket.local, socket.remote)),
@@ -57,6 +60,15 @@ fn inside(sieve: &Sieve, namespaces: &[u32; 8]) -> Mask {
         }
     }
     sieve.inside[met] | sieve.without.namespace
+}
+
+/// Of a connection, no other namespace is known.
+fn inside_network(sieve: &Sieve, inode: u32) -> Mask {
+    let mut tests = sieve.tests.iter().filter(|test| test.inode != 0);
+    if tests.any(|test| test.kind != 3) {
+        return Mask::MAX;
+    }
+    inside(sieve, &[0, 0, 0, inode, 0, 0, 0, 0])
 }
 
 /// The longest prefix counts.

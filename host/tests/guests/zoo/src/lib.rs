@@ -127,20 +127,27 @@ impl Guest for Zoo {
         Ok(())
     }
 
-    /// All that happens in one network namespace, or all.
+    /// All that happens in one network namespace, or by one executable, or all.
     fn filters() -> Vec<Filter> {
-        let network = STATE.with_borrow(|state| state.config["network"].as_u64());
-        let inside = |inode: u64| Filter {
+        let config = STATE.with_borrow(|state| state.config.clone());
+        let inside = config["network"].as_u64().map(|inode| NamespaceFilter {
+            kind: NamespaceKind::Network,
+            which: WhichNamespace::Inode(inode as u32),
+        });
+        let executable = config["executable"]
+            .as_str()
+            .map(|path| Pattern::Exact(path.to_owned()));
+        if inside.is_none() && executable.is_none() {
+            return Vec::new();
+        }
+        vec![Filter {
             tables: Kinds::EXECS | Kinds::OPENS,
             never: false,
             outcomes: Outcomes::empty(),
             places: Places::empty(),
-            namespaces: vec![NamespaceFilter {
-                kind: NamespaceKind::Network,
-                which: WhichNamespace::Inode(inode as u32),
-            }],
+            namespaces: inside.into_iter().collect(),
             users: Vec::new(),
-            executables: Vec::new(),
+            executables: executable.into_iter().collect(),
             paths: Vec::new(),
             accesses: Accesses::empty(),
             ops: Vec::new(),
@@ -148,8 +155,7 @@ impl Guest for Zoo {
             remote_ports: Vec::new(),
             remote_networks: Vec::new(),
             merge_ms: 0,
-        };
-        network.map(inside).into_iter().collect()
+        }]
     }
 
     fn on_batch(batch: Batch) -> Result<Report, String> {
