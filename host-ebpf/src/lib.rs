@@ -46,6 +46,8 @@ pub const MAX_NOTES: usize = 256;
 pub const NOTE_BYTES: usize = 3800;
 /// Opens at a time of which it can be noted what the kernel opened. Of what is beyond, the descriptor is believed.
 pub const MAX_ASKED: usize = 4096;
+/// Beside the kinds that are wanted: it is noted.
+pub const ASKED: u32 = 1 << 31;
 /// Size of such a note.
 pub const ASKED_BYTES: usize = 40;
 /// Opens through `io_uring` that can be in flight at a time.

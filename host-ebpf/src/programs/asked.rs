@@ -7,7 +7,7 @@ use aya_ebpf::programs::FEntryContext;
 use vespid_ebpf::{ASKED_BYTES, Kind, MAX_ASKED};
 
 use super::descriptor::path_of;
-use super::globals::{has, offset, type_id, wanted};
+use super::globals::{has, is_asked, offset, type_id, wanted};
 use super::header::is_own;
 use super::open::{CALLS, Opened};
 use super::read::{direct, field};
@@ -65,6 +65,9 @@ fn vespid_opened(ctx: FEntryContext) -> i32 {
 /// another file by now, too.
 #[inline(always)]
 pub(super) fn unless_replaced(file: u64) -> Opened {
+    if !is_asked() {
+        return Opened::of(file);
+    }
     let Some(asked) = ASKED.get_ptr(bpf_get_current_pid_tgid()) else {
         return Opened::of(file);
     };
@@ -90,6 +93,9 @@ pub(super) fn unless_replaced(file: u64) -> Opened {
 /// Forgets it, when the call has returned.
 #[inline(always)]
 pub(super) fn forget() {
+    if !is_asked() {
+        return;
+    }
     let thread = bpf_get_current_pid_tgid();
     if ASKED.get_ptr(thread).is_some() {
         let _gone = ASKED.remove(thread);

@@ -8,7 +8,7 @@ use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use rustix::thread::{MembarrierCommand, membarrier};
 use vespid_ebpf::usage::{COUNTERS, Samples};
-use vespid_ebpf::{ASKED_BYTES, Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
+use vespid_ebpf::{ASKED, ASKED_BYTES, Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
 
 use super::attach::{Loaded, Probe, State};
 use super::links::Called;
@@ -207,7 +207,10 @@ impl Programs {
     }
 
     fn report(&mut self, kinds: u32) -> io::Result<()> {
-        self.wanted_map.set(0, kinds, 0).map_err(map_error)?;
+        let notes = |probe: &Probe| probe.beside.iter().any(|beside| beside.name == "vespid_opened");
+        let is_noted = |probe: &Probe| probe.state == State::Attached && notes(probe);
+        let asked = if self.probes.iter().any(is_noted) { ASKED } else { 0 };
+        self.wanted_map.set(0, kinds | asked, 0).map_err(map_error)?;
         self.wanted = kinds;
         Ok(())
     }
