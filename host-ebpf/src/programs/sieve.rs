@@ -528,7 +528,12 @@ unsafe fn read_name(key: *mut NameKey, name: u64, len: u64) {
     // SAFETY: the caller's promise; the key is as long.
     unsafe {
         if type_id!(word) == ABSENT {
-            key.cast::<[u64; WORDS]>().write_volatile([0; WORDS]);
+            // One by one: an array would be made on the stack, of which there is nothing left.
+            let mut at = 0;
+            while at < WORDS {
+                words.add(at).write_volatile(0);
+                at += 1;
+            }
             bpf_probe_read_kernel_str(key.cast(), size_of::<NameKey>() as u32, name as *const c_void);
             return;
         }

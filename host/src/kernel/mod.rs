@@ -83,6 +83,7 @@ pub struct Kernel {
     objects: Objects,
     started_in: Duration,
     btf_read_in: Duration,
+    reads_by_loads: bool,
 }
 
 /// Allows as many descriptors as can be allowed: each probe on each CPU of a large machine takes one.
@@ -133,6 +134,7 @@ impl Kernel {
             objects,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
+            reads_by_loads: layout.cast.is_some(),
         })
     }
 
@@ -269,6 +271,12 @@ impl Kernel {
     #[must_use]
     pub fn started_in(&self) -> Duration {
         self.started_in
+    }
+
+    /// Whether the programs read the kernel's structures by plain loads, and not by a helper, which takes ten times as long.
+    #[must_use]
+    pub fn reads_by_loads(&self) -> bool {
+        self.reads_by_loads
     }
 
     /// How much of that went into finding the kernel's structures.

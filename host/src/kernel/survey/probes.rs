@@ -9,7 +9,8 @@ pub(super) fn all() -> (Vec<Probe>, bool, Vec<Check>) {
     match Kernel::start(&Settings::default()) {
         Ok(kernel) => {
             let probes = kernel.probes().to_vec();
-            let checks = probes.iter().map(check).collect();
+            let mut checks: Vec<Check> = probes.iter().map(check).collect();
+            checks.push(reading(kernel.reads_by_loads()));
             (probes, true, checks)
         }
         Err(error) => {
@@ -18,6 +19,15 @@ pub(super) fn all() -> (Vec<Probe>, bool, Vec<Check>) {
             (Vec::new(), false, vec![check])
         }
     }
+}
+
+fn reading(by_loads: bool) -> Check {
+    const NAME: &str = "reading";
+    if by_loads {
+        return Check::good(Topic::Probes, NAME, "the kernel's structures are read by plain loads");
+    }
+    let found = "the kernel's structures are read by its helper, which takes ten times as long";
+    Check::note(Topic::Probes, NAME, found, "Linux 6.2 or later")
 }
 
 fn check(probe: &Probe) -> Check {
