@@ -82,6 +82,23 @@ fn open(path: &str, flags: u32, result: i32) -> Event<'static> {
     }))
 }
 
+fn change(op: ChangeOp) -> Event<'static> {
+    event(Body::Change(Change {
+        op,
+        path: b"/x".to_vec().into(),
+        typed: Vec::new().into(),
+        target: Vec::new().into(),
+        target_typed: Vec::new().into(),
+        detail: Vec::new().into(),
+        flags: 0,
+        mode: 0,
+        value: 0,
+        result: 0,
+        path_kind: 0,
+        target_kind: 0,
+    }))
+}
+
 #[test]
 fn resources_are_where_they_were_used() {
     let usage = |cgroup: &'static str| {
@@ -432,25 +449,45 @@ fn the_kernel_leaves_out_what_the_shipped_kinds_of_patterns_cannot_fit() {
     for (path, passing) in [("/etc/passwd", false), ("/shadow/x", true), ("/x/.aws/y/z", true)] {
         assert_eq!(passes(&sift, &open(path, 0, -2), &NODE, None), passing, "{path}, tried");
     }
-    let change = |op| {
-        event(Body::Change(Change {
-            op,
-            path: b"/x".to_vec().into(),
-            typed: Vec::new().into(),
-            target: Vec::new().into(),
-            target_typed: Vec::new().into(),
-            detail: Vec::new().into(),
-            flags: 0,
-            mode: 0,
-            value: 0,
-            result: 0,
-            path_kind: 0,
-            target_kind: 0,
-        }))
-    };
     assert!(
         passes(&sift, &change(ChangeOp::Rename), &NODE, None) && !passes(&sift, &change(ChangeOp::Unlink), &NODE, None)
     );
+}
+
+/// What one of them describes passes, and what none does is left out as long as it meets a condition of none of those that
+/// share a bit.
+#[test]
+fn filters_beyond_those_that_can_be_told_apart_share_a_bit() {
+    let given: Vec<Given> = (0..100_u32)
+        .map(|user| Given {
+            users: vec![user],
+            ops: vec![if user % 2 == 0 { 1 } else { 3 }],
+            ..nothing(Kinds::CHANGES)
+        })
+        .collect();
+    let sift = Sift::of([&subscription(&given)], &NODE);
+    let passes = |user, op| {
+        let change = change(op);
+        let subject = Subject {
+            uid: user,
+            ..change.subject
+        };
+        passes(&sift, &Event { subject, ..change }, &NODE, None)
+    };
+    let (even, odd) = (
+        ChangeOp::from_number(1).expect("one"),
+        ChangeOp::from_number(3).expect("one"),
+    );
+    for user in 0..100 {
+        assert!(passes(user, if user % 2 == 0 { even } else { odd }), "{user}");
+        let is_alone = user < 62;
+        assert_eq!(
+            passes(user, if user % 2 == 0 { odd } else { even }),
+            !is_alone,
+            "{user}"
+        );
+    }
+    assert!(!passes(100, even) && !passes(99, ChangeOp::from_number(2).expect("one")));
 }
 
 fn a_path() -> impl Strategy<Value = String> {

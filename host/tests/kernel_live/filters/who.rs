@@ -1,5 +1,6 @@
 //! Filters on users, executables and places, and those on names that no file is there for.
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use vespid::interface::vespid::plugin::describe::Kinds;
@@ -56,6 +57,10 @@ fn executables_are_told_apart() {
         fs::write(folder.join(name), "x").expect("a file");
     }
     let (cat, head) = (program("cat"), program("head"));
+    if cat == head {
+        eprintln!("SKIPPED: cat and head are one program here");
+        return;
+    }
     let executables = |tables: &str, pattern: &str| format!(r#"{{"tables": {tables}, "executables": [{pattern}]}}"#);
     let exact = |path: &str| format!(r#"{{"exact": "{path}"}}"#);
     let cases: [(String, &[&str]); 4] = [
@@ -122,7 +127,8 @@ fn executables_are_known_by_the_name_that_they_were_started_by() {
         fs::copy(&shell, folder.join(name)).expect("a copy");
         let mut command = Command::new(folder.join(name));
         let script = format!("mv {name} {other}; read _ < marker; (read _ < marker); rm {other}; true");
-        command.current_dir(&folder).args(["-c", &script]);
+        // What is many programs in one goes by that.
+        command.arg0("sh").current_dir(&folder).args(["-c", &script]);
         let seen = pair.run(&subscription(TABLES, &filters), &mut command);
         assert_eq!(seen.got, seen.expected, "{name}");
         let markers = seen

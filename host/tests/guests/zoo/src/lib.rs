@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use vespid_plugin::bindings::exports::vespid::plugin::guest::{Guest, Restored};
 use vespid_plugin::bindings::vespid::plugin::describe::{
-    Accesses, Filter, Kinds, Manifest, Metric, MetricKind, NamespaceFilter, NamespaceKind, Outcomes, Places,
+    Accesses, Filter, Kinds, Manifest, Metric, MetricKind, NamespaceFilter, NamespaceKind, Outcomes, Pattern, Places,
     WhichNamespace,
 };
 use vespid_plugin::bindings::vespid::plugin::events::Batch;
@@ -90,7 +90,8 @@ impl Guest for Zoo {
                 "snapshot": {"enum": ["trap", "spin", "giant"]},
                 "restore": {"enum": ["trap", "spin", "cold"]},
                 "at": {"type": "integer"},
-                "network": {"type": "integer"}
+                "network": {"type": "integer"},
+                "executable": {"type": "string"}
             }}"#
             .into(),
             state_version: 1,
