@@ -8,6 +8,7 @@
 //! by the daemon; [`PathEnd`] says where the walk ended. Records carry no kernel pointers.
 #![no_std]
 
+mod calls;
 pub mod merge;
 mod offsets;
 mod ops;
@@ -16,7 +17,8 @@ pub mod share;
 pub mod sieve;
 pub mod usage;
 
-pub use offsets::{ABSENT, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets};
+pub use calls::Slot;
+pub use offsets::{ABSENT, CALLS, CAST, FIELDS, Field, IO_URING, OFFSETS_VERSION, Offsets, TypeIds};
 pub use ops::{ChangeOp, ConnectionOp, PrivilegedOp, ResourceOp, SocketOp};
 pub use records::{
     ChangeRaw, ConnectionRaw, ExecRaw, ExitRaw, ForkRaw, Header, NAMESPACES, OpenRaw, PrivilegedRaw, ResourceRaw,
@@ -44,6 +46,8 @@ pub const MAX_NOTES: usize = 256;
 pub const NOTE_BYTES: usize = 3800;
 /// Opens at a time of which it can be noted what the kernel opened. Of what is beyond, the descriptor is believed.
 pub const MAX_ASKED: usize = 4096;
+/// Beside the kinds that are wanted: it is noted.
+pub const ASKED: u32 = 1 << 31;
 /// Size of such a note.
 pub const ASKED_BYTES: usize = 40;
 /// Opens through `io_uring` that can be in flight at a time.

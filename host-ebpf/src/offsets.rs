@@ -18,7 +18,7 @@ pub const ABSENT: u32 = u32::MAX;
 pub struct Field {
     /// `struct.member`, members of anonymous structures and unions included; the first that exists is taken.
     pub paths: &'static [&'static str],
-    /// Mask of the kinds ([`Kind::bit`]) that cannot be produced without it, or [`IO_URING`]; 0 if only a detail would be
+    /// Mask of the kinds ([`Kind::bit`]) that cannot be produced without it, [`IO_URING`] or [`CALLS`]; 0 if only a detail would be
     /// missing.
     pub needed_by: u32,
 }
@@ -47,6 +47,8 @@ macro_rules! offsets {
             pub inode_size: u32,
             /// [`OFFSETS_VERSION`].
             pub version: u32,
+            /// What is told to the verifier.
+            pub types: TypeIds,
         }
 
         impl Offsets {
@@ -61,6 +63,7 @@ macro_rules! offsets {
                 rss_stride: ABSENT,
                 inode_size: ABSENT,
                 version: OFFSETS_VERSION,
+                types: TypeIds::UNKNOWN,
             };
         }
 
@@ -69,8 +72,61 @@ macro_rules! offsets {
     };
 }
 
+/// Structures that are read by plain loads, where the kernel lets the programs say what is at an address: see [`CAST`].
+macro_rules! type_ids {
+    ($($name:ident = $structure:literal;)*) => {
+        /// Ids of types in the kernel's BTF, [`ABSENT`] for one that it has not, or all of them if it takes nobody's word.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+        pub struct TypeIds {
+            $(#[doc = concat!("`", $structure, "`")] pub $name: u32,)*
+        }
+
+        impl TypeIds {
+            /// None is known.
+            pub const UNKNOWN: TypeIds = TypeIds {
+                $($name: ABSENT,)*
+            };
+
+            /// Looks each up by its name.
+            pub fn find(id: impl Fn(&str) -> Option<u32>) -> TypeIds {
+                TypeIds {
+                    $($name: id($structure).unwrap_or(ABSENT),)*
+                }
+            }
+        }
+    };
+}
+
+type_ids! {
+    dentry = "dentry";
+    file = "file";
+    inode = "inode";
+    io_kiocb = "io_kiocb";
+    mnt_namespace = "mnt_namespace";
+    mount = "mount";
+    net = "net";
+    nsproxy = "nsproxy";
+    path = "path";
+    inet_sock = "inet_sock";
+    sock = "sock";
+    sock_common = "sock_common";
+    socket = "socket";
+    super_block = "super_block";
+    vfsmount = "vfsmount";
+    // Begins with a word that is no pointer.
+    word = "timespec64";
+}
+
+/// Stands in the programs for `bpf_rdonly_cast`, a function of the kernel's (since 6.2) that takes an address and the id of
+/// a type, and has the verifier believe that this is what is there. Nothing else comes of it, so where there is no such
+/// function a move of the register does.
+pub const CAST: u32 = 0x7fc0_ca57;
+
 /// Beside the bits of kinds: what opens through `io_uring` cannot be seen without.
 pub const IO_URING: u32 = 1 << 31;
+/// Likewise, what no returned system call can be seen without.
+pub const CALLS: u32 = 1 << 30;
 
 const DETAIL: u32 = 0;
 const EVERY: u32 = Kind::Fork.bit()
@@ -102,8 +158,8 @@ const INODES: u32 = PATHS | SOCKET;
 const ENDS: u32 = CONNECTION | SOCKET;
 /// Which look at sockets.
 const SOCKETS: u32 = CONNECTION | PRIVILEGED | SOCKET;
-/// What the programs on system call exits cannot do without. One of them serves three kinds.
-const SYSCALL: u32 = OPEN | PRIVILEGED | CHANGE | SOCKET;
+/// What the programs that run when system calls return cannot do without.
+const SYSCALL: u32 = CALLS | OPEN | PRIVILEGED | CHANGE | SOCKET;
 
 offsets! {
     EVERY {
@@ -274,4 +330,4 @@ offsets! {
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 8) * size_of::<u32>());
+const _: () = assert!(size_of::<Offsets>() == (FIELDS.len() + 8) * size_of::<u32>() + size_of::<TypeIds>());

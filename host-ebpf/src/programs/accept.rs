@@ -1,19 +1,44 @@
 //! An `accept` or `accept4` that returned a descriptor: the first time that the owner of an inbound connection is known.
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ConnectionOp, Kind};
 
 use super::connection::{At, SYN_RECV, is_tcp, isns, passes, send};
 use super::descriptor;
-use super::globals::{has, offset};
+use super::globals::{has, offset, type_id, wanted};
 use super::header::now;
 use super::output::has_room;
 use super::owner::{self, INBOUND, Owner};
-use super::read::{Task, kernel_u8, kernel_u64};
-use super::syscall::Call;
+use super::read::{Task, field, kernel_u8, kernel_u64};
+use super::syscall::{Call, Calls, returned, table};
+
+const ACCEPT: u8 = 1;
+
+pub(super) static CALLS: Calls = Calls {
+    native: table(&[(43, ACCEPT), (288, ACCEPT)]),
+    compat: table(&[(364, ACCEPT)]),
+};
+
+/// Called by [`super::sys_exit`].
+#[btf_tracepoint(function = "sys_exit")]
+fn vespid_accept(ctx: BtfTracePointContext) -> i32 {
+    let Some((task, call, _)) = returned(&ctx, &CALLS) else {
+        return 0;
+    };
+    if call.result >= 0 && wanted(Kind::Connection) {
+        report(task, call);
+    }
+    0
+}
 
 #[inline(never)]
-pub(super) fn report(task: Task, call: Call) {
+fn report(task: Task, call: Call) {
     let file = descriptor::file(call.result as u32);
-    let sk = kernel_u64(kernel_u64(file, offset!(file_private)), offset!(socket_sk));
+    let sk: u64 = field(
+        type_id!(socket),
+        field(type_id!(file), file, offset!(file_private)),
+        offset!(socket_sk),
+    );
     if sk == 0 || !is_tcp(At(sk)) {
         return;
     }

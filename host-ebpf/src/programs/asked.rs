@@ -7,12 +7,11 @@ use aya_ebpf::programs::FEntryContext;
 use vespid_ebpf::{ASKED_BYTES, Kind, MAX_ASKED};
 
 use super::descriptor::path_of;
-use super::globals::{has, offset, wanted};
+use super::globals::{has, is_asked, offset, type_id, wanted};
 use super::header::is_own;
-use super::open::Opened;
-use super::read::{direct, kernel_u64};
+use super::open::{CALLS, Opened};
+use super::read::{direct, field};
 use super::sieve;
-use super::sys_exit::{CALLS, opens};
 use super::syscall::in_flight;
 use super::walk::ends_of;
 
@@ -39,8 +38,7 @@ static ASKED: HashMap<u64, Asked> = HashMap::with_max_entries(MAX_ASKED as u32, 
 /// `security_file_open(file)`. The first of a call counts: a file of an overlay has another behind it.
 #[fentry(function = "security_file_open")]
 fn vespid_opened(ctx: FEntryContext) -> i32 {
-    let is_open = in_flight(&CALLS).is_some_and(|(_, action)| opens(action));
-    if !is_open || !wanted(Kind::Open) || is_own() || !sieve::may_pass_at_all(Kind::Open) {
+    if in_flight(&CALLS).is_none() || !wanted(Kind::Open) || is_own() || !sieve::may_pass_at_all(Kind::Open) {
         return 0;
     }
     let file: *const u8 = ctx.arg(0);
@@ -67,6 +65,9 @@ fn vespid_opened(ctx: FEntryContext) -> i32 {
 /// another file by now, too.
 #[inline(always)]
 pub(super) fn unless_replaced(file: u64) -> Opened {
+    if !is_asked() {
+        return Opened::of(file);
+    }
     let Some(asked) = ASKED.get_ptr(bpf_get_current_pid_tgid()) else {
         return Opened::of(file);
     };
@@ -75,7 +76,10 @@ pub(super) fn unless_replaced(file: u64) -> Opened {
         let dentry = (*asked).dentry;
         // An address alone says little: it is given to another file as soon as it is free.
         let is_same = (*asked).file == file && ends_of(path_of(file))[1] == dentry;
-        if is_same || !has!(dentry_inode) || kernel_u64(dentry, offset!(dentry_inode)) != (*asked).inode {
+        if is_same
+            || !has!(dentry_inode)
+            || field::<u64>(type_id!(dentry), dentry, offset!(dentry_inode)) != (*asked).inode
+        {
             return Opened::of(file);
         }
         Opened {
@@ -89,6 +93,9 @@ pub(super) fn unless_replaced(file: u64) -> Opened {
 /// Forgets it, when the call has returned.
 #[inline(always)]
 pub(super) fn forget() {
+    if !is_asked() {
+        return;
+    }
     let thread = bpf_get_current_pid_tgid();
     if ASKED.get_ptr(thread).is_some() {
         let _gone = ASKED.remove(thread);

@@ -10,7 +10,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ChangeRaw, Kind, MAX_TYPED, Outcome, PathEnd};
 
-use self::calls::CALLS;
+pub(super) use self::calls::CALLS;
 use self::note::{Note, Which};
 use self::request::{Name, Request, request};
 use super::descriptor::{self, WORKING_DIRECTORY};
@@ -27,6 +27,7 @@ use super::walk::{append_path, path_step};
 
 const ENOENT: i64 = -2;
 
+/// Called by [`super::sys_exit`].
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_change(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = ended(&ctx, &CALLS) else {

@@ -2,8 +2,8 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::PerCpuArray;
 
-use super::globals::offset;
-use super::read::{Task, direct, kernel_u64};
+use super::globals::{offset, type_id};
+use super::read::{Task, direct, field};
 
 /// `AT_FDCWD`: the working directory.
 pub(super) const WORKING_DIRECTORY: i32 = -100;
@@ -61,7 +61,7 @@ pub(super) fn file(descriptor: u32) -> u64 {
     if u64::from(descriptor) >= len {
         return 0;
     }
-    kernel_u64(slots + u64::from(descriptor) * 8, 0)
+    field(type_id!(word), slots + u64::from(descriptor) * 8, 0)
 }
 
 /// Address of a file's `struct path`, or 0.

@@ -2,20 +2,46 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
-use super::header::{header, own_cgroup_id};
+use super::globals::wanted;
+use super::header::{header, is_own, own_cgroup_id};
 use super::namespaces;
 use super::open::call_text_step;
 use super::output::{count, has_room, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sieve::{self, Verdict, Who};
-use super::sys_exit::action;
-use super::syscall::Call;
+use super::syscall::{Call, Calls, returned, table};
+
+/// What a call does.
+mod action {
+    pub(super) const EXEC: u8 = 1;
+    pub(super) const EXECAT: u8 = 2;
+}
+use action::{EXEC, EXECAT};
+
+pub(super) static CALLS: Calls = Calls {
+    native: table(&[(59, EXEC), (322, EXECAT)]),
+    compat: table(&[(11, EXEC), (358, EXECAT)]),
+};
+
+/// Called by [`super::sys_exit`].
+#[btf_tracepoint(function = "sys_exit")]
+fn vespid_failed_exec(ctx: BtfTracePointContext) -> i32 {
+    let Some((task, call, action)) = returned(&ctx, &CALLS) else {
+        return 0;
+    };
+    if call.result < 0 && wanted(Kind::Exec) && !is_own() {
+        report(task, call, action);
+    }
+    0
+}
 
 #[inline(never)]
-pub(super) fn report(task: Task, call: Call, action: u8) {
+fn report(task: Task, call: Call, action: u8) {
     let verdict = sieve::judge(Kind::Exec, true, 0, || Who::of(task));
     if !verdict.passes() || !has_room(Kind::Exec, own_cgroup_id) {
         return;
@@ -36,7 +62,7 @@ unsafe fn describe(
     verdict: Verdict,
 ) -> Option<()> {
     const FIXED: usize = size_of::<ExecRaw>();
-    let filename = call.argument(if action == action::EXECAT { 1 } else { 0 });
+    let filename = call.argument(if action == EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
         sieve::keep(scratch, verdict);

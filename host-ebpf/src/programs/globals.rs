@@ -3,7 +3,7 @@
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
-use vespid_ebpf::{Kind, Offsets};
+use vespid_ebpf::{ASKED, Kind, Offsets};
 
 /// See [`Offsets`]. Read a field of it by [`offset!`].
 #[unsafe(no_mangle)]
@@ -18,7 +18,7 @@ static SELF_TGID: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static DELIVERABLE: Global<u32> = Global::new(0);
 
-/// Mask of the kinds that are wanted at the moment.
+/// Mask of the kinds that are wanted at the moment, and [`ASKED`].
 #[map]
 static WANTED: Array<u32> = Array::with_max_entries(1, 0);
 
@@ -37,6 +37,14 @@ macro_rules! offset {
     };
 }
 pub(super) use offset;
+
+/// The id of a type, or [`vespid_ebpf::ABSENT`].
+macro_rules! type_id {
+    ($type:ident) => {
+        $crate::programs::globals::loaded(&$crate::programs::globals::OFFSETS.types.$type)
+    };
+}
+pub(super) use type_id;
 
 /// Whether the kernel has a field.
 macro_rules! has {
@@ -59,9 +67,19 @@ pub(super) fn wanted(kind: Kind) -> bool {
     if DELIVERABLE.load() & kind.bit() == 0 {
         return false;
     }
+    wanted_mask() & kind.bit() != 0
+}
+
+/// Whether it is noted what is opened: there are kernels that let nobody see.
+#[inline(always)]
+pub(super) fn is_asked() -> bool {
+    wanted_mask() & ASKED != 0
+}
+
+#[inline(always)]
+fn wanted_mask() -> u32 {
     // SAFETY: a live map value, which is written as a whole.
-    let mask = WANTED.get_ptr(0).map_or(0, |mask| unsafe { mask.read_volatile() });
-    mask & kind.bit() != 0
+    WANTED.get_ptr(0).map_or(0, |mask| unsafe { mask.read_volatile() })
 }
 
 #[inline(always)]

@@ -6,17 +6,16 @@ use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_trait
 
 use super::asked;
 use super::descriptor::{self, WORKING_DIRECTORY};
-use super::globals::{has, offset};
+use super::globals::{has, offset, type_id};
 use super::header::{header, own_cgroup_id};
 use super::merge::{self, Way};
 use super::namespaces;
 use super::output::{count, has_room, try_send};
 use super::overlay;
-use super::read::{Task, kernel_u16, kernel_u32, kernel_u64, user};
+use super::read::{Task, field, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sieve::{self, Steps, Verdict, Who};
-use super::sys_exit::action;
-use super::syscall::Call;
+use super::syscall::{Call, Calls, table};
 use super::typed::{Text, append_text};
 use super::walk::{append_path, path_step};
 
@@ -24,6 +23,20 @@ use super::walk::{append_path, path_step};
 const FMODE_CREATED: u32 = 1 << 20;
 /// `O_CREAT | O_WRONLY | O_TRUNC`: what `creat` stands for.
 const CREAT_FLAGS: u64 = 0o1101;
+
+/// What a call does.
+mod action {
+    pub(super) const OPEN: u8 = 1;
+    pub(super) const CREAT: u8 = 2;
+    pub(super) const OPENAT: u8 = 3;
+    pub(super) const OPENAT2: u8 = 4;
+}
+use action::{CREAT, OPEN, OPENAT, OPENAT2};
+
+pub(super) static CALLS: Calls = Calls {
+    native: table(&[(2, OPEN), (85, CREAT), (257, OPENAT), (437, OPENAT2)]),
+    compat: table(&[(5, OPEN), (8, CREAT), (295, OPENAT), (437, OPENAT2)]),
+};
 
 /// What was asked for.
 pub(super) struct Request {
@@ -67,13 +80,13 @@ impl Opened {
             return Opened::NOTHING;
         }
         let mode = if has!(file_mode) {
-            kernel_u32(file, offset!(file_mode))
+            field(type_id!(file), file, offset!(file_mode))
         } else {
             0
         };
         Opened {
             path: descriptor::path_of(file),
-            inode: kernel_u64(file, offset!(file_inode)),
+            inode: field(type_id!(file), file, offset!(file_inode)),
             mode,
         }
     }
@@ -84,19 +97,19 @@ impl Request {
     fn of(call: Call, action: u8) -> Request {
         let (first, second, third) = (call.argument(0), call.argument(1), call.argument(2));
         match action {
-            action::CREAT => Request {
+            CREAT => Request {
                 directory: WORKING_DIRECTORY,
                 typed: Text::User(first),
                 flags: CREAT_FLAGS,
                 mode: second,
             },
-            action::OPENAT => Request {
+            OPENAT => Request {
                 directory: first as i32,
                 typed: Text::User(second),
                 flags: third,
                 mode: call.argument(3),
             },
-            action::OPENAT2 => {
+            OPENAT2 => {
                 // struct open_how { __u64 flags, mode, resolve; }
                 let [flags, mode] = user::<[u64; 2]>(third).unwrap_or([0, 0]);
                 Request {
@@ -225,7 +238,10 @@ unsafe fn describe(
         if overlay::is_upper(file.inode) {
             traits |= open_traits::UPPER;
         }
-        (file.path, u32::from(kernel_u16(file.inode, offset!(inode_mode))))
+        (
+            file.path,
+            u32::from(field::<u16>(type_id!(inode), file.inode, offset!(inode_mode))),
+        )
     } else {
         traits |= open_traits::BY_WORDS;
         (directory(request), (request.mode & 0o7777) as u32)
@@ -286,10 +302,12 @@ fn mount_namespace(task: Task) -> u32 {
     if !(has!(task_nsproxy) && has!(nsproxy_mnt) && has!(mnt_ns_inum)) {
         return 0;
     }
-    kernel_u32(
-        kernel_u64(task.pointer(offset!(task_nsproxy)), offset!(nsproxy_mnt)),
-        offset!(mnt_ns_inum),
-    )
+    let namespace: u64 = field(
+        type_id!(nsproxy),
+        task.pointer(offset!(task_nsproxy)),
+        offset!(nsproxy_mnt),
+    );
+    field(type_id!(mnt_namespace), namespace, offset!(mnt_ns_inum))
 }
 
 unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {

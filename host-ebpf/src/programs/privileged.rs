@@ -11,7 +11,8 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{Kind, MAX_TYPED, Outcome, PathEnd, PrivilegedRaw};
 
-use self::calls::{CALLS, concerns};
+pub(super) use self::calls::CALLS;
+use self::calls::concerns;
 use self::request::{Detail, Request, Target, request};
 use super::connection::{self, At};
 use super::globals::{offset, wanted};
@@ -26,6 +27,7 @@ use super::syscall::{Call, returned};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
 
+/// Called by [`super::sys_exit`].
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_privileged(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = returned(&ctx, &CALLS) else {

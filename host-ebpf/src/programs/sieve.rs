@@ -10,15 +10,15 @@ use vespid_ebpf::sieve::{
     ACCESSES, CLASSES, END_HEAD, End, EndKey, MAX_ENDS, MAX_NAMES, MAX_USERS, Mask, NAME_BYTES, NameKey, NameRule,
     PLACES, Place, Sieve, UserKey, length_bit,
 };
-use vespid_ebpf::{Kind, MAX_DEPTH, Outcome};
+use vespid_ebpf::{ABSENT, Kind, MAX_DEPTH, Outcome};
 
-use super::globals::offset;
+use super::globals::{offset, type_id};
 use super::header::start_ns;
 use super::images;
 use super::index::masked;
 use super::namespaces;
 use super::output::count;
-use super::read::{Task, direct};
+use super::read::{Task, direct, field};
 use super::scratch::{Scratch, place};
 use super::walk::{Next, Step, begin, next};
 
@@ -501,9 +501,7 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             _ => ((*search).lengths[Place::Words as usize], [Place::Words; 2]),
         };
         if lengths & length_bit(len) != 0 {
-            let key = &raw mut (*search).key;
-            key.cast::<[u64; 4]>().write_volatile([0; 4]);
-            bpf_probe_read_kernel_str(key.cast(), size_of::<NameKey>() as u32, name as *const c_void);
+            read_name(&raw mut (*search).key, name, len);
             if is_looked_for(search, places) {
                 (*search).verdict = FOUND;
                 return 1;
@@ -516,6 +514,38 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
         (*walk).node = parent;
         (*search).depth = depth + 1;
         0
+    }
+}
+
+/// Reads a name of a dentry.
+///
+/// # Safety
+/// `key` must point into its map.
+#[inline(always)]
+unsafe fn read_name(key: *mut NameKey, name: u64, len: u64) {
+    const WORDS: usize = size_of::<NameKey>() / 8;
+    let words = key.cast::<u64>();
+    // SAFETY: the caller's promise; the key is as long.
+    unsafe {
+        if type_id!(word) == ABSENT {
+            // One by one: an array would be made on the stack, of which there is nothing left.
+            let mut at = 0;
+            while at < WORDS {
+                words.add(at).write_volatile(0);
+                at += 1;
+            }
+            bpf_probe_read_kernel_str(key.cast(), size_of::<NameKey>() as u32, name as *const c_void);
+            return;
+        }
+        let mut at = 0;
+        while at < WORDS {
+            // What follows the name is anything.
+            let bits = len.saturating_sub(at as u64 * 8).min(8) * 8;
+            let rest = if bits == 64 { 0 } else { u64::MAX << bits };
+            let word: u64 = field(type_id!(word), name + at as u64 * 8, 0);
+            words.add(at).write_volatile(word & !rest);
+            at += 1;
+        }
     }
 }
 

@@ -17,11 +17,11 @@ use vespid_ebpf::{Kind, Outcome, SocketOp, SocketRaw};
 use self::datagram::UDP;
 use self::ends::{End, UNIX};
 use super::descriptor;
-use super::globals::{has, offset, wanted};
+use super::globals::{has, offset, type_id, wanted};
 use super::header::{header, is_own, own_cgroup_id};
 use super::namespaces;
 use super::output::{count, has_room, send};
-use super::read::{Task, kernel, kernel_u16, kernel_u32, kernel_u64};
+use super::read::{Task, field, kernel, kernel_u32, kernel_u64};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
 use super::sieve::{self, Ends, Prefix, Verdict, Who};
 use super::syscall::{Call, Calls, returned, table};
@@ -47,7 +47,7 @@ use action::{
 };
 
 /// The 32-bit table has the calls whose arguments are the same there: `struct msghdr` is not.
-static CALLS: Calls = Calls {
+pub(super) static CALLS: Calls = Calls {
     native: table(&[
         (0, READ),
         (1, WRITE),
@@ -107,13 +107,13 @@ impl Socket {
     #[inline(always)]
     fn of(descriptor: u32, is_datagram: bool) -> Option<Socket> {
         let file = descriptor::file(descriptor);
-        let socket = kernel_u64(file, offset!(file_private));
-        // `socket.file` and `socket.sk`.
-        let [of_file, sk]: [u64; 2] = kernel(socket, offset!(socket_file))?;
+        let socket = field(type_id!(file), file, offset!(file_private));
+        let of_file: u64 = field(type_id!(socket), socket, offset!(socket_file));
+        let sk: u64 = field(type_id!(socket), socket, offset!(socket_sk));
         if file == 0 || of_file != file || sk == 0 {
             return None;
         }
-        let protocol = kernel_u16(sk, offset!(sk_protocol));
+        let protocol = field(type_id!(sock), sk, offset!(sk_protocol));
         if is_datagram && protocol != UDP {
             return None;
         }
@@ -155,6 +155,7 @@ static PREFIX: PerCpuArray<Prefix> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static HAPPENING: PerCpuArray<Happening> = PerCpuArray::with_max_entries(1, 0);
 
+/// Called by [`super::sys_exit`].
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_socket(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = returned(&ctx, &CALLS) else {
@@ -326,7 +327,11 @@ unsafe fn describe(
         (&raw mut (*raw).header).write(header(Kind::Socket, len as u32, task));
         (*raw).result = happening.result;
         (*raw).netns = if has!(skc_net) && has!(net_inum) {
-            kernel_u32(kernel_u64(socket.sk, offset!(skc_net)), offset!(net_inum))
+            field(
+                type_id!(net),
+                field(type_id!(sock_common), socket.sk, offset!(skc_net)),
+                offset!(net_inum),
+            )
         } else {
             0
         };

@@ -1,78 +1,78 @@
-//! Opens, execs that failed, and accepted connections: they end a system call.
-use aya_ebpf::macros::btf_tracepoint;
+//! `sys_exit(regs, result)`: runs after every system call of every task, so there is one program, and what concerns none of
+//! the others leaves it at once.
+//!
+//! Each kind of call has a program of its own, in which this one ends (a tail call); that costs some 30 ns, so opens, which
+//! come by the million, are reported here. Which programs can be called, the daemon says: the slot of a kind that nobody
+//! wants is empty, and so is that of a program that the kernel has refused.
+use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::BtfTracePointContext;
-use vespid_ebpf::Kind;
+use vespid_ebpf::{Kind, Slot};
 
 use super::globals::wanted;
 use super::header::is_own;
-use super::syscall::{Calls, ended, table};
-use super::{accept, asked, failed_exec, open};
+use super::syscall::{Calls, NUMBERS, ended};
+use super::{accept, asked, change, failed_exec, open, privileged, socket};
 
-/// What a call does.
-pub(super) mod action {
-    pub(in super::super) const OPEN: u8 = 1;
-    pub(in super::super) const CREAT: u8 = 2;
-    pub(in super::super) const OPENAT: u8 = 3;
-    pub(in super::super) const OPENAT2: u8 = 4;
-    pub(in super::super) const EXEC: u8 = 5;
-    pub(in super::super) const EXECAT: u8 = 6;
-    pub(in super::super) const ACCEPT: u8 = 7;
-}
-use action::{ACCEPT, CREAT, EXEC, EXECAT, OPEN, OPENAT, OPENAT2};
+#[map]
+static CALLED: ProgramArray = ProgramArray::with_max_entries(Slot::COUNT, 0);
 
-/// Whether a call opens a file by name.
-#[inline(always)]
-pub(super) fn opens(action: u8) -> bool {
-    matches!(action, OPEN | CREAT | OPENAT | OPENAT2)
-}
-
-pub(super) static CALLS: Calls = Calls {
-    native: table(&[
-        (2, OPEN),
-        (43, ACCEPT),
-        (59, EXEC),
-        (85, CREAT),
-        (257, OPENAT),
-        (288, ACCEPT),
-        (322, EXECAT),
-        (437, OPENAT2),
-    ]),
-    compat: table(&[
-        (5, OPEN),
-        (8, CREAT),
-        (11, EXEC),
-        (295, OPENAT),
-        (358, EXECAT),
-        (364, ACCEPT),
-        (437, OPENAT2),
-    ]),
-};
+/// By number, the slot of the program that a call concerns, or the action of [`open::CALLS`].
+static CALLS: Calls = open::CALLS
+    .beside(&failed_exec::CALLS, Slot::FailedExec)
+    .beside(&accept::CALLS, Slot::Accept)
+    .beside(&change::CALLS, Slot::Change)
+    .beside(&privileged::CALLS, Slot::Privileged)
+    .beside(&socket::CALLS, Slot::Socket);
 
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = ended(&ctx, &CALLS) else {
         return 0;
     };
-    match action {
-        _ if call.restarts() => {}
-        EXEC | EXECAT => {
-            if wanted(Kind::Exec) && call.result < 0 && !is_own() {
-                failed_exec::report(task, call, action);
-            }
-        }
-        ACCEPT => {
-            if wanted(Kind::Connection) && call.result >= 0 {
-                accept::report(task, call);
-            }
-        }
-        _ => {
-            if wanted(Kind::Open) && !is_own() {
-                open::report(task, call, action);
-            }
-        }
+    if action >= Slot::FIRST {
+        go_on(&ctx, action);
+        return 0;
     }
-    if opens(action) {
-        asked::forget();
+    if !call.restarts() && wanted(Kind::Open) && !is_own() {
+        open::report(task, call, action);
+    }
+    asked::forget();
+    0
+}
+
+/// Where the kernel refuses what reports opens.
+#[btf_tracepoint(function = "sys_exit")]
+fn vespid_calls(ctx: BtfTracePointContext) -> i32 {
+    if let Some((_, _, action)) = ended(&ctx, &CALLS) {
+        go_on(&ctx, action);
     }
     0
+}
+
+/// Ends in the program of a slot, or comes back if the slot is empty. Not to be called from within another function: the
+/// stack of that one would be kept, and the kernel allows for half as much.
+#[inline(always)]
+fn go_on(ctx: &BtfTracePointContext, slot: u8) {
+    // SAFETY: nothing in the caller is to be dropped.
+    unsafe { CALLED.tail_call(ctx, u32::from(slot)) };
+}
+
+impl Calls {
+    /// These calls and those of another program, which have to be others.
+    const fn beside(mut self, calls: &Calls, slot: Slot) -> Calls {
+        let mut number = 0;
+        while number < NUMBERS {
+            if calls.native[number] != 0 {
+                assert!(self.native[number] == 0, "a call concerns one program");
+                self.native[number] = slot as u8;
+            }
+            if calls.compat[number] != 0 {
+                assert!(self.compat[number] == 0, "a call concerns one program");
+                self.compat[number] = slot as u8;
+            }
+            number += 1;
+        }
+        self
+    }
 }

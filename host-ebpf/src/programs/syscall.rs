@@ -1,5 +1,4 @@
-//! `sys_exit(regs, result)`: runs after every system call of every task, so what does not concern a program leaves it at
-//! once. There is a program for each kind that is made of system calls, and only those that are wanted are attached.
+//! A system call that has returned, and which of them concern a program.
 //!
 //! The registers still hold the arguments. What user pointers refer to may have been changed by another thread since
 //! the kernel read it, hence "as typed".
@@ -56,6 +55,7 @@ pub(super) const NUMBERS: usize = 512;
 
 /// What a program makes of each system call, by number; 0 for those that do not concern it. One for the x86-64 table,
 /// and one for the i386 table, which `int 0x80` uses even in a 64-bit process.
+#[derive(Clone, Copy)]
 pub(super) struct Calls {
     pub(super) native: [u8; NUMBERS],
     pub(super) compat: [u8; NUMBERS],

@@ -11,11 +11,11 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{Kind, MAX_REQUESTS, MAX_TYPED, Outcome as Fate, REQUEST_BYTES, open_traits};
 
 use super::descriptor;
-use super::globals::{offset, wanted};
+use super::globals::{offset, type_id, wanted};
 use super::header::is_own;
 use super::open::{Opened, Outcome, Request, tell};
 use super::output::count;
-use super::read::{Task, direct, kernel, kernel_u8, kernel_u32, kernel_u64};
+use super::read::{Task, direct, field, kernel, kernel_u32, kernel_u64};
 use super::typed::Text;
 
 /// `IORING_OP_OPENAT` and `IORING_OP_OPENAT2`.
@@ -67,7 +67,7 @@ fn vespid_io_begin(ctx: BtfTracePointContext) -> i32 {
 fn vespid_io_uring(ctx: BtfTracePointContext) -> i32 {
     // Of a message that belongs to no request it is 0, which reads as 0.
     let request = ctx.arg(1);
-    if concerns(kernel_u8(request, offset!(io_opcode))) {
+    if concerns(field(type_id!(io_kiocb), request, offset!(io_opcode))) {
         completed(request);
         let _gone = REQUESTS.remove(request);
     }

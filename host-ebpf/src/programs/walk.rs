@@ -5,10 +5,10 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str};
-use vespid_ebpf::{MAX_DEPTH, MAX_PATH, PathEnd};
+use vespid_ebpf::{ABSENT, MAX_DEPTH, MAX_PATH, PathEnd};
 
-use super::globals::{has, offset};
-use super::read::{Task, kernel, kernel_u64};
+use super::globals::{has, offset, type_id};
+use super::read::{Task, field, kernel, kernel_u64};
 use super::scratch::{MAX_CGROUP, MAX_NAME, Scratch, place};
 use super::sieve::Search;
 
@@ -120,7 +120,10 @@ pub(super) unsafe fn begin(walk: *mut Walk, task: Task, path: u64) -> bool {
 /// The mount and the directory entry of a `struct path { vfsmount *mnt; dentry *dentry; }`; zeroes if it cannot be read.
 #[inline(always)]
 pub(super) fn ends_of(path: u64) -> [u64; 2] {
-    kernel(path, 0).unwrap_or([0, 0])
+    if type_id!(path) == ABSENT {
+        return kernel(path, 0).unwrap_or([0, 0]);
+    }
+    [field(type_id!(path), path, 0), field(type_id!(path), path, 8)]
 }
 
 /// Like [`begin`], at a directory entry in a mount.
@@ -132,13 +135,12 @@ unsafe fn begin_at(walk: *mut Walk, task: Task, vfsmount: u64, dentry: u64) -> b
     if dentry == 0 {
         return false;
     }
-    let root = kernel::<[u64; 2]>(task.pointer(offset!(task_fs)), offset!(fs_root));
-    let [root_vfsmount, root_dentry] = root.unwrap_or([0, 0]);
+    let [root_vfsmount, root_dentry] = ends_of(task.pointer(offset!(task_fs)) + u64::from(offset!(fs_root)));
     // SAFETY: the caller's promise.
     unsafe {
         (*walk).node = dentry;
         (*walk).vfsmount = vfsmount;
-        (*walk).mount_root = kernel_u64(vfsmount, offset!(vfsmount_root));
+        (*walk).mount_root = field(type_id!(vfsmount), vfsmount, offset!(vfsmount_root));
         (*walk).root_vfsmount = root_vfsmount;
         (*walk).root_dentry = root_dentry;
     }
@@ -160,17 +162,16 @@ pub(super) unsafe fn next(walk: *mut Walk, is_first: bool) -> Next {
         }
         if dentry == (*walk).mount_root {
             let mount = (*walk).vfsmount - u64::from(offset!(mount_mnt));
-            let parent = kernel_u64(mount, offset!(mount_parent));
+            let parent = field::<u64>(type_id!(mount), mount, offset!(mount_parent));
             if parent == mount || parent == 0 {
                 return Next::Ended(PathEnd::NamespaceRoot);
             }
-            (*walk).node = kernel_u64(mount, offset!(mount_mountpoint));
+            (*walk).node = field(type_id!(mount), mount, offset!(mount_mountpoint));
             (*walk).vfsmount = parent + u64::from(offset!(mount_mnt));
-            (*walk).mount_root = kernel_u64((*walk).vfsmount, offset!(vfsmount_root));
+            (*walk).mount_root = field(type_id!(vfsmount), (*walk).vfsmount, offset!(vfsmount_root));
             return Next::Crossed;
         }
-        // d_parent is followed by d_name { hash and length, pointer }; the daemon checks that before it loads this.
-        let Some([parent, hash_len, name]) = kernel::<[u64; 3]>(dentry, offset!(dentry_parent)) else {
+        let Some([parent, hash, len, name]) = entry(dentry) else {
             return Next::Unreadable;
         };
         if parent == dentry && !is_first {
@@ -178,11 +179,30 @@ pub(super) unsafe fn next(walk: *mut Walk, is_first: bool) -> Next {
         }
         Next::Name {
             parent,
-            len: (hash_len >> 32) & 0xff,
-            hash: hash_len,
+            len: len & 0xff,
+            hash,
             name,
         }
     }
+}
+
+/// Of a directory entry its parent, the hash and length of its name, and the name's address.
+#[inline(always)]
+fn entry(dentry: u64) -> Option<[u64; 4]> {
+    // d_parent is followed by d_name { hash and length, pointer }; the daemon checks that before it loads this.
+    let parent = offset!(dentry_parent);
+    if type_id!(dentry) == ABSENT {
+        let [parent, hash_len, name] = kernel::<[u64; 3]>(dentry, parent)?;
+        return Some([parent, hash_len, hash_len >> 32, name]);
+    }
+    let id = type_id!(dentry);
+    let up: u64 = field(id, dentry, parent);
+    if up == 0 {
+        return None;
+    }
+    let hash = u64::from(field::<u32>(id, dentry, parent + 8));
+    let len = u64::from(field::<u32>(id, dentry, parent + 12));
+    Some([up, len << 32 | hash, len, field(id, dentry, parent + 16)])
 }
 
 /// Mixes one more value into a hash.

@@ -1,19 +1,15 @@
 //! The probes: the way in which each is to be had on this kernel, found by trying, and having it run.
-use std::collections::HashMap;
-use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use aya::programs::links::FdLink;
-use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, Ebpf};
 use serde::{Deserialize, Serialize};
 use vespid_ebpf::Kind;
 
-use super::btf::{Layout, VMLINUX};
-use super::cgroups;
-use super::hooks::{At, HOOKS, Hook, Part, Variant, Way};
-use super::load::{StartError, program_reason, reason};
+use super::btf::Layout;
+use super::hooks::{At, CALLER, HOOKS, Hook, Part, Variant, Way};
+use super::links::{ByName, Called, Link, attach_all, by_name, is_passing, load, release, types, unload};
+use super::load::{StartError, program_reason};
 
 /// One probe and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,12 +86,16 @@ pub enum State {
 /// A probe of which the kernel has verified a variant, or refused them all.
 pub(super) struct Loaded {
     hook: &'static Hook,
+    /// Mask of the kinds that it serves on this kernel.
+    serves: u32,
     /// What makes every variant impossible on this kernel.
     obstacle: Option<String>,
+    /// The verifier has rejected one.
+    is_rejected: bool,
     /// Why the variants before the chosen one were passed over; of all of them if there is none.
     passed_over: Vec<String>,
-    /// What its programs are attached by. Closing them detaches.
-    links: Vec<FdLink>,
+    /// What its programs run by.
+    links: Vec<Link>,
     /// Closes what they were attached by before.
     closing: Option<JoinHandle<()>>,
 }
@@ -130,7 +130,15 @@ impl Loaded {
             }
             verify();
         });
-        Ok(probes.into_iter().map(|(loaded, _)| loaded).collect())
+        let mut probes: Vec<Loaded> = probes.into_iter().map(|(loaded, _)| loaded).collect();
+        let called = probes
+            .iter()
+            .filter(|probe| probe.is_called() && probe.refused().is_none());
+        let called = called.fold(0, |kinds, probe| kinds | probe.serves);
+        if let Some(caller) = probes.iter_mut().find(|probe| probe.is_caller()) {
+            caller.serves |= called;
+        }
+        Ok(probes)
     }
 
     /// Nothing is loaded yet. Passes over what is better than the way that is preferred, if the probe is to be had in
@@ -140,7 +148,9 @@ impl Loaded {
         let reason = format!("the configuration prefers {}", prefer.name());
         Loaded {
             hook,
+            serves: hook.serves,
             obstacle: layout.obstacle(hook.needs).map(str::to_owned),
+            is_rejected: false,
             passed_over: vec![reason; before.unwrap_or(0)],
             links: Vec::new(),
             closing: None,
@@ -153,19 +163,21 @@ impl Loaded {
     }
 
     /// Has the kernel verify the chosen variant, or else the next.
-    fn load(&mut self, programs: &mut ByName<'_>, types: &Btf) {
+    pub(super) fn load(&mut self, programs: &mut ByName<'_>, types: &Btf) {
         while let Some(variant) = self.chosen() {
             match variant.parts.iter().try_for_each(|part| load(programs, part, types)) {
                 Ok(()) => return,
-                Err(reason) => self.pass_over(programs, reason),
+                Err(refusal) => {
+                    self.is_rejected |= refusal.is_of_verifier;
+                    self.pass_over(programs, refusal.reason);
+                }
             }
         }
     }
 
     /// Gives up the chosen variant, with the programs that no later one needs.
-    fn pass_over(&mut self, programs: &mut ByName<'_>, reason: String) {
+    pub(super) fn pass_over(&mut self, programs: &mut ByName<'_>, reason: String) {
         let Some(variant) = self.chosen() else { return };
-        self.links.clear();
         self.passed_over.push(reason);
         let later = self.hook.variants.iter().skip(self.passed_over.len());
         let is_needed = |part: &Part| {
@@ -186,6 +198,22 @@ impl Loaded {
         self.obstacle.as_deref().or(last.map(String::as_str))
     }
 
+    /// Whether the verifier has rejected a variant.
+    pub(super) fn is_rejected(&self) -> bool {
+        self.is_rejected
+    }
+
+    /// Whether it calls the others.
+    pub(super) fn is_caller(&self) -> bool {
+        self.hook.name == CALLER
+    }
+
+    /// Whether [`CALLER`] calls it, in whichever way it is had.
+    fn is_called(&self) -> bool {
+        let parts = self.hook.variants.iter().flat_map(|variant| variant.parts);
+        parts.into_iter().any(|part| matches!(part.at, At::Called(_)))
+    }
+
     /// Whether no event can be told whose it is without it: then it always runs.
     pub(super) fn carries_the_tree(&self) -> bool {
         self.hook.needs & Kind::TREE != 0
@@ -195,7 +223,10 @@ impl Loaded {
     pub(super) fn probe(&self, state: State) -> Probe {
         let variants = self.hook.variants;
         let taken = self.chosen().unwrap_or(&variants[variants.len() - 1]);
-        let link = |at: usize| Some(self.links.get(at)?.info().ok()?.id());
+        let link = |at: usize| match self.links.get(at)? {
+            Link::Own(link) => Some(link.info().ok()?.id()),
+            Link::Called(_) => None,
+        };
         let mut parts = taken.parts.iter().enumerate();
         let main = parts.next().map_or(String::new(), |(_, part)| part.at.text());
         let passed_over = variants.iter().zip(&self.passed_over);
@@ -226,26 +257,32 @@ impl Loaded {
 
     /// Detaches it. Of programs on functions that takes the kernel a tenth of a second each, until nobody can be in one of
     /// them any more; the ring would not be read meanwhile. They have nothing to do from the moment that nobody wants it.
-    fn detach(&mut self) {
-        let mut links = std::mem::take(&mut self.links).into_iter();
-        drop(links.next());
-        let rest: Vec<FdLink> = links.collect();
-        if self.chosen().is_some_and(|variant| variant.way == Way::Fentry) && !rest.is_empty() {
+    fn detach(&mut self, called: &mut Called) {
+        let links = release(std::mem::take(&mut self.links), called);
+        if self.chosen().is_some_and(|variant| variant.way == Way::Fentry) && !links.is_empty() {
             let thread = thread::Builder::new().name("vespid-detach".to_owned());
             // If there can be no thread, they are closed here.
-            self.closing = thread.spawn(move || drop(rest)).ok();
+            self.closing = thread.spawn(move || drop(links)).ok();
         }
     }
 
     /// Attaches or detaches the probe, or leaves it as it is. `asked` may hold kinds beyond `deliverable`, which this
-    /// kernel has not.
-    pub(super) fn want(&mut self, programs: &mut Ebpf, asked: u32, deliverable: u32) -> State {
+    /// kernel has not. `caller` says why [`CALLER`] cannot run, if it cannot.
+    pub(super) fn want(
+        &mut self,
+        programs: &mut Ebpf,
+        called: &mut Called,
+        asked: u32,
+        deliverable: u32,
+        caller: Option<&str>,
+    ) -> State {
         let always = self.carries_the_tree();
-        if let Some(reason) = self.refused().filter(|_| always || self.hook.serves & asked != 0) {
+        let refused = self.refused().or(caller.filter(|_| self.is_called()));
+        if let Some(reason) = refused.filter(|_| always || self.serves & asked != 0) {
             return State::Unavailable(reason.to_owned());
         }
-        if !always && self.hook.serves & asked & deliverable == 0 {
-            self.detach();
+        if !always && self.serves & asked & deliverable == 0 {
+            self.detach(called);
             return State::NotNeeded;
         }
         if !self.links.is_empty() {
@@ -256,8 +293,7 @@ impl Loaded {
             let _closed = closing.join();
         }
         while let Some(variant) = self.chosen() {
-            let links: Result<Vec<FdLink>, _> = variant.parts.iter().map(|part| attach(programs, part)).collect();
-            match links {
+            match attach_all(programs, called, variant) {
                 Ok(links) => {
                     self.links = links;
                     return State::Attached;
@@ -279,96 +315,10 @@ impl Loaded {
     }
 }
 
-/// Programs of the object.
-type ByName<'a> = HashMap<&'a str, &'a mut Program>;
-
-fn by_name(programs: &mut Ebpf) -> ByName<'_> {
-    programs.programs_mut().collect()
-}
-
 impl Hook {
     /// Takes the programs of its variants out.
     fn own<'a>(&self, programs: &mut ByName<'a>) -> ByName<'a> {
         let parts = self.variants.iter().flat_map(|variant| variant.parts);
         parts.filter_map(|part| programs.remove_entry(part.program)).collect()
-    }
-}
-
-/// The kernel's types, for what a program is attached to.
-fn types() -> Result<Btf, String> {
-    Btf::from_sys_fs().map_err(|error| reason(&error))
-}
-
-fn load(programs: &mut ByName<'_>, part: &Part, types: &Btf) -> Result<(), String> {
-    if let At::Sockets = part.at {
-        cgroups::root()?;
-    }
-    let program = programs.get_mut(part.program).ok_or(ProgramError::NotLoaded);
-    let loaded = program.and_then(|program| match (&mut **program, part.at) {
-        (Program::BtfTracePoint(program), At::Tracepoint(name)) => program.load(name, types),
-        (Program::FEntry(program), At::Entry(function)) => program.load(function, types),
-        (Program::FExit(program), At::Return(function)) => program.load(function, types),
-        (Program::SockOps(program), At::Sockets) => program.load(),
-        _ => Err(ProgramError::UnexpectedProgramType),
-    });
-    match loaded {
-        // By a variant that was passed over.
-        Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
-        Err(error) => Err(match (&error, part.at) {
-            (ProgramError::Btf(_), At::Tracepoint(name)) => {
-                format!("this kernel has no tracepoint {name} (none in {VMLINUX})")
-            }
-            (ProgramError::Btf(_), At::Entry(name) | At::Return(name)) => {
-                format!("this kernel has no function {name} (none in {VMLINUX})")
-            }
-            _ => program_reason(&error),
-        }),
-    }
-}
-
-fn attach(programs: &mut Ebpf, part: &Part) -> Result<FdLink, ProgramError> {
-    match programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)? {
-        Program::BtfTracePoint(program) => {
-            let link = program.attach()?;
-            program.take_link(link).map(FdLink::from)
-        }
-        Program::FEntry(program) => {
-            let link = program.attach()?;
-            program.take_link(link).map(FdLink::from)
-        }
-        Program::FExit(program) => {
-            let link = program.attach()?;
-            program.take_link(link).map(FdLink::from)
-        }
-        Program::SockOps(program) => {
-            let root = cgroups::root().map_err(io::Error::other)?;
-            // Beside whatever else is attached there: a link never replaces, and never keeps others out.
-            let link = program.attach(root, CgroupAttachMode::Single)?;
-            // Since Linux 5.7 it is one.
-            let link = program.take_link(link)?.try_into();
-            link.map_err(|_| ProgramError::NotAttached)
-        }
-        _ => Err(ProgramError::UnexpectedProgramType),
-    }
-}
-
-/// Whether it may go better next time, with what is the same now.
-fn is_passing(error: &ProgramError) -> bool {
-    let ProgramError::SyscallError(call) = error else {
-        return false;
-    };
-    let passing = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EAGAIN, libc::EINTR];
-    call.io_error
-        .raw_os_error()
-        .is_some_and(|errno| passing.contains(&errno))
-}
-
-fn unload(programs: &mut ByName<'_>, part: &Part) -> Result<(), ProgramError> {
-    match programs.get_mut(part.program).ok_or(ProgramError::NotLoaded)? {
-        Program::BtfTracePoint(program) => program.unload(),
-        Program::FEntry(program) => program.unload(),
-        Program::FExit(program) => program.unload(),
-        Program::SockOps(program) => program.unload(),
-        _ => Err(ProgramError::UnexpectedProgramType),
     }
 }

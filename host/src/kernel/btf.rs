@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use vespid_ebpf::{ABSENT, FIELDS, Offsets};
+use vespid_ebpf::{ABSENT, FIELDS, Offsets, TypeIds};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::load::StartError;
@@ -17,6 +17,8 @@ pub(super) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 pub(super) struct Layout {
     pub(super) offsets: Offsets,
     pub(super) missing: Vec<Missing>,
+    /// Id of the function that [`vespid_ebpf::CAST`] stands for, if the programs may call it.
+    pub(super) cast: Option<u32>,
     pub(super) read_in: Duration,
 }
 
@@ -29,6 +31,12 @@ pub(super) struct Missing {
 }
 
 impl Layout {
+    /// Has the programs do without plain loads. Whether they did not before.
+    pub(super) fn give_up_casts(&mut self) -> bool {
+        self.offsets.types = TypeIds::UNKNOWN;
+        self.cast.take().is_some()
+    }
+
     /// Why a kind cannot be had on this kernel.
     pub(super) fn obstacle(&self, kind: u32) -> Option<&str> {
         self.missing
@@ -46,10 +54,15 @@ pub(super) fn read() -> Result<Layout, StartError> {
     }
     let bytes = fs::read(VMLINUX).map_err(|error| StartError::UnreadableBtf(error.to_string()))?;
     let types = Types::parse(&bytes).map_err(|error| StartError::UnreadableBtf(error.to_string()))?;
-    let (offsets, missing) = find(&types);
+    let (mut offsets, missing) = find(&types);
+    let cast = types.function("bpf_rdonly_cast");
+    if cast.is_some() {
+        offsets.types = TypeIds::find(|structure| types.structure(structure));
+    }
     Ok(Layout {
         offsets,
         missing,
+        cast,
         read_in: began.elapsed(),
     })
 }
@@ -117,6 +130,7 @@ fn find(types: &Types<'_>) -> (Offsets, Vec<Missing>) {
         vespid_ebpf::OFFSETS_VERSION,
     ];
     words.extend(numbers);
+    words.resize(size_of::<Offsets>() / size_of::<u32>(), ABSENT);
     // Cannot fail: the table's length is pinned where it is defined.
     (
         Offsets::read_from_bytes(words.as_bytes()).unwrap_or(Offsets::UNKNOWN),

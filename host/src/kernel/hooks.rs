@@ -1,8 +1,8 @@
 //! The table of probes: what each serves, the ways to have it, and what is lost without it.
 use serde::{Deserialize, Serialize};
-use vespid_ebpf::{IO_URING, Kind};
+use vespid_ebpf::{CALLS, IO_URING, Kind, Slot};
 
-use At::{Entry, Return, Sockets, Tracepoint};
+use At::{Called, Entry, Return, Sockets, Tracepoint};
 
 /// A probe as the programs define it.
 pub(super) struct Hook {
@@ -10,7 +10,7 @@ pub(super) struct Hook {
     pub(super) name: &'static str,
     /// Mask of the kinds that it serves.
     pub(super) serves: u32,
-    /// The kind whose fields it cannot do without, or [`IO_URING`].
+    /// The kind whose fields it cannot do without, [`IO_URING`] or [`CALLS`].
     pub(super) needs: u32,
     /// What is not seen without it.
     pub(super) loses: &'static str,
@@ -61,6 +61,8 @@ pub(super) struct Part {
 #[derive(Clone, Copy)]
 pub(super) enum At {
     Tracepoint(&'static str),
+    /// In a slot of the program [`CALLER`].
+    Called(Slot),
     /// A function begins.
     Entry(&'static str),
     /// A function returns.
@@ -74,6 +76,7 @@ impl At {
     pub(super) fn text(self) -> String {
         match self {
             Tracepoint(name) => format!("tp_btf/{name}"),
+            Called(_) => format!("called by {CALLER}"),
             Entry(function) => format!("fentry/{function}"),
             Return(function) => format!("fexit/{function}"),
             Sockets => "sock_ops".to_owned(),
@@ -85,6 +88,9 @@ const fn part(program: &'static str, at: At) -> Part {
     Part { program, at }
 }
 
+/// The program that runs when a system call has returned, and calls those that the call concerns.
+pub(super) const CALLER: &str = "vespid_sys_exit";
+
 macro_rules! by_tracepoint {
     ($program:literal, $tracepoint:literal) => {
         &[Variant {
@@ -95,7 +101,18 @@ macro_rules! by_tracepoint {
     };
 }
 
-pub(super) const HOOKS: [Hook; 10] = [
+macro_rules! called {
+    ($program:literal, $slot:ident) => {
+        &[Variant {
+            way: Way::Tracepoints,
+            parts: &[part($program, Called(Slot::$slot))],
+            gains: "",
+        }]
+    };
+}
+
+/// That which calls others comes before them.
+pub(super) const HOOKS: [Hook; 12] = [
     Hook {
         name: "vespid_fork",
         serves: Kind::Fork.bit(),
@@ -125,11 +142,26 @@ pub(super) const HOOKS: [Hook; 10] = [
         variants: CONNECTIONS,
     },
     Hook {
-        name: "vespid_sys_exit",
-        serves: Kind::Open.bit() | Kind::Exec.bit() | Kind::Connection.bit(),
-        needs: Kind::Open.bit(),
-        loses: "file opens, failed execs, and who accepted a connection",
+        name: CALLER,
+        // And what those serve that it calls, if the kernel takes them.
+        serves: Kind::Open.bit(),
+        needs: CALLS,
+        loses: "file opens, and all that is seen when system calls return",
         variants: SYS_EXIT,
+    },
+    Hook {
+        name: "vespid_failed_exec",
+        serves: Kind::Exec.bit(),
+        needs: CALLS,
+        loses: "execs that failed",
+        variants: called!("vespid_failed_exec", FailedExec),
+    },
+    Hook {
+        name: "vespid_accept",
+        serves: Kind::Connection.bit(),
+        needs: CALLS | Kind::Connection.bit(),
+        loses: "who accepted a connection",
+        variants: called!("vespid_accept", Accept),
     },
     Hook {
         name: "vespid_io_uring",
@@ -143,7 +175,7 @@ pub(super) const HOOKS: [Hook; 10] = [
         serves: Kind::Privileged.bit(),
         needs: Kind::Privileged.bit(),
         loses: "privileged calls",
-        variants: by_tracepoint!("vespid_privileged", "sys_exit"),
+        variants: called!("vespid_privileged", Privileged),
     },
     Hook {
         name: "vespid_change",
@@ -157,7 +189,7 @@ pub(super) const HOOKS: [Hook; 10] = [
         serves: Kind::Socket.bit(),
         needs: Kind::Socket.bit(),
         loses: "addresses bound and listened on, UDP peers, Unix sockets, DNS",
-        variants: by_tracepoint!("vespid_socket", "sys_exit"),
+        variants: called!("vespid_socket", Socket),
     },
     Hook {
         name: "vespid_oom",
@@ -181,18 +213,24 @@ const CONNECTIONS: &[Variant] = &[
     },
 ];
 
+/// Opens are the affair of the program that calls the others.
 const SYS_EXIT: &[Variant] = &[
     Variant {
         way: Way::Fentry,
         parts: &[
-            part("vespid_sys_exit", Tracepoint("sys_exit")),
+            part(CALLER, Tracepoint("sys_exit")),
             part("vespid_opened", Entry("security_file_open")),
         ],
         gains: "what was opened, if another thread replaces the descriptor before the call returns",
     },
     Variant {
         way: Way::Tracepoints,
-        parts: &[part("vespid_sys_exit", Tracepoint("sys_exit"))],
+        parts: &[part(CALLER, Tracepoint("sys_exit"))],
+        gains: "file opens",
+    },
+    Variant {
+        way: Way::Tracepoints,
+        parts: &[part("vespid_calls", Tracepoint("sys_exit"))],
         gains: "",
     },
 ];
@@ -221,7 +259,7 @@ const CHANGE: &[Variant] = &[
     Variant {
         way: Way::Fentry,
         parts: &[
-            part("vespid_change", Tracepoint("sys_exit")),
+            part("vespid_change", Called(Slot::Change)),
             part("vespid_path_rename", Entry("security_path_rename")),
             part("vespid_path_link", Entry("security_path_link")),
             part("vespid_path_symlink", Entry("security_path_symlink")),
@@ -244,7 +282,7 @@ const CHANGE: &[Variant] = &[
     },
     Variant {
         way: Way::Tracepoints,
-        parts: &[part("vespid_change", Tracepoint("sys_exit"))],
+        parts: &[part("vespid_change", Called(Slot::Change))],
         gains: "",
     },
 ];

@@ -5,7 +5,7 @@ use aya::maps::MapError;
 use aya::programs::ProgramError;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use caps::{CapSet, Capability};
-use vespid_ebpf::Kind;
+use vespid_ebpf::{CAST, Kind};
 use zerocopy::IntoBytes;
 
 use super::Settings;
@@ -103,9 +103,25 @@ pub(super) fn load(settings: &Settings, layout: &Layout) -> Result<(Ebpf, u32), 
         .override_global("FAIR", &u32::from(settings.fair), true)
         .map_max_entries("RECORDS", settings.ring_bytes)
         .map_max_entries("EXEC_SCRATCH", u32::try_from(cpus).unwrap_or(u32::MAX))
-        .load(OBJECT)
+        .load(object(layout.cast).as_bytes())
         .map_err(|error| StartError::Load(Box::new(error)))?;
     Ok((programs, deliverable))
+}
+
+/// The programs, with their calls of [`CAST`] made what this kernel has: its function, or nothing but `r0 = r1`.
+fn object(function: Option<u32>) -> Vec<u64> {
+    const CALL: u64 = 0x85;
+    const CALL_OF_KERNEL: u64 = 0x2085;
+    const MOVE: u64 = 0x10bf;
+    let immediate = |word: u32| u64::from(word) << 32;
+    let call = function.map_or(MOVE, |id| CALL_OF_KERNEL | immediate(id));
+    // Words, as an object has to lie at a multiple of eight; and so do the instructions in it.
+    let (words, rest) = OBJECT.as_chunks();
+    let last = [rest, &[0; 8]].concat();
+    let words = words.iter().chain(last.first_chunk());
+    let instructions = words.map(|word| u64::from_le_bytes(*word));
+    let changed = |word| if word == CALL | immediate(CAST) { call } else { word };
+    instructions.map(changed).collect()
 }
 
 /// An error with its causes, in one line.
@@ -143,4 +159,19 @@ pub(super) fn map_error(error: MapError) -> io::Error {
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, reason(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_the_kernels_function_are_put_in_or_done_away_with() {
+        let count = |object: &[u64], wanted: u64| object.iter().filter(|word| **word == wanted).count();
+        let (with, without) = (object(Some(7)), object(None));
+        assert_eq!(with.as_bytes()[..64], OBJECT[..64]);
+        let placeholder = 0x85 | u64::from(CAST) << 32;
+        assert_eq!((count(&with, placeholder), count(&without, placeholder)), (0, 0));
+        assert!(count(&with, 0x0000_0007_0000_2085) > 20);
+    }
 }

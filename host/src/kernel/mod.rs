@@ -8,6 +8,7 @@ mod btf;
 mod cgroups;
 mod counters;
 mod hooks;
+mod links;
 mod load;
 mod merged;
 mod objects;
@@ -82,6 +83,7 @@ pub struct Kernel {
     objects: Objects,
     started_in: Duration,
     btf_read_in: Duration,
+    reads_by_loads: bool,
 }
 
 /// Allows as many descriptors as can be allowed: each probe on each CPU of a large machine takes one.
@@ -102,10 +104,16 @@ impl Kernel {
         let began = Instant::now();
         load::check_capabilities()?;
         allow_descriptors();
-        let layout = btf::read()?;
+        let mut layout = btf::read()?;
         let (mut object, deliverable) = load::load(settings, &layout)?;
+        let mut loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
+        // What a kernel has against a program may be how that reads.
+        if loaded.iter().any(attach::Loaded::is_rejected) && layout.give_up_casts() {
+            tracing::debug!("the kernel rejects a program; all of them read by its helper instead");
+            object = load::load(settings, &layout)?.0;
+            loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
+        }
         let objects = Objects::of_maps(&object);
-        let loaded = attach::Loaded::all(&mut object, &layout, settings.prefer)?;
         let samplers = sampling::Sampler::all(&mut object, &layout, settings.sample_hz);
         let objects = objects.with_programs(&object);
         let ring = ring::Ring::open(&mut object).map_err(StartError::Ring)?;
@@ -126,6 +134,7 @@ impl Kernel {
             objects,
             started_in: began.elapsed(),
             btf_read_in: layout.read_in,
+            reads_by_loads: layout.cast.is_some(),
         })
     }
 
@@ -262,6 +271,12 @@ impl Kernel {
     #[must_use]
     pub fn started_in(&self) -> Duration {
         self.started_in
+    }
+
+    /// Whether the programs read the kernel's structures by plain loads, and not by a helper, which takes ten times as long.
+    #[must_use]
+    pub fn reads_by_loads(&self) -> bool {
+        self.reads_by_loads
     }
 
     /// How much of that went into finding the kernel's structures.

@@ -142,6 +142,7 @@ fn data(map: &Map) -> Option<&MapData> {
         | Map::HashMap(data)
         | Map::LruHashMap(data)
         | Map::PerCpuArray(data)
+        | Map::ProgramArray(data)
         | Map::PerCpuHashMap(data)
         | Map::PerCpuLruHashMap(data)
         | Map::LpmTrie(data)

@@ -8,9 +8,10 @@ use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use rustix::thread::{MembarrierCommand, membarrier};
 use vespid_ebpf::usage::{COUNTERS, Samples};
-use vespid_ebpf::{ASKED_BYTES, Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
+use vespid_ebpf::{ASKED, ASKED_BYTES, Kind, MAX_OWNERS, NOTE_BYTES, OWNER_BYTES, REQUEST_BYTES};
 
 use super::attach::{Loaded, Probe, State};
+use super::links::Called;
 use super::load::{StartError, map_error};
 use super::sampling::{self, Sampler};
 
@@ -18,6 +19,8 @@ use super::sampling::{self, Sampler};
 pub(super) struct Programs {
     /// `None` once detached.
     object: Option<Ebpf>,
+    /// Those that another calls. `None` once detached: a table keeps its programs.
+    called: Option<Called>,
     loaded: Vec<Loaded>,
     samplers: Vec<Sampler>,
     /// Of those, and then of these.
@@ -65,6 +68,7 @@ impl Programs {
             notes: HashMap::try_from(take_map(&mut object, "NOTES")?).map_err(unusable)?,
             asked: HashMap::try_from(take_map(&mut object, "ASKED")?).map_err(unusable)?,
             requests: HashMap::try_from(take_map(&mut object, "REQUESTS")?).map_err(unusable)?,
+            called: Some(Called::try_from(take_map(&mut object, "CALLED")?).map_err(unusable)?),
             object: Some(object),
             probes: (loaded.iter().map(|loaded| loaded.probe(State::NotNeeded)))
                 .chain(samplers.iter().map(Sampler::probe))
@@ -116,6 +120,7 @@ impl Programs {
         }
         let Programs {
             object: Some(object),
+            called: Some(called),
             loaded,
             probes,
             deliverable,
@@ -128,8 +133,14 @@ impl Programs {
             ));
         };
         let mut changed = Vec::new();
+        let mut caller = None;
         for (loaded, probe) in loaded.iter_mut().zip(probes) {
-            let state = loaded.want(object, kinds, *deliverable);
+            let state = loaded.want(object, called, kinds, *deliverable, caller.as_deref());
+            if let State::Unavailable(reason) = &state
+                && loaded.is_caller()
+            {
+                caller = Some(reason.clone());
+            }
             if state != probe.state {
                 *probe = loaded.probe(state);
                 changed.push(probe.clone());
@@ -184,6 +195,7 @@ impl Programs {
         let _as_before = self.report(0);
         self.loaded.clear();
         self.samplers.clear();
+        self.called = None;
         self.object = None;
         self.probes
             .iter_mut()
@@ -195,7 +207,10 @@ impl Programs {
     }
 
     fn report(&mut self, kinds: u32) -> io::Result<()> {
-        self.wanted_map.set(0, kinds, 0).map_err(map_error)?;
+        let notes = |probe: &Probe| probe.beside.iter().any(|beside| beside.name == "vespid_opened");
+        let is_noted = |probe: &Probe| probe.state == State::Attached && notes(probe);
+        let asked = if self.probes.iter().any(is_noted) { ASKED } else { 0 };
+        self.wanted_map.set(0, kinds | asked, 0).map_err(map_error)?;
         self.wanted = kinds;
         Ok(())
     }
@@ -237,8 +252,81 @@ pub(super) fn unusable(error: MapError) -> StartError {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
+    use vespid_ebpf::{ExecRaw, Header};
+    use zerocopy::FromBytes;
+
     use super::*;
-    use crate::kernel::{Kernel, Settings};
+    use crate::kernel::hooks::CALLER;
+    use crate::kernel::links::{by_name, types};
+    use crate::kernel::{Kernel, Settings, Way, btf, load};
+
+    #[test]
+    fn the_verifier_takes_the_programs_whichever_way_they_read() {
+        let mut layout = btf::read().expect("types");
+        for has_casts in [true, false] {
+            if !has_casts && !layout.give_up_casts() {
+                eprintln!("SKIPPED: this kernel has one way only");
+                return;
+            }
+            let Ok((mut object, _)) = load::load(&Settings::default(), &layout) else {
+                eprintln!("SKIPPED: BPF is not to be had here");
+                return;
+            };
+            let loaded = Loaded::all(&mut object, &layout, Way::default()).expect("types");
+            assert!(!loaded.iter().any(Loaded::is_rejected), "with casts: {has_casts}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_refuses_what_reports_opens_loses_nothing_else() {
+        let settings = Settings {
+            kinds: 0,
+            ..Settings::default()
+        };
+        let Ok(mut kernel) = Kernel::start(&settings) else {
+            eprintln!("SKIPPED: BPF is not to be had here");
+            return;
+        };
+        {
+            let Programs { object, loaded, .. } = &mut kernel.programs;
+            let mut programs = by_name(object.as_mut().expect("programs"));
+            let caller = loaded.iter_mut().find(|probe| probe.is_caller()).expect("a probe");
+            let types = types().expect("types");
+            while caller.probe(State::NotNeeded).name == CALLER {
+                caller.pass_over(&mut programs, "refused".to_owned());
+                caller.load(&mut programs, &types);
+            }
+        }
+        let changed = kernel.want(Kind::Open.bit() | Kind::Exec.bit()).expect("a change");
+        let calls = changed
+            .iter()
+            .find(|probe| probe.name == "vespid_calls")
+            .expect("a probe");
+        assert_eq!(calls.state, State::Attached);
+        let lost = calls.passed_over.last().map(|passed_over| passed_over.loses.as_str());
+        assert_eq!(lost, Some("file opens"));
+        assert!(changed.iter().all(|probe| probe.unavailable().is_none()), "{changed:?}");
+
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", ": </dev/null; exec /nowhere"]).stderr(Stdio::null());
+        let mut shell = shell.spawn().expect("a shell");
+        shell.wait().expect("its end");
+        let mut seen = Vec::new();
+        kernel.drain(usize::MAX, |record| {
+            let (header, _) = Header::read_from_prefix(record).expect("a header");
+            if header.pid == shell.id() {
+                let errno = ExecRaw::read_from_prefix(record).map_or(0, |(exec, _)| exec.errno);
+                seen.push((Kind::from_number(header.kind), errno));
+            }
+        });
+        let failed = seen
+            .iter()
+            .filter(|(kind, errno)| *kind == Some(Kind::Exec) && *errno == 2);
+        assert_eq!(failed.count(), 1, "{seen:?}");
+        assert!(seen.iter().all(|(kind, _)| *kind != Some(Kind::Open)), "{seen:?}");
+    }
 
     #[test]
     fn owners_of_connections_that_are_long_gone_make_room() {

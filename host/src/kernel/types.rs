@@ -159,6 +159,11 @@ impl<'a> Types<'a> {
         Some(self.by_id(*self.structs.get(name.as_bytes())?)?.refers_to)
     }
 
+    /// Id of a structure.
+    pub(super) fn structure(&self, name: &str) -> Option<u32> {
+        self.structs.get(name.as_bytes()).copied()
+    }
+
     /// The value of an enumerator.
     pub(super) fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
         let found = self.by_id(*self.enums.get(name.as_bytes())?)?;

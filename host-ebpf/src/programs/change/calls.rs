@@ -53,7 +53,7 @@ pub(super) fn names_descriptor(action: u8) -> bool {
 }
 
 /// The i386 calls that take users and groups of 16 bits are left out: no program has used them since Linux 2.4.
-pub(super) static CALLS: Calls = Calls {
+pub(in super::super) static CALLS: Calls = Calls {
     native: table(&[
         (76, TRUNCATE),
         (77, FTRUNCATE),

@@ -52,7 +52,7 @@ use action::{
     SETRESUID, SETREUID, SETUID, SOCKET, SOCKETCALL, UNSHARE, USERFAULTFD,
 };
 
-pub(super) static CALLS: Calls = Calls {
+pub(in super::super) static CALLS: Calls = Calls {
     native: table(&[
         (32, DUP),
         (33, DUP),

@@ -1,7 +1,7 @@
 //! The two ends of a socket of IP, as the kernel keeps them and as callers write them.
 use super::Socket;
-use crate::programs::globals::{has, offset};
-use crate::programs::read::{kernel, kernel_u16, user};
+use crate::programs::globals::{has, offset, type_id};
+use crate::programs::read::{field, kernel, user};
 
 pub(super) const UNIX: u16 = 1;
 const INET: u16 = 2;
@@ -47,7 +47,7 @@ pub(super) fn is_ip(socket: &Socket) -> bool {
 /// The local end.
 #[inline(always)]
 pub(super) fn local(socket: &Socket) -> End {
-    let port = kernel_u16(socket.sk, offset!(inet_sport));
+    let port = field(type_id!(inet_sock), socket.sk, offset!(inet_sport));
     match socket.family() {
         INET => End::v4(socket.common.rcv_saddr, port),
         INET6 if has!(skc_v6_rcv_saddr) => {

@@ -12,9 +12,10 @@ use crate::kernel::{Inventory, Program, State, Way};
 use crate::screen::text::harmless;
 
 /// Names of map types, by the kernel's number (`enum bpf_map_type` in include/uapi/linux/bpf.h).
-const MAP_TYPES: [(u32, &str); 8] = [
+const MAP_TYPES: [(u32, &str); 9] = [
     (1, "hash"),
     (2, "array"),
+    (3, "prog_array"),
     (5, "percpu_hash"),
     (6, "percpu_array"),
     (9, "lru_hash"),
@@ -92,6 +93,9 @@ fn text(before: &Inventory, now: &Probes, interval: Duration) -> String {
                 probe.loses
             ));
         }
+    }
+    if has_run && now.probes.iter().any(|probe| probe.hook.starts_with("called by ")) {
+        notes.push("The kernel books runs and time of a program that is called to the one that calls it.".to_owned());
     }
     let mut maps = plain(["map", "type", "entries", "KiB", "id"]);
     for map in &now.kernel.maps {

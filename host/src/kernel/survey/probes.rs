@@ -9,7 +9,8 @@ pub(super) fn all() -> (Vec<Probe>, bool, Vec<Check>) {
     match Kernel::start(&Settings::default()) {
         Ok(kernel) => {
             let probes = kernel.probes().to_vec();
-            let checks = probes.iter().map(check).collect();
+            let mut checks: Vec<Check> = probes.iter().map(check).collect();
+            checks.push(reading(kernel.reads_by_loads()));
             (probes, true, checks)
         }
         Err(error) => {
@@ -18,6 +19,15 @@ pub(super) fn all() -> (Vec<Probe>, bool, Vec<Check>) {
             (Vec::new(), false, vec![check])
         }
     }
+}
+
+fn reading(by_loads: bool) -> Check {
+    const NAME: &str = "reading";
+    if by_loads {
+        return Check::good(Topic::Probes, NAME, "the kernel's structures are read by plain loads");
+    }
+    let found = "the kernel's structures are read by its helper, which takes ten times as long";
+    Check::note(Topic::Probes, NAME, found, "Linux 6.2 or later")
 }
 
 fn check(probe: &Probe) -> Check {
@@ -48,7 +58,9 @@ fn granted(probe: &Probe) -> Check {
         [beside] => format!("{} and {}", probe.hook, beside.hook),
         many => format!("{} and {} more", probe.hook, many.len()),
     };
-    found += " attached";
+    if !(is_called(&probe.hook) && probe.beside.is_empty()) {
+        found += " attached";
+    }
     for passed_over in &probe.passed_over {
         let (way, why) = (passed_over.variant.name(), &passed_over.reason);
         found = format!("{found}; {way} was refused: {why}");
@@ -62,11 +74,17 @@ fn granted(probe: &Probe) -> Check {
     }
 }
 
+/// Whether another program calls it.
+fn is_called(hook: &str) -> bool {
+    hook.starts_with("called by ")
+}
+
 /// What a hook costs, by how often it is passed: `docs/performance.md` has the figures.
 fn cost(hook: &str) -> &'static str {
     let place = hook.rsplit('/').next().unwrap_or(hook);
     match place {
         "sys_exit" | "sys_enter" => "high: some 100 ns for every system call while it is attached",
+        place if is_called(place) => "medium: for each call of its kind",
         place if place.starts_with("sched_process_") => "low: a few microseconds for each process",
         "inet_sock_set_state" | "sock_ops" => "low: some microseconds for each connection",
         _ if hook.starts_with("perf_event") => "low: a program for one in so many",
@@ -83,5 +101,6 @@ mod tests {
         assert!(cost("tp_btf/sys_exit").starts_with("high"));
         assert!(cost("tp_btf/sched_process_exec").starts_with("low"));
         assert!(cost("fentry/security_file_open").starts_with("medium"));
+        assert!(cost("called by vespid_sys_exit").starts_with("medium"));
     }
 }

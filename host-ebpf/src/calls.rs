@@ -1,0 +1,27 @@
+//! Which program a system call concerns when it has returned.
+//!
+//! One program, `vespid_sys_exit`, is attached there. It looks the call's number up, reports what opens a file, and goes on
+//! in the program of the call's slot, if there is one: most calls concern none.
+
+/// Slots of the table `CALLED`. Lower numbers are what opens files, by the ways to do so.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// Execs that failed.
+    FailedExec = 8,
+    /// Accepted connections.
+    Accept = 9,
+    /// Changed files.
+    Change = 10,
+    /// Privileged calls.
+    Privileged = 11,
+    /// Sockets.
+    Socket = 12,
+}
+
+impl Slot {
+    /// Lowest number of one.
+    pub const FIRST: u8 = Slot::FailedExec as u8;
+    /// Size of the table.
+    pub const COUNT: u32 = Slot::Socket as u32 + 1;
+}
