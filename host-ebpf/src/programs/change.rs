@@ -16,6 +16,7 @@ use self::request::{Name, Request, request};
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::wanted;
 use super::header::{header, is_own, own_cgroup_id};
+use super::names;
 use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::{Task, user};
@@ -72,7 +73,7 @@ unsafe fn describe(
 ) -> Option<()> {
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        sieve::keep(scratch, verdict);
+        names::keep(scratch, verdict);
         let raw: *mut ChangeRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<ChangeRaw>() as u64);
@@ -80,7 +81,7 @@ unsafe fn describe(
         let path = append_name(scratch, task, result, request.path, note, Which::Path)?;
         let between = at.read_volatile();
         let target = append_name(scratch, task, result, request.target, note, Which::Target)?;
-        if sieve::needs_name(scratch) && vespid_change_named(between) == 0 {
+        if names::needs_name(scratch) && vespid_change_named(between) == 0 {
             count(Kind::Change, Outcome::Filtered);
             return Some(());
         }
@@ -119,9 +120,9 @@ extern "C" fn vespid_change_named(between: u64) -> i32 {
     let is_named = of_change().is_none_or(|scratch| unsafe {
         let at = &raw mut (*scratch).walk.at;
         let to = at.read_volatile();
-        let is_named = !sieve::begin_search(scratch, u32::MAX)
-            || sieve::text_passes(scratch, change_text_step, FIXED, between)
-            || sieve::text_passes(scratch, change_text_step, between, to);
+        let is_named = !names::begin_search(scratch, u32::MAX)
+            || names::text_passes(scratch, change_text_step, FIXED, between)
+            || names::text_passes(scratch, change_text_step, between, to);
         at.write_volatile(to);
         is_named
     });
@@ -175,7 +176,7 @@ unsafe fn append_name(
 
 unsafe extern "C" fn change_text_step(_: u64, _: *mut c_void) -> i64 {
     // SAFETY: the scratch is from its map.
-    of_change().map_or(1, |scratch| unsafe { sieve::text_step(scratch) })
+    of_change().map_or(1, |scratch| unsafe { names::text_step(scratch) })
 }
 
 unsafe extern "C" fn change_path_step(_: u64, _: *mut c_void) -> i64 {

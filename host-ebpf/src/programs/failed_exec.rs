@@ -8,6 +8,7 @@ use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
 use super::globals::wanted;
 use super::header::{header, is_own, own_cgroup_id};
+use super::names;
 use super::namespaces;
 use super::open::call_text_step;
 use super::output::{count, has_room, send};
@@ -65,7 +66,7 @@ unsafe fn describe(
     let filename = call.argument(if action == EXECAT { 1 } else { 0 });
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
-        sieve::keep(scratch, verdict);
+        names::keep(scratch, verdict);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let with_nul = bpf_probe_read_user_str(record.add(FIXED).cast(), MAX_TYPED as u32, filename as *const c_void);
         let filename_len = if with_nul > 0 {
@@ -74,7 +75,7 @@ unsafe fn describe(
             0
         };
         let len = FIXED as u64 + filename_len;
-        if sieve::needs_name(scratch) && vespid_exec_named(len) == 0 {
+        if names::needs_name(scratch) && vespid_exec_named(len) == 0 {
             count(Kind::Exec, Outcome::Filtered);
             return Some(());
         }
@@ -96,8 +97,8 @@ unsafe fn describe(
 extern "C" fn vespid_exec_named(to: u64) -> i32 {
     // SAFETY: the scratch is from its map.
     let is_named = of_call().is_none_or(|scratch| unsafe {
-        !sieve::begin_search(scratch, u32::MAX)
-            || sieve::text_passes(scratch, call_text_step, size_of::<ExecRaw>() as u64, to)
+        !names::begin_search(scratch, u32::MAX)
+            || names::text_passes(scratch, call_text_step, size_of::<ExecRaw>() as u64, to)
     });
     i32::from(is_named)
 }

@@ -10,6 +10,7 @@ use vespid_ebpf::{Kind, OpenRaw, Outcome, PathEnd};
 use super::atomic::{add, take};
 use super::globals::{has, offset};
 use super::header::now;
+use super::names;
 use super::namespaces;
 use super::output::count;
 use super::read::Task;
@@ -82,7 +83,7 @@ pub(super) unsafe fn way(scratch: *mut Scratch<CALL_SIZE>, task: Task, inode: u6
         (*key).flags = (*raw).flags;
         (*key).mode = (*raw).mode;
         (*key).ends = u32::from(end) << 8 | u32::from((*raw).traits);
-        (*key).namespaces = if sieve::tells(scratch) { namespaces::folded() } else { 0 };
+        (*key).namespaces = if names::tells(scratch) { namespaces::folded() } else { 0 };
         let Some(entry) = MERGED.get_ptr_mut(&*key) else {
             return Way::First;
         };

@@ -25,6 +25,7 @@ mod header;
 mod images;
 mod index;
 mod merge;
+mod names;
 mod namespaces;
 mod output;
 mod overlay;

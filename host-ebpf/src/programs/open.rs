@@ -9,12 +9,13 @@ use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::{has, offset, type_id};
 use super::header::{header, own_cgroup_id};
 use super::merge::{self, Way};
+use super::names::{self, Steps};
 use super::namespaces;
 use super::output::{count, has_room, try_send};
 use super::overlay;
 use super::read::{Task, field, user};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::sieve::{self, Steps, Verdict, Who};
+use super::sieve::{self, Verdict, Who};
 use super::syscall::{Call, Calls, table};
 use super::typed::{Text, append_text};
 use super::walk::{append_path, path_step};
@@ -193,7 +194,7 @@ unsafe fn is_wanted(
         // SAFETY: the caller's promise.
         unsafe {
             (&raw mut (*scratch).walk.at).write_volatile(size_of::<OpenRaw>() as u64);
-            sieve::text_begins(scratch);
+            names::text_begins(scratch);
             append_text::<CALL_SIZE, MAX_TYPED>(scratch, request.typed)?;
         }
         directory(request)
@@ -205,7 +206,7 @@ unsafe fn is_wanted(
         text: call_text_step,
     };
     // SAFETY: the caller's promise.
-    Some(unsafe { sieve::open_passes(scratch, &steps, task, path, accesses, named, failed) })
+    Some(unsafe { names::open_passes(scratch, &steps, task, path, accesses, named, failed) })
 }
 
 /// The directory that the text of an open is relative to, or 0.
@@ -248,7 +249,7 @@ unsafe fn describe(
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        sieve::keep(scratch, verdict);
+        names::keep(scratch, verdict);
         let raw: *mut OpenRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<OpenRaw>() as u64);
@@ -312,12 +313,12 @@ fn mount_namespace(task: Task) -> u32 {
 
 unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {
     // SAFETY: the scratch is from its map.
-    of_call().map_or(1, |scratch| unsafe { sieve::path_step(scratch) })
+    of_call().map_or(1, |scratch| unsafe { names::path_step(scratch) })
 }
 
 pub(super) unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
     // SAFETY: the scratch is from its map.
-    of_call().map_or(1, |scratch| unsafe { sieve::text_step(scratch) })
+    of_call().map_or(1, |scratch| unsafe { names::text_step(scratch) })
 }
 
 unsafe extern "C" fn call_path_step(_: u64, _: *mut c_void) -> i64 {

@@ -17,6 +17,7 @@ use self::request::{Detail, Request, Target, request};
 use super::connection::{self, At};
 use super::globals::{offset, wanted};
 use super::header::{header, is_own, own_cgroup_id};
+use super::names;
 use super::namespaces;
 use super::output::{count, has_room, send};
 use super::pids;
@@ -71,7 +72,7 @@ unsafe fn describe(
     let leader = kernel_u64(target, offset!(task_group_leader));
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        sieve::keep(scratch, verdict);
+        names::keep(scratch, verdict);
         let raw: *mut PrivilegedRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<PrivilegedRaw>() as u64);

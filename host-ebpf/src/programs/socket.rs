@@ -19,6 +19,7 @@ use self::ends::{End, UNIX};
 use super::descriptor;
 use super::globals::{has, offset, type_id, wanted};
 use super::header::{header, is_own, own_cgroup_id};
+use super::names;
 use super::namespaces;
 use super::output::{count, has_room, send};
 use super::read::{Task, field, kernel, kernel_u32, kernel_u64};
@@ -311,7 +312,7 @@ unsafe fn describe(
     const FIXED: usize = size_of::<SocketRaw>();
     // SAFETY: `scratch` points into its map, and is larger than what is written.
     unsafe {
-        sieve::keep(scratch, verdict);
+        names::keep(scratch, verdict);
         let record: *mut u8 = (&raw mut (*scratch).record).cast();
         let tail = &happening.tail;
         let wanted = (tail.len.min(MAX_PAYLOAD) & 1023) as u32;

@@ -8,9 +8,9 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_re
 use vespid_ebpf::{ABSENT, MAX_DEPTH, MAX_PATH, PathEnd};
 
 use super::globals::{has, offset, type_id};
+use super::names::Search;
 use super::read::{Task, field, kernel, kernel_u64};
 use super::scratch::{MAX_CGROUP, MAX_NAME, Scratch, place};
-use super::sieve::Search;
 
 /// Deepest cgroup that is walked.
 const MAX_CGROUP_DEPTH: u32 = 64;
