@@ -7,6 +7,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vespid_ebpf::{Kind, Outcome};
 
+use super::images::{answer, introduce};
 use super::losses::{ByContainer, Losses};
 use super::plugins;
 use super::roster::Running;
@@ -14,13 +15,12 @@ use super::usage::Usage;
 use super::wants::{Early, say, say_passed_over, tables, want};
 
 use crate::clock;
-use crate::decode::{Clock, Scratch, decode, image_of};
-use crate::enrich::ProcessTable;
+use crate::decode::{Clock, Scratch, decode};
 use crate::event::Event;
 use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
-use crate::kernel::{Counters, Images, Introduced, Kernel, Probe};
+use crate::kernel::{Counters, Images, Kernel, Probe};
 use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram, Processes};
 use crate::pipeline::{Outlet, Pipeline, Seat};
@@ -240,7 +240,7 @@ impl Collector {
             }
             if self.round(false) < SWEEP {
                 // All that happened before `began` has been taken in.
-                self.introduce();
+                introduce(self.kernel.images(), self.pipeline.table(), &self.clock);
                 self.pipeline.flush_older(began, &mut &*self.seated);
                 self.tell_time(began);
             }
@@ -345,7 +345,7 @@ impl Collector {
                     if let Some(flight) = flight {
                         flight.take(&event, pipeline.table().take_found());
                     }
-                    if let Some(images) = images.filter(|images| images.are_asked_for()) {
+                    if let Some(images) = images {
                         answer(images, record, &event, pipeline.table());
                     }
                 }
@@ -384,26 +384,6 @@ impl Collector {
         }
         self.publish();
         taken
-    }
-
-    /// Tells the programs what the processes run that are there, if somebody has begun to ask.
-    fn introduce(&mut self) {
-        let Collector {
-            kernel,
-            pipeline,
-            clock,
-            ..
-        } = self;
-        let mut images = kernel.images();
-        if images.are_due() {
-            let there = pipeline.table().iter().filter(|process| !process.has_ended());
-            images.introduce(there.map(|process| Introduced {
-                pid: process.pid,
-                start_ns: clock.since_boot(process.start),
-                exe: process.exe(),
-                place: process.is_contained(),
-            }));
-        }
     }
 
     /// Takes what control groups used, if an interval is over. At last, the probes are detached.
@@ -484,17 +464,5 @@ impl Collector {
             evicted: table.evictions().for_room(),
         };
         self.published.write(self.progress.clone());
-    }
-}
-
-/// Tells the programs what an exec has run, as the table has it now.
-fn answer(images: &mut Images<'_>, record: &[u8], event: &Event<'_>, table: &ProcessTable) {
-    let key = image_of(record);
-    if key == 0 {
-        return;
-    }
-    let process = table.latest(event.subject.pid);
-    if let Some(process) = process.and_then(|id| table.get(id)) {
-        images.learn(key, process.exe(), process.is_contained());
     }
 }

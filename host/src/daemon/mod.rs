@@ -4,6 +4,7 @@ pub mod collector;
 pub mod comparing;
 mod control;
 mod flight;
+mod images;
 pub mod keeper;
 pub mod look_back;
 pub mod losses;

@@ -47,7 +47,7 @@ pub(super) fn boot(qemu: &Path, kernel: &Path, image: &Path, log: &Path, progres
     let mut machine = Command::new(qemu);
     machine
         // Without hardware's help, as in most containers and clouds.
-        .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"])
+        .args(["-accel", accelerator(qemu)?, "-cpu", "max", "-smp", "2", "-m", "2048"])
         .args(["-nographic", "-no-reboot", "-nodefaults"])
         .arg("-chardev")
         .arg(format!("stdio,id=serial,signal=off,logfile={}", log.display()))
@@ -70,6 +70,25 @@ pub(super) fn boot(qemu: &Path, kernel: &Path, image: &Path, log: &Path, progres
         Err(error) => task.gave_up(&format!("{error:#}; {outcome}")),
     }
     Ok(told)
+}
+
+/// How processors are emulated. Until QEMU 8.1 one could read an instruction while another replaced it, and keep what was
+/// there in between: a kernel patches itself whenever a tracepoint is attached, by a breakpoint at first, and died of that.
+/// With one thread for all of them, they take turns.
+fn accelerator(qemu: &Path) -> anyhow::Result<&'static str> {
+    let said = Command::new(qemu).arg("--version").output()?.stdout;
+    let said = String::from_utf8_lossy(&said);
+    let version = said.split_whitespace().find_map(version);
+    Ok(match version {
+        Some(version) if version < (8, 1) => "tcg,thread=single",
+        _ => "tcg,thread=multi",
+    })
+}
+
+/// Major and minor of `7.2.22`.
+fn version(word: &str) -> Option<(u32, u32)> {
+    let mut numbers = word.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 impl Told {
