@@ -6,12 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use vespid::kernel::Settings;
+use vespid::kernel::{Kernel, Settings, State};
 use vespid_ebpf::{Kind, PrivilegedOp};
 
 use crate::actor::actor;
 use crate::harness::{Live, live, live_with, number};
-use crate::storm::attached;
 
 /// A privileged call, without what may differ from one run to the next.
 #[derive(Debug, PartialEq)]
@@ -362,18 +361,20 @@ fn nothing_is_seen_unless_it_is_wanted() {
     };
     let Some(mut live) = live_with(settings) else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let program = "vespid_privileg".to_owned();
-    let is_attached = || attached().iter().any(|name| name.starts_with(&program));
-    assert!(!is_attached());
+    let is_attached = |kernel: &Kernel| {
+        let mut probes = kernel.probes().iter();
+        probes.any(|probe| probe.name == "vespid_privileged" && probe.state == State::Attached)
+    };
+    assert!(!is_attached(&live.kernel));
     let pid = live.run(&mut actor("privileged", "names", folder.path()));
     assert_eq!(calls(&live, pid), []);
 
     live.kernel.want(Kind::Privileged.bit()).expect("a change");
-    assert!(is_attached(), "{:#?}", live.kernel.probes());
+    assert!(is_attached(&live.kernel), "{:#?}", live.kernel.probes());
     let folder = tempfile::tempdir().expect("a folder");
     let pid = live.run(&mut actor("privileged", "names", folder.path()));
     assert_eq!(calls(&live, pid).len(), 5);
 
     live.kernel.want(others).expect("a change");
-    assert!(!is_attached());
+    assert!(!is_attached(&live.kernel));
 }
