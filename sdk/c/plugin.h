@@ -597,9 +597,9 @@ typedef struct vespid_plugin_describe_filter_t {
   // All: the process is in one of these namespaces. Of one kind, any of them; of different kinds, one of each. The
   // network namespace of `connections` is the connection's own. One that is not known is none of them.
   vespid_plugin_describe_list_namespace_filter_t   namespaces;
-  // All: real user id of the process.
+  // All: real user id of the thread when its call returned; of `connections`, of who opened or accepted it.
   plugin_list_u32_t   users;
-  // All: path of the process's executable.
+  // All: path of the process's executable, as it was started.
   vespid_plugin_describe_list_pattern_t   executables;
   // `opens`: `path`, and if the open failed `typed` as well. `changes`: `path` or `target`. `execs`: `filename`, and
   // if the call succeeded the executable as well.

@@ -248,14 +248,14 @@ impl Filter {
         self
     }
 
-    /// By a process with one of these real user ids.
+    /// By one of these real user ids. A thread that becomes another user is that from then on.
     #[must_use]
     pub fn users(mut self, ids: impl IntoIterator<Item = u32>) -> Self {
         self.0.users.extend(ids);
         self
     }
 
-    /// By a process that runs one of these executables.
+    /// By a process that runs one of these executables, by the path that it was started from.
     #[must_use]
     pub fn executables(mut self, patterns: impl IntoIterator<Item = Pattern>) -> Self {
         self.0.executables.extend(patterns.into_iter().map(|pattern| pattern.0));

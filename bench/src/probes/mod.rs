@@ -192,8 +192,8 @@ fn by_namespaces(inside: Mask) -> Sieve {
     }
     sieve.telling = BY_NAMESPACE;
     sieve.inside.fill(inside);
-    // The mount namespace.
-    sieve.tests[0] = NamespaceTest { kind: 2, inode: 1 };
+    // The network namespace, as a connection is in none else.
+    sieve.tests[0] = NamespaceTest { kind: 3, inode: 1 };
     sieve
 }
 

@@ -956,9 +956,9 @@ pub mod vespid {
                 /// All: the process is in one of these namespaces. Of one kind, any of them; of different kinds, one of each. The
                 /// network namespace of `connections` is the connection's own. One that is not known is none of them.
                 pub namespaces: _rt::Vec<NamespaceFilter>,
-                /// All: real user id of the process.
+                /// All: real user id of the thread when its call returned; of `connections`, of who opened or accepted it.
                 pub users: _rt::Vec<u32>,
-                /// All: path of the process's executable.
+                /// All: path of the process's executable, as it was started.
                 pub executables: _rt::Vec<Pattern>,
                 /// `opens`: `path`, and if the open failed `typed` as well. `changes`: `path` or `target`. `execs`: `filename`, and
                 /// if the call succeeded the executable as well.

@@ -77,7 +77,7 @@ pub(super) fn boot(qemu: &Path, kernel: &Path, image: &Path, log: &Path, progres
 /// With one thread for all of them, they take turns.
 fn accelerator(qemu: &Path) -> anyhow::Result<&'static str> {
     let said = Command::new(qemu).arg("--version").output()?.stdout;
-    let said = String::from_utf8_lossy(&said);
+    let said = str::from_utf8(&said).unwrap_or_default();
     let version = said.split_whitespace().find_map(version);
     Ok(match version {
         Some(version) if version < (8, 1) => "tcg,thread=single",
