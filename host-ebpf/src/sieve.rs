@@ -193,9 +193,11 @@ pub struct AnswerKey {
 pub struct Sieve {
     /// By [`Kind::index`], by whether the call failed, and by its class: the filters that may describe it.
     pub classes: [[[Mask; CLASSES]; OUTCOMES]; Kind::ALL.len()],
-    /// By place and kind of access: bit `n` is set if a name of `n` bytes is looked for; the last
-    /// one stands for all that are longer.
-    pub lengths: [[u64; ACCESSES]; PLACES],
+    /// By [`access`] and place: bit `n` is set if a name of `n` bytes is looked for; the last one stands for all that are
+    /// longer. Of what is no open, the last row counts.
+    pub lengths: [[u64; PLACES]; CLASSES],
+    /// A bit for the beginning of each name: see [`first_bit`]. Looking up a name takes longer than all else about it.
+    pub firsts: [u64; FIRSTS],
     /// Filters without conditions.
     pub without: Without,
     /// Filters that have one on namespaces. Whoever may want a call by such a filter is told the namespaces of its task with
@@ -218,7 +220,8 @@ impl Sieve {
     /// Lets nothing pass.
     pub const SHUT: Sieve = Sieve {
         classes: [[[0; CLASSES]; OUTCOMES]; Kind::ALL.len()],
-        lengths: [[0; ACCESSES]; PLACES],
+        lengths: [[0; PLACES]; CLASSES],
+        firsts: [0; FIRSTS],
         without: Without {
             path: EVERYTHING,
             user: EVERYTHING,
@@ -260,6 +263,19 @@ impl Sieve {
 pub const fn length_bit(len: u64) -> u64 {
     1 << if len < 63 { len } else { 63 }
 }
+
+/// Words of [`Sieve::firsts`].
+pub const FIRSTS: usize = 64;
+
+/// The bit in [`Sieve::firsts`] for a name that begins with these eight bytes, or is as short and padded with NUL. Others
+/// may have it, too.
+#[must_use]
+pub const fn first_bit(begins: u64) -> u64 {
+    // 2^64 divided by the golden ratio.
+    begins.wrapping_mul(0x61c8_8646_80b5_83eb) >> 52
+}
+
+const _: () = assert!(FIRSTS * 64 == 1 << 12);
 
 /// Kinds of access that an open with these `O_*` flags asks for.
 #[must_use]

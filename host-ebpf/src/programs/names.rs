@@ -5,14 +5,17 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
-use vespid_ebpf::sieve::{ACCESSES, MAX_NAMES, Mask, NAME_BYTES, NameKey, NameRule, PLACES, Place, length_bit};
+use vespid_ebpf::sieve::{
+    CLASSES, FIRSTS, MAX_NAMES, Mask, NAME_BYTES, NameKey, NameRule, PLACES, Place, first_bit, length_bit,
+};
 use vespid_ebpf::{ABSENT, Kind, MAX_DEPTH, Outcome};
 
 use super::globals::type_id;
+use super::index::masked;
 use super::output::count;
 use super::read::{Task, field};
 use super::scratch::{Scratch, place};
-use super::sieve::{Verdict, in_force, named};
+use super::sieve::{Verdict, in_force, named, of};
 use super::walk::{Next, Step, begin, next};
 
 /// The names that both sieves look for.
@@ -35,6 +38,8 @@ pub(super) struct Search {
     verdict: u32,
     /// Of [`keep`].
     tells: u32,
+    /// The key is taken for words, too.
+    reserved: u32,
     key: NameKey,
 }
 
@@ -144,17 +149,11 @@ pub(super) unsafe fn begin_search<const SIZE: usize>(scratch: *mut Scratch<SIZE>
     // SAFETY: `sieve` is a live map value; the rest is the caller's promise.
     unsafe {
         let search = &raw mut (*scratch).walk.search;
+        let of_class = (&raw const (*sieve).lengths).cast::<[u64; PLACES]>();
+        let of_class = of_class.add(masked::<{ CLASSES as i32 - 1 }>(u64::from(accesses)));
         let mut place = 0;
         while place < PLACES {
-            let mut lengths = 0;
-            let mut access = 0;
-            while access < ACCESSES {
-                if accesses & 1 << access != 0 {
-                    lengths |= (&raw const (*sieve).lengths[place][access]).read_volatile();
-                }
-                access += 1;
-            }
-            (*search).lengths[place] = lengths;
+            (*search).lengths[place] = (&raw const (*of_class)[place]).read_volatile();
             place += 1;
         }
         (*search).depth = 0;
@@ -243,8 +242,7 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             _ => ((*search).lengths[Place::Words as usize], [Place::Words; 2]),
         };
         if lengths & length_bit(len) != 0 {
-            read_name(&raw mut (*search).key, name, len);
-            if is_looked_for(search, places) {
+            if read_name(search, name, len) && is_looked_for(search, places) {
                 (*search).verdict = FOUND;
                 return 1;
             }
@@ -259,16 +257,16 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
     }
 }
 
-/// Reads a name of a dentry.
+/// Reads a name of a dentry, of which there are so many bytes, unless none that is looked for begins as it does.
 ///
 /// # Safety
-/// `key` must point into its map.
+/// `search` must point into its map.
 #[inline(always)]
-unsafe fn read_name(key: *mut NameKey, name: u64, len: u64) {
+unsafe fn read_name(search: *mut Search, name: u64, len: u64) -> bool {
     const WORDS: usize = size_of::<NameKey>() / 8;
-    let words = key.cast::<u64>();
     // SAFETY: the caller's promise; the key is as long.
     unsafe {
+        let words = (&raw mut (*search).key).cast::<u64>();
         if type_id!(word) == ABSENT {
             // One by one: an array would be made on the stack, of which there is nothing left.
             let mut at = 0;
@@ -276,18 +274,42 @@ unsafe fn read_name(key: *mut NameKey, name: u64, len: u64) {
                 words.add(at).write_volatile(0);
                 at += 1;
             }
-            bpf_probe_read_kernel_str(key.cast(), size_of::<NameKey>() as u32, name as *const c_void);
-            return;
+            bpf_probe_read_kernel_str(words.cast(), size_of::<NameKey>() as u32, name as *const c_void);
+            return begins_so(search);
         }
-        let mut at = 0;
-        while at < WORDS {
-            // What follows the name is anything.
-            let bits = len.saturating_sub(at as u64 * 8).min(8) * 8;
+        // What follows the name is anything.
+        let word = |at: u64| {
+            let bits = len.saturating_sub(at * 8).min(8) * 8;
             let rest = if bits == 64 { 0 } else { u64::MAX << bits };
-            let word: u64 = field(type_id!(word), name + at as u64 * 8, 0);
-            words.add(at).write_volatile(word & !rest);
+            field::<u64>(type_id!(word), name + at * 8, 0) & !rest
+        };
+        words.write_volatile(word(0));
+        if !begins_so(search) {
+            return false;
+        }
+        let mut at = 1;
+        while at < WORDS {
+            words.add(at).write_volatile(word(at as u64));
             at += 1;
         }
+        true
+    }
+}
+
+/// Whether a name that is looked for may begin as the one in the key.
+///
+/// # Safety
+/// `search` must point into its map.
+#[inline(always)]
+unsafe fn begins_so(search: *const Search) -> bool {
+    // SAFETY: the caller's promise; the index is masked.
+    unsafe {
+        let Some(sieve) = of((&raw const (*search).generation).read_volatile()) else {
+            return true;
+        };
+        let bit = first_bit((&raw const (*search).key).cast::<u64>().read_volatile());
+        let firsts = (&raw const (*sieve).firsts).cast::<u64>();
+        firsts.add(masked::<{ FIRSTS as i32 - 1 }>(bit >> 6)).read_volatile() >> (bit & 63) & 1 != 0
     }
 }
 
@@ -321,7 +343,7 @@ pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             key.cast::<[u64; 4]>().write_volatile([0; 4]);
             let len = len.min(NAME_BYTES as u64) & NAME_BYTES as u64;
             bpf_probe_read_kernel(key.cast(), len as u32, from.cast());
-            if is_looked_for(search, [Place::Words; 2]) {
+            if begins_so(search) && is_looked_for(search, [Place::Words; 2]) {
                 (*search).verdict = FOUND;
                 return 1;
             }

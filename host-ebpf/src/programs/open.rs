@@ -132,6 +132,11 @@ impl Request {
 
 #[inline(never)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
+    let request = Request::of(call, action);
+    // Before anything is looked at.
+    let Some(verdict) = judge(task, &request, call.result) else {
+        return;
+    };
     let file = if call.result < 0 {
         Opened::NOTHING
     } else {
@@ -142,17 +147,21 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
         file,
         traits: 0,
     };
-    tell(task, task, &Request::of(call, action), &outcome);
+    tell(task, task, &request, &outcome, verdict);
 }
 
-/// Tells of an open that is over. `task` is the current one; the process is that of `subject`.
+/// Whether somebody may want an open that is over, whatever its file.
 #[inline(always)]
-pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome) {
+pub(super) fn judge(subject: Task, request: &Request, result: i64) -> Option<Verdict> {
     let accesses = access(request.flags as u32);
-    let verdict = sieve::judge(Kind::Open, outcome.result < 0, accesses, || Who::of(subject));
-    if !verdict.passes() {
-        return;
-    }
+    let verdict = sieve::judge(Kind::Open, result < 0, accesses, || Who::of(subject));
+    if verdict.passes() { Some(verdict) } else { None }
+}
+
+/// Tells of an open that may be wanted. `task` is the current one; the process is that of `subject`.
+#[inline(always)]
+pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome, verdict: Verdict) {
+    let accesses = access(request.flags as u32);
     // Of what has no file nothing tells whether it is the same again.
     let window = if outcome.file.path != 0 { merge::window() } else { 0 };
     // SAFETY: a scratch from its map.

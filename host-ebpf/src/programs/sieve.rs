@@ -275,6 +275,6 @@ pub(super) fn in_force() -> Option<(*const Sieve, u32)> {
 
 /// The sieve of a generation.
 #[inline(always)]
-fn of(generation: u32) -> Option<*const Sieve> {
+pub(super) fn of(generation: u32) -> Option<*const Sieve> {
     SIEVES.get_ptr(generation)
 }

@@ -13,7 +13,7 @@ use vespid_ebpf::{Kind, MAX_REQUESTS, MAX_TYPED, Outcome as Fate, REQUEST_BYTES,
 use super::descriptor;
 use super::globals::{offset, type_id, wanted};
 use super::header::is_own;
-use super::open::{Opened, Outcome, Request, tell};
+use super::open::{Opened, Outcome, Request, judge, tell};
 use super::output::count;
 use super::read::{Task, direct, field, kernel, kernel_u32, kernel_u64};
 use super::typed::Text;
@@ -163,7 +163,9 @@ unsafe fn report(submitted: *const Submitted, outcome: &Outcome) {
     };
     // The kernel's threads in a process keep the user that it had when they were made.
     let leader = Task(task.field(offset!(task_group_leader)));
-    tell(task, leader, &request, outcome);
+    if let Some(verdict) = judge(leader, &request, outcome.result) {
+        tell(task, leader, &request, outcome, verdict);
+    }
 }
 
 #[inline(always)]

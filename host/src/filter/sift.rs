@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use vespid_ebpf::sieve::{
     CLASSES, EVERYTHING, FILTERS, MAX_ENDS, MAX_NAMES, MAX_USERS, Mask, NAME_BYTES, NameRule, OUTCOMES, PLACES, Place,
-    Sieve, accesses, length_bit,
+    Sieve, accesses, first_bit, length_bit,
 };
 use vespid_ebpf::{Kind, SocketOp};
 
@@ -180,12 +180,18 @@ impl Sift {
             let rule = rule.or_insert([0; PLACES]);
             for place in [place, Place::Words] {
                 rule[place as usize] |= bit;
-                for (access, lengths) in self.sieve.lengths[place as usize].iter_mut().enumerate() {
-                    if accesses & 1 << access != 0 {
-                        *lengths |= length_bit(name.len() as u64);
-                    }
+                for lengths in self
+                    .sieve
+                    .lengths
+                    .iter_mut()
+                    .zip(0_u32..)
+                    .filter_map(|(lengths, class)| (accesses & class != 0).then_some(lengths))
+                {
+                    lengths[place as usize] |= length_bit(name.len() as u64);
                 }
             }
+            let bit = first_bit(begins(&name));
+            self.sieve.firsts[(bit / 64) as usize] |= 1 << (bit % 64);
         }
         true
     }
@@ -206,6 +212,13 @@ impl Sift {
             without.ends = [Mask::MAX; 3];
         }
     }
+}
+
+/// The first eight bytes of a name, as they lie in memory.
+pub(super) fn begins(name: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+    u64::from_ne_bytes(word)
 }
 
 /// Which filters have which bits.

@@ -1,9 +1,10 @@
 //! What the programs in the kernel do with a sieve, in the daemon's words.
 use std::net::IpAddr;
 
-use vespid_ebpf::sieve::{End, Mask, NAME_BYTES, Place, Sieve, access, length_bit};
+use vespid_ebpf::sieve::{CLASSES, End, Mask, NAME_BYTES, Place, Sieve, access, first_bit, length_bit};
 
 use super::*;
+use crate::filter::sift::begins;
 
 /// What the programs do, in the daemon's words. `namespaces` are those of the task, `image` what it runs, if that is known.
 pub(super) fn passes(
@@ -104,12 +105,13 @@ fn is_named(sift: &Sift, filters: Mask, event: &Event<'_>) -> bool {
         _ => u32::MAX,
     };
     let is_looked_for = |name: &[u8], place: Place| {
-        let by_access = sift.sieve.lengths[place as usize].iter().enumerate();
-        let lengths = by_access
-            .filter(|(access, _)| accesses & 1 << access != 0)
-            .fold(0, |all, (_, lengths)| all | lengths);
+        let lengths = sift.sieve.lengths[accesses as usize & (CLASSES - 1)][place as usize];
+        let first = first_bit(begins(name));
+        let begins_so = sift.sieve.firsts[(first / 64) as usize] >> (first % 64) & 1 != 0;
         let rule = sift.names.get(name.get(..NAME_BYTES).unwrap_or(name));
-        lengths & length_bit(name.len() as u64) != 0 && rule.is_some_and(|rule| rule[place as usize] & filters != 0)
+        begins_so
+            && lengths & length_bit(name.len() as u64) != 0
+            && rule.is_some_and(|rule| rule[place as usize] & filters != 0)
     };
     let words = match &event.body {
         Body::Open(open) if open.result >= 0 => {
