@@ -15,7 +15,7 @@ use super::index::masked;
 use super::output::count;
 use super::read::{Task, field};
 use super::scratch::{Scratch, place};
-use super::sieve::{Verdict, in_force, named, of};
+use super::sieve::{Verdict, named, of};
 use super::walk::{Next, Step, begin, next};
 
 /// The names that both sieves look for.
@@ -66,6 +66,7 @@ pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, verdic
     unsafe {
         (&raw mut (*scratch).walk.search.tells).write_volatile(verdict.tells);
         (&raw mut (*scratch).walk.search.filters).write_volatile(named(verdict));
+        (&raw mut (*scratch).walk.search.generation).write_volatile(verdict.generation);
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> 
     unsafe { (&raw const (*scratch).walk.search.tells).read_volatile() != 0 }
 }
 
-/// Whether what an open named has one of the names in its place that these filters look for.
+/// Whether what an open named has one of the names in its place that its verdict's filters look for.
 ///
 /// Of an open that failed, the text lies at the end of the record, which must be all that there is in it; `path` is the
 /// directory that it is relative to, or 0.
@@ -103,12 +104,12 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
     task: Task,
     path: u64,
     accesses: u32,
-    filters: Mask,
+    verdict: Verdict,
     failed: bool,
 ) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
-        (*scratch).walk.search.filters = filters;
+        keep(scratch, verdict);
         if !begin_search(scratch, accesses) {
             return true;
         }
@@ -143,12 +144,12 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
 /// `scratch` must point into its map.
 #[inline(always)]
 pub(super) unsafe fn begin_search<const SIZE: usize>(scratch: *mut Scratch<SIZE>, accesses: u32) -> bool {
-    let Some((sieve, generation)) = in_force() else {
-        return false;
-    };
-    // SAFETY: `sieve` is a live map value; the rest is the caller's promise.
+    // SAFETY: the caller's promise; the sieve is a live map value.
     unsafe {
         let search = &raw mut (*scratch).walk.search;
+        let Some(sieve) = of((&raw const (*search).generation).read_volatile()) else {
+            return false;
+        };
         let of_class = (&raw const (*sieve).lengths).cast::<[u64; PLACES]>();
         let of_class = of_class.add(masked::<{ CLASSES as i32 - 1 }>(u64::from(accesses)));
         let mut place = 0;
@@ -157,7 +158,6 @@ pub(super) unsafe fn begin_search<const SIZE: usize>(scratch: *mut Scratch<SIZE>
             place += 1;
         }
         (*search).depth = 0;
-        (*search).generation = generation;
         (*search).verdict = UNDECIDED;
     }
     true

@@ -215,7 +215,7 @@ unsafe fn is_wanted(
         text: call_text_step,
     };
     // SAFETY: the caller's promise.
-    Some(unsafe { names::open_passes(scratch, &steps, task, path, accesses, named, failed) })
+    Some(unsafe { names::open_passes(scratch, &steps, task, path, accesses, verdict, failed) })
 }
 
 /// The directory that the text of an open is relative to, or 0.

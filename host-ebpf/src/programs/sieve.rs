@@ -58,11 +58,11 @@ impl Who {
 pub(super) struct Verdict {
     /// The filters that may describe it. None: it does not pass.
     pub(super) filters: Mask,
-    /// Not 0: the namespaces of its task were looked up, and belong into the record. To be kept by [`super::names::keep`], as a verifier
-    /// that knew it would go through all that follows once for either.
+    /// Not 0: the namespaces of its task were looked up, and belong into the record. To be kept by [`super::names::keep`],
+    /// as a verifier that knew it would go through all that follows once for either.
     pub(super) tells: u32,
-    /// By which sieve.
-    generation: u32,
+    /// By which sieve. Whatever else is judged of the call is judged by the same.
+    pub(super) generation: u32,
 }
 
 impl Verdict {
@@ -267,7 +267,7 @@ pub(super) fn merge_ns() -> u64 {
 
 /// The sieve in force, and its generation.
 #[inline(always)]
-pub(super) fn in_force() -> Option<(*const Sieve, u32)> {
+fn in_force() -> Option<(*const Sieve, u32)> {
     // SAFETY: a live map value, which is written as a whole.
     let generation = unsafe { GENERATION.get_ptr(0)?.read_volatile() };
     Some((of(generation)?, generation))

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+use vespid::decode::{Scratch, decode};
 use vespid::enrich::namespaces;
+use vespid::event::Body;
 use vespid::filter::Sift;
 use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::kernel::Counters;
@@ -18,6 +20,7 @@ use vespid_ebpf::{Kind, Outcome};
 
 use self::pair::{Pair, subscription};
 use crate::actor::actor;
+use crate::harness::live;
 
 /// Files and links in a folder, opened, renamed and removed in several ways.
 fn script(folder: &Path) -> Command {
@@ -303,4 +306,43 @@ fn opens_in_different_namespaces_are_not_merged() {
         2,
         "the first here, the first there; the second here is the first again"
     );
+}
+
+/// A call is judged by one sieve from its first condition to its last, whatever comes in force meanwhile.
+#[test]
+fn nothing_is_lost_while_sieves_are_exchanged() {
+    const COUNT: usize = 600_000;
+    let Some(mut live) = live() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("marker"), "x").expect("a file");
+    let marker = r#"{"tables": ["opens"], "paths": [{"glob": "/**/marker"}]}"#;
+    let other = r#"{"tables": ["opens"], "users": [7], "paths": [{"glob": "/**/other"}]}"#;
+    // The same filters, each known by what the other was known by before.
+    let sifts = [format!("[{marker}, {other}]"), format!("[{other}, {marker}]")]
+        .map(|filters| Sift::of([&subscription(Kinds::OPENS, &filters)], &namespaces::of_the_node()));
+    let mut command = actor("open-many", COUNT.to_string(), folder.path());
+    let mut child = command.stdin(Stdio::null()).spawn().expect("a child");
+    let (mut opened, mut exchanges, mut scratch) = (0, 0, Scratch::default());
+    loop {
+        let has_ended = child.try_wait().expect("a child").is_some();
+        live.kernel.sift(&sifts[exchanges % 2]).expect("a sieve");
+        exchanges += 1;
+        let taken = live.kernel.drain(usize::MAX, |record| {
+            let event = decode(record, &live.clock, &mut scratch).expect("a good record");
+            let is_marker = matches!(&event.body, Body::Open(open) if open.path.as_slice().ends_with(b"/marker"));
+            opened += usize::from(is_marker && event.subject.pid == child.id());
+        });
+        if has_ended && taken == 0 {
+            break;
+        }
+    }
+    let counters = live.kernel.counters();
+    let given_up =
+        [Outcome::RingFull, Outcome::Shed, Outcome::Limited].map(|outcome| counters.get(Kind::Open, outcome));
+    let given_up = usize::try_from(given_up.iter().sum::<u64>()).expect("a number");
+    assert!(
+        opened + given_up >= COUNT,
+        "{opened} and {given_up}, {exchanges} exchanges"
+    );
+    eprintln!("{exchanges} exchanges, {given_up} given up");
 }
