@@ -258,11 +258,19 @@ impl Loaded {
     /// Detaches it. Of programs on functions that takes the kernel a tenth of a second each, until nobody can be in one of
     /// them any more; the ring would not be read meanwhile. They have nothing to do from the moment that nobody wants it.
     fn detach(&mut self, called: &mut Called) {
-        let links = release(std::mem::take(&mut self.links), called);
-        if self.chosen().is_some_and(|variant| variant.way == Way::Fentry) && !links.is_empty() {
+        let links = std::mem::take(&mut self.links);
+        let parts = self.chosen().map_or(&[][..], |variant| variant.parts);
+        let (mut slow, mut quick) = (Vec::new(), Vec::new());
+        for (link, part) in links.into_iter().zip(parts) {
+            let is_slow = matches!(part.at, At::Entry(_) | At::Return(_));
+            if is_slow { &mut slow } else { &mut quick }.push(link);
+        }
+        drop(release(quick, called));
+        let slow = release(slow, called);
+        if !slow.is_empty() {
             let thread = thread::Builder::new().name("vespid-detach".to_owned());
             // If there can be no thread, they are closed here.
-            self.closing = thread.spawn(move || drop(links)).ok();
+            self.closing = thread.spawn(move || drop(slow)).ok();
         }
     }
 
