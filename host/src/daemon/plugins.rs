@@ -278,8 +278,9 @@ impl Runtime for Plugins {
             reloads: Reloads::default(),
         });
         self.next_seat += 1;
-        self.roster.add(running.clone());
+        // Whoever is listed is served.
         let since = self.seating.sit(&running);
+        self.roster.add(running.clone());
         match role {
             Role::Shadow => running.reported.comparing().begin(since),
             Role::Active => self.look_back(&plugin, &config, series, since),
