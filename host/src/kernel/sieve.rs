@@ -70,7 +70,10 @@ impl Sieves {
         if let Some(stale) = self.stale.take() {
             self.clear(next, &stale);
         }
-        let epoch = self.write(next, sift)?;
+        let epoch = self.write(next, sift).inspect_err(|_| {
+            // What half of a sieve looked up must not be found by the next: the longest prefix counts.
+            self.stale = Some(sift.clone());
+        })?;
         self.generation.set(0, next, 0).map_err(map_error)?;
         if self.answers.in_force(next, epoch) {
             // What was run before is in the ring then, if it was recorded.
