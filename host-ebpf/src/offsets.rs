@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::Kind;
 
 /// Layout version of [`Offsets`].
-pub const OFFSETS_VERSION: u32 = 3;
+pub const OFFSETS_VERSION: u32 = 4;
 
 /// Value of a field that the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
@@ -113,6 +113,7 @@ type_ids! {
     sock_common = "sock_common";
     socket = "socket";
     super_block = "super_block";
+    task_struct = "task_struct";
     vfsmount = "vfsmount";
     // Begins with a word that is no pointer.
     word = "timespec64";

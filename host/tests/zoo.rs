@@ -129,10 +129,13 @@ impl Seats {
 }
 
 impl Seating for Seats {
-    fn sit(&self, running: &Arc<Running>) -> u64 {
+    fn sit(&self, running: &Arc<Running>) {
         let Belt { pipeline, seated } = &mut *self.lock();
         seated.push(running.clone());
         pipeline.subscribe(running.seat, &running.worker.subscription(), &mut Out(seated));
+    }
+
+    fn settle(&self) -> u64 {
         0
     }
 

@@ -33,7 +33,7 @@ extern "C" fn vespid_places() -> i32 {
         // it.
         unsafe {
             (*places).fs = task.pointer(offset!(task_fs));
-            let files: *const u8 = task.field(offset!(task_files));
+            let files: *const u8 = task.follow(offset!(task_files));
             let table: *const u8 = direct(files, offset!(files_fdt));
             (*places).slots = direct(table, offset!(fdt_fd));
             (*places).len = u64::from(direct::<u32>(table, offset!(fdt_max_fds)));

@@ -75,8 +75,8 @@ unsafe fn describe(scratch: *mut Scratch<EXEC_SIZE>, task: Task, filename: u64) 
         let (cgroup_len, cgroup) = append_cgroup(scratch, exec_cgroup_step, task);
 
         let len = at.read_volatile();
-        let parent: *const u8 = task.field(offset!(task_real_parent));
-        let cred: *const u8 = task.field(offset!(task_real_cred));
+        let parent: *const u8 = task.follow(offset!(task_real_parent));
+        let cred: *const u8 = task.follow(offset!(task_real_cred));
         (&raw mut (*raw).header).write(header(Kind::Exec, len as u32, task));
         (*raw).parent_start_ns = {
             let leader: *const u8 = direct(parent, offset!(task_group_leader));

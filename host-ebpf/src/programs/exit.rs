@@ -17,7 +17,7 @@ fn vespid_exit(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let task = Task(ctx.arg(0));
-    let signal: *const u8 = task.field(offset!(task_signal));
+    let signal: *const u8 = task.follow(offset!(task_signal));
     // Before 6.16 two last threads that end at once may both find nobody alive: then the process ends twice.
     let group_dead = if offset!(exit_says_group_dead) == 1 {
         ctx.arg::<u8>(1) != 0
@@ -33,7 +33,7 @@ fn vespid_exit(ctx: BtfTracePointContext) -> i32 {
         if direct::<u32>(signal, offset!(signal_flags)) & GROUP_EXIT != 0 {
             direct(signal, offset!(signal_group_exit_code))
         } else {
-            let leader: *const u8 = task.field(offset!(task_group_leader));
+            let leader: *const u8 = task.follow(offset!(task_group_leader));
             direct(leader, offset!(task_exit_code))
         }
     };

@@ -29,7 +29,7 @@ pub(super) fn cpu() -> u32 {
 /// Start of a task's process.
 #[inline(always)]
 pub(super) fn start_ns(task: Task) -> u64 {
-    let leader: *const u8 = task.field(offset!(task_group_leader));
+    let leader: *const u8 = task.follow(offset!(task_group_leader));
     // SAFETY: the verifier knows the type of `task_struct.group_leader`.
     unsafe { direct(leader, offset!(task_start)) }
 }
@@ -42,16 +42,14 @@ pub(super) fn cgroup_id(task: Task) -> u64 {
     }
     // SAFETY: the verifier knows the type of each pointer on the way.
     unsafe {
-        let css_set: *const u8 = task.field(offset!(task_cgroups));
+        let css_set: *const u8 = task.follow(offset!(task_cgroups));
         let cgroup: *const u8 = direct(css_set, offset!(css_dfl_cgrp));
         let node: *const u8 = direct(cgroup, offset!(cgroup_kn));
         direct(node, offset!(kn_id))
     }
 }
 
-/// The same of the current task. By the chain of pointers it would be as fast, but for each pointer that is loaded from
-/// what the verifier trusts, newer kernels look through all their types whether it is to be trusted as well: that takes
-/// milliseconds, wherever a header is written.
+/// The same of the current task.
 #[inline(always)]
 pub(super) fn own_cgroup_id() -> u64 {
     if !has!(task_cgroups) {
@@ -64,7 +62,7 @@ pub(super) fn own_cgroup_id() -> u64 {
 /// A header for an event of `task`, which is the current one or its process's first, that happened now.
 #[inline(always)]
 pub(super) fn header(kind: Kind, len: u32, task: Task) -> Header {
-    let cred: *const u8 = task.field(offset!(task_real_cred));
+    let cred: *const u8 = task.follow(offset!(task_real_cred));
     Header {
         len,
         kind: kind as u8,

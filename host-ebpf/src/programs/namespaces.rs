@@ -131,7 +131,7 @@ unsafe fn look(looked: *mut Looked, task: Task) {
     unsafe {
         let out = &raw mut (*looked).inodes;
         let proxy: *const u8 = if has!(task_nsproxy) {
-            task.field(offset!(task_nsproxy))
+            task.follow(offset!(task_nsproxy))
         } else {
             core::ptr::null()
         };
@@ -150,7 +150,7 @@ unsafe fn look(looked: *mut Looked, task: Task) {
         pid_namespace(looked, task);
         (*out)[5] = of_proxy(offset!(nsproxy_time), offset!(time_ns_inum));
         (*out)[6] = if has!(cred_user_ns) && has!(user_ns_inum) {
-            let cred: *const u8 = task.field(offset!(task_real_cred));
+            let cred: *const u8 = task.follow(offset!(task_real_cred));
             let user: *const u8 = direct(cred, offset!(cred_user_ns));
             direct(user, offset!(user_ns_inum))
         } else {
@@ -167,7 +167,7 @@ unsafe fn pid_namespace(looked: *mut Looked, task: Task) {
     }
     // SAFETY: `looked` points into a map value; the verifier knows the type of `task_struct.thread_pid`.
     unsafe {
-        let pid: *const u8 = task.field(offset!(task_thread_pid));
+        let pid: *const u8 = task.follow(offset!(task_thread_pid));
         let level: u32 = direct(pid, offset!(pid_level));
         let inode = &raw mut (*looked).inodes[4];
         if level == 0 {

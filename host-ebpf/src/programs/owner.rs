@@ -72,7 +72,7 @@ impl Owner {
     /// A task.
     #[inline(always)]
     pub(super) fn of(task: Task, began_ns: u64, inbound: u8) -> Owner {
-        let cred: *const u8 = task.field(offset!(task_real_cred));
+        let cred: *const u8 = task.follow(offset!(task_real_cred));
         let pid = task.field(offset!(task_tgid));
         Owner {
             start_ns: start_ns(task),

@@ -6,6 +6,8 @@ use core::ptr::read_volatile;
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel, bpf_probe_read_user};
 use vespid_ebpf::{ABSENT, CAST};
 
+use super::globals::type_id;
+
 /// A task that the verifier trusts: an argument of the tracepoint, or the current one.
 #[derive(Clone, Copy)]
 pub(super) struct Task(pub(super) *const u8);
@@ -24,10 +26,21 @@ impl Task {
         unsafe { direct(self.0, offset) }
     }
 
+    /// What a field of the task points to.
+    ///
+    /// Of a pointer that is loaded from what the verifier trusts, newer kernels look through all their types whether it is to
+    /// be trusted as well, at every such load: that would take them longer than all the rest of the verifying. So it is loaded
+    /// from what is not, where the kernel has a way to say so.
+    #[inline(always)]
+    pub(super) fn follow(self, offset: u32) -> *const u8 {
+        // SAFETY: as in `field`; without the kernel's function this does nothing.
+        unsafe { direct(cast(self.0 as u64, type_id!(task_struct)), offset) }
+    }
+
     /// A field of the task that is a pointer, as an address.
     #[inline(always)]
     pub(super) fn pointer(self, offset: u32) -> u64 {
-        self.field(offset)
+        self.follow(offset) as u64
     }
 }
 
@@ -48,17 +61,24 @@ pub(super) unsafe fn direct<T: Copy>(base: *const u8, offset: u32) -> T {
 #[inline(always)]
 pub(super) fn field<T: Copy>(id: u32, base: u64, offset: u32) -> T {
     if id != ABSENT {
-        // SAFETY: the kernel's function, whose number the daemon puts in; a load that faults is zero (BPF_PROBE_MEM).
-        return unsafe {
-            let cast: unsafe extern "C" fn(u64, u64) -> *const u8 = core::mem::transmute(CAST as usize);
-            direct(cast(base, u64::from(id)), offset)
-        };
+        // SAFETY: a load that faults is zero (BPF_PROBE_MEM).
+        return unsafe { direct(cast(base, id), offset) };
     }
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: `kernel_into` writes all of it.
     unsafe {
         kernel_into(value.as_mut_ptr().cast(), size_of::<T>() as u32, base, offset);
         value.assume_init()
+    }
+}
+
+/// Tells the verifier what is at an address, so that it can be read there, and nothing else.
+#[inline(always)]
+fn cast(base: u64, id: u32) -> *const u8 {
+    // SAFETY: the kernel's function, whose number the daemon puts in.
+    unsafe {
+        let cast: unsafe extern "C" fn(u64, u64) -> *const u8 = core::mem::transmute(CAST as usize);
+        cast(base, u64::from(id))
     }
 }
 

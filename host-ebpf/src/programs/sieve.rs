@@ -43,7 +43,7 @@ impl Who {
     /// A task: the current one, or its process's first.
     #[inline(always)]
     pub(super) fn of(task: Task) -> Who {
-        let cred: *const u8 = task.field(offset!(task_real_cred));
+        let cred: *const u8 = task.follow(offset!(task_real_cred));
         Who {
             // SAFETY: the verifier knows the type of `task_struct.real_cred`.
             uid: unsafe { direct(cred, offset!(cred_uid)) },

@@ -91,7 +91,7 @@ fn charge(counter: Counter) -> u32 {
 fn group(task: Task) -> GroupKey {
     // SAFETY: the verifier knows the type of each pointer on the way.
     let (css_set, node): (*const u8, *const u8) = unsafe {
-        let css_set: *const u8 = task.field(offset!(task_cgroups));
+        let css_set: *const u8 = task.follow(offset!(task_cgroups));
         let cgroup: *const u8 = direct(css_set, offset!(css_dfl_cgrp));
         (css_set, direct(cgroup, offset!(cgroup_kn)))
     };

@@ -38,6 +38,8 @@ const COUNT_EVERY: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long an interval of usage lasts, unless it is said.
 const USAGE_EVERY: Duration = Duration::from_secs(1);
+/// Most changes of seats that wait to be made.
+const CHANGES: usize = 64;
 /// Most records taken between two looks at everything else.
 const SWEEP: usize = 65_536;
 
@@ -107,50 +109,58 @@ impl Outlet for &[Arc<Running>] {
 
 /// Has the collector seat plugins, between two of its rounds.
 #[derive(Clone)]
-pub struct Seating(Sender<(Change, Sender<Done>)>);
+pub struct Seating(Sender<Change>);
 
 enum Change {
     Sit(Arc<Running>),
     Want(Seat, Subscription),
     Leave(Seat),
+    /// Is dropped when all changes before it have been made.
+    Done(Sender<Never>),
 }
 
-/// Nothing is ever sent; the collector drops its end when a change has been made.
-enum Done {}
+/// Nothing is ever sent.
+enum Never {}
 
 impl Seating {
     /// The way to a collector, for both of its ends.
     #[must_use]
     pub fn new() -> (Seating, Changes) {
-        let (sender, receiver) = bounded(1);
+        let (sender, receiver) = bounded(CHANGES);
         (Seating(sender), Changes(receiver))
     }
 
     fn tell(&self, change: Change) {
-        let (done, end) = bounded(1);
-        if self.0.send((change, done)).is_ok() {
-            end.into_iter().for_each(drop);
-        }
+        // One that has ended makes no changes any more.
+        let _ended = self.0.send(change);
     }
 }
 
 impl plugins::Seating for Seating {
-    fn sit(&self, running: &Arc<Running>) -> u64 {
+    fn sit(&self, running: &Arc<Running>) {
         self.tell(Change::Sit(running.clone()));
+    }
+
+    fn settle(&self) -> u64 {
+        let (done, end) = bounded(1);
+        self.tell(Change::Done(done));
+        end.into_iter().for_each(drop);
         clock::now()
     }
 
     fn want(&self, seat: Seat, subscription: &Subscription) {
         self.tell(Change::Want(seat, subscription.clone()));
+        self.settle();
     }
 
     fn leave(&self, seat: Seat) {
         self.tell(Change::Leave(seat));
+        self.settle();
     }
 }
 
 /// The collector's end of a [`Seating`].
-pub struct Changes(Receiver<(Change, Sender<Done>)>);
+pub struct Changes(Receiver<Change>);
 
 /// Everything that the loop owns.
 pub struct Collector {
@@ -262,48 +272,47 @@ impl Collector {
         record_kinds(tables(self.pipeline.wanted().chain([&self.always])))
     }
 
-    /// Probes come before whom they serve, and go after.
+    /// Makes the changes that wait. Probes come before whom they serve, and go after.
     fn make_changes(&mut self) {
-        while let Ok((change, done)) = self.changes.0.try_recv() {
-            let Collector {
-                kernel,
-                pipeline,
-                progress,
-                seated,
-                always,
-                early,
-                ..
-            } = self;
-            let node = *pipeline.table().node_namespaces();
+        let changes: Vec<Change> = self.changes.0.try_iter().collect();
+        if changes.is_empty() {
+            return;
+        }
+        let Collector {
+            kernel,
+            pipeline,
+            progress,
+            seated,
+            always,
+            early,
+            ..
+        } = self;
+        let node = *pipeline.table().node_namespaces();
+        let new: Vec<Subscription> = (changes.iter())
+            .filter_map(|change| match change {
+                Change::Sit(running) => Some(running.worker.subscription()),
+                Change::Want(_, subscription) => Some(subscription.clone()),
+                Change::Leave(_) | Change::Done(_) => None,
+            })
+            .collect();
+        want(kernel, *early, pipeline.wanted().chain([&*always]).chain(&new), &node);
+        let mut done = Vec::new();
+        for change in changes {
             match change {
                 Change::Sit(running) => {
                     let (seat, subscription) = (running.seat, running.worker.subscription());
-                    progress.probes = want(
-                        kernel,
-                        *early,
-                        pipeline.wanted().chain([&*always, &subscription]),
-                        &node,
-                    );
                     seated.push(running);
                     pipeline.subscribe(seat, &subscription, &mut &**seated);
                 }
-                Change::Want(seat, subscription) => {
-                    progress.probes = want(
-                        kernel,
-                        *early,
-                        pipeline.wanted().chain([&*always, &subscription]),
-                        &node,
-                    );
-                    pipeline.subscribe(seat, &subscription, &mut &**seated);
-                }
+                Change::Want(seat, subscription) => pipeline.subscribe(seat, &subscription, &mut &**seated),
                 Change::Leave(seat) => {
                     pipeline.unsubscribe(seat, &mut &**seated);
                     seated.retain(|running| running.seat != seat);
                 }
+                Change::Done(sender) => done.push(sender),
             }
-            progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always]), &node);
-            drop(done);
         }
+        progress.probes = want(kernel, *early, pipeline.wanted().chain([&*always]), &node);
     }
 
     /// Tells the plugins of every second of event time that is over, so that their windows close without traffic.

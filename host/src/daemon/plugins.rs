@@ -21,12 +21,15 @@ use crate::plugin::{Engine, Mode, Plugin, Refusal, Snapshot, Successor, Why, Wor
 use crate::state::{States, Unread};
 use crate::trial;
 
-/// Seats plugins at the pipeline. Each call returns when it is done.
+/// Seats plugins at the pipeline.
 pub trait Seating: Send {
-    /// A plugin gets batches from now on; says from which event time.
-    fn sit(&self, running: &Arc<Running>) -> u64;
+    /// A plugin is to get batches.
+    fn sit(&self, running: &Arc<Running>);
 
-    /// It gets these rows from now on.
+    /// Returns when all do that were to; says from which event time.
+    fn settle(&self) -> u64;
+
+    /// A plugin gets these rows from now on.
     fn want(&self, seat: Seat, subscription: &Subscription);
 
     /// It gets none any more.
@@ -46,6 +49,8 @@ pub struct Plugins {
     outs: Outs,
     states: Option<States>,
     look_backs: Option<LookBacks>,
+    /// Who is being seated. Meanwhile the next one is loaded: an exchange of what the kernel leaves out takes longer.
+    arriving: Vec<Arriving>,
     /// What was written last of each plugin's state.
     written: Vec<(Seat, Arc<Snapshot>)>,
     next_seat: u64,
@@ -58,6 +63,14 @@ pub struct Loaded {
     role: Role,
     series: metrics::Limits,
     began: Instant,
+}
+
+/// A plugin that is on its way to its seat.
+struct Arriving {
+    running: Arc<Running>,
+    plugin: Plugin,
+    config: Value,
+    series: metrics::Limits,
 }
 
 impl Plugins {
@@ -81,6 +94,7 @@ impl Plugins {
             outs,
             states,
             look_backs: None,
+            arriving: Vec::new(),
             written: Vec::new(),
             next_seat: 0,
         }
@@ -192,9 +206,10 @@ impl Plugins {
     }
 
     fn clash(&self, loaded: &Loaded) -> Option<String> {
-        let others = self.roster.active();
+        let others = self.roster.active().into_iter();
+        let others = others.chain(self.arriving.iter().map(|arriving| arriving.running.clone()));
         let names: Vec<(String, Vec<String>)> = others
-            .iter()
+            .filter(|running| running.role == Role::Active)
             .map(|running| {
                 let manifest = running.worker.plugin().manifest;
                 // It runs, so its metrics can be exported.
@@ -253,6 +268,10 @@ impl Runtime for Plugins {
         let failed = |error: &dyn std::error::Error| Reason::new(Kind::Start, error);
         let name = loaded.plugin.identity.name.clone();
         let role = loaded.role;
+        if role == Role::Shadow {
+            // The active one may be arriving.
+            self.settle();
+        }
         let state = match role {
             Role::Active => self.read_state(&name),
             // It is compared with the active version, so it starts from what that one knows.
@@ -278,17 +297,33 @@ impl Runtime for Plugins {
             reloads: Reloads::default(),
         });
         self.next_seat += 1;
-        // Whoever is listed is served.
-        let since = self.seating.sit(&running);
-        self.roster.add(running.clone());
-        match role {
-            Role::Shadow => running.reported.comparing().begin(since),
-            Role::Active => self.look_back(&plugin, &config, series, since),
-        }
+        self.seating.sit(&running);
+        self.arriving.push(Arriving {
+            running,
+            plugin,
+            config,
+            series,
+        });
         Ok(())
     }
 
+    fn settle(&mut self) {
+        if self.arriving.is_empty() {
+            return;
+        }
+        let since = self.seating.settle();
+        for arrived in std::mem::take(&mut self.arriving) {
+            // Whoever is listed is served.
+            self.roster.add(arrived.running.clone());
+            match arrived.running.role {
+                Role::Shadow => arrived.running.reported.comparing().begin(since),
+                Role::Active => self.look_back(&arrived.plugin, &arrived.config, arrived.series, since),
+            }
+        }
+    }
+
     fn swap(&mut self, loaded: Loaded) -> Result<(), Reason> {
+        self.settle();
         self.check(&loaded)?;
         let began = loaded.began;
         let name = &loaded.plugin.identity.name;
@@ -337,12 +372,14 @@ impl Runtime for Plugins {
     }
 
     fn moved(&mut self, role: Role, name: &str, file: &Path) {
+        self.settle();
         if let Some(running) = self.roster.find(role, name) {
             running.worker.moved(file);
         }
     }
 
     fn stop(&mut self, role: Role, name: &str) {
+        self.settle();
         let Some(running) = self.roster.find(role, name) else {
             return;
         };
@@ -376,7 +413,9 @@ fn reason(refusal: &Refusal) -> Reason {
 pub struct Standing;
 
 impl Seating for Standing {
-    fn sit(&self, _: &Arc<Running>) -> u64 {
+    fn sit(&self, _: &Arc<Running>) {}
+
+    fn settle(&self) -> u64 {
         0
     }
 

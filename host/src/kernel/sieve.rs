@@ -63,18 +63,21 @@ impl Sieves {
         if *sift == self.sift {
             return Ok(());
         }
-        // Whoever still judges by the sieve before this one is waited for. Where the kernel has no such call, an exchange
-        // that follows right after another may let a program see half of each; it never waits longer than one does.
-        wait_for_programs();
         let next = 1 - self.in_force;
         if let Some(stale) = self.stale.take() {
+            // Whoever still judges by the sieve before this one is waited for. Where the kernel has no such call, an exchange
+            // that follows right after another may let a program see half of each; it never waits longer than one does.
+            wait_for_programs();
             self.clear(next, &stale);
         }
-        let epoch = self.write(next, sift).inspect_err(|_| {
+        let put = self.write(next, sift).and_then(|epoch| {
+            self.generation.set(0, next, 0).map_err(map_error)?;
+            Ok(epoch)
+        });
+        let epoch = put.inspect_err(|_| {
             // What half of a sieve looked up must not be found by the next: the longest prefix counts.
             self.stale = Some(sift.clone());
         })?;
-        self.generation.set(0, next, 0).map_err(map_error)?;
         if self.answers.in_force(next, epoch) {
             // What was run before is in the ring then, if it was recorded.
             wait_for_programs();

@@ -84,6 +84,7 @@ impl<'a, R: Runtime> Reconciling<'a, R> {
         }
         self.place_waiting();
         self.stop_what_nobody_claims();
+        self.runtime.settle();
         self.name_those_who_were_first();
         self.changes
     }

@@ -21,7 +21,7 @@ pub trait Runtime {
     /// What it is for: by its configuration, or else [`Contents::role`](super::Contents).
     fn role(loaded: &Self::Loaded) -> Role;
 
-    /// Starts a plugin of a role and name that nobody has.
+    /// Starts a plugin of a role and name that nobody has. Several may be on their way at a time: see [`Runtime::settle`].
     ///
     /// # Errors
     /// Why it does not start. Nothing of it runs then.
@@ -38,6 +38,9 @@ pub trait Runtime {
 
     /// Ends a plugin.
     fn stop(&mut self, role: Role, name: &str);
+
+    /// All that one look at the directory asked for has been asked for. What was started runs when this returns.
+    fn settle(&mut self);
 }
 
 /// Why a file was not loaded.

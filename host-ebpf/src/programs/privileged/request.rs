@@ -193,7 +193,7 @@ fn effective_capabilities(task: Task) -> u64 {
     if !has!(cred_cap_effective) {
         return 0;
     }
-    let cred: *const u8 = task.field(offset!(task_real_cred));
+    let cred: *const u8 = task.follow(offset!(task_real_cred));
     // SAFETY: the verifier knows the type of `task_struct.real_cred`.
     unsafe { direct(cred, offset!(cred_cap_effective)) }
 }

@@ -110,4 +110,6 @@ impl Runtime for Fake {
         let stopped = self.running.remove(&(role, name.to_owned()));
         assert!(stopped.is_some(), "{role} {name} does not run");
     }
+
+    fn settle(&mut self) {}
 }

@@ -165,6 +165,9 @@ fn whatever_writers_do_only_whole_versions_are_loaded() {
         fn stop(&mut self, role: Role, name: &str) {
             self.0.stop(role, name);
         }
+        fn settle(&mut self) {
+            self.0.settle();
+        }
     }
     let mut desk = Desk::empty();
     let mut runtime = Whole(Fake::default());
