@@ -12,6 +12,8 @@ use std::process::Command;
 
 #[path = "build/carried.rs"]
 mod carried;
+#[path = "build/strip.rs"]
+mod strip;
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -49,7 +51,10 @@ fn build() -> Result<(), Box<dyn Error>> {
         .into());
     }
     let object = target_dir.join(TARGET).join("release/vespid-programs");
-    fs::copy(&object, out.join("vespid-programs.o")).map_err(|error| format!("{}: {error}", object.display()))?;
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", object.display());
+    let programs = fs::read(&object).map_err(|error| failed(&error))?;
+    let programs = strip::debug_information(&programs).map_err(|error| failed(&error))?;
+    fs::write(out.join("vespid-programs.o"), programs)?;
     Ok(())
 }
 
