@@ -43,7 +43,7 @@ pub const MAX_FLOWS: usize = 65_536;
 /// Calls at a time whose files can be noted while they run. Of what is beyond, records still go out, with typed paths.
 pub const MAX_NOTES: usize = 256;
 /// Size of such a note.
-pub const NOTE_BYTES: usize = 3800;
+pub const NOTE_BYTES: usize = 3792;
 /// Opens at a time of which it can be noted what the kernel opened. Of what is beyond, the descriptor is believed.
 pub const MAX_ASKED: usize = 4096;
 /// Beside the kinds that are wanted: it is noted.

@@ -56,6 +56,17 @@ pub type NameKey = [u8; NAME_BYTES + 1];
 /// By [`Place`], the filters that look for a name there.
 pub type NameRule = [Mask; PLACES];
 
+/// What names look like that are looked for. A name that does not is not looked up, which takes longer than all else about
+/// it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Immutable, IntoBytes)]
+pub struct Likeness {
+    /// By [`Place`]: bit `n` is set if a name of `n` bytes is looked for; the last one stands for all that are longer.
+    pub lengths: [u64; PLACES],
+    /// A bit for the beginning of each name: see [`first_bit`].
+    pub firsts: [u64; FIRSTS],
+}
+
 /// Filters, of all plugins, as bits. A call passes if there is one of which every condition may hold.
 ///
 /// Two filters that differ in their names only are one here. Of more than there are bits, those that are left share one: it
@@ -193,11 +204,8 @@ pub struct AnswerKey {
 pub struct Sieve {
     /// By [`Kind::index`], by whether the call failed, and by its class: the filters that may describe it.
     pub classes: [[[Mask; CLASSES]; OUTCOMES]; Kind::ALL.len()],
-    /// By [`access`] and place: bit `n` is set if a name of `n` bytes is looked for; the last one stands for all that are
-    /// longer. Of what is no open, the last row counts.
-    pub lengths: [[u64; PLACES]; CLASSES],
-    /// A bit for the beginning of each name: see [`first_bit`]. Looking up a name takes longer than all else about it.
-    pub firsts: [u64; FIRSTS],
+    /// By [`access`], what names look like that are looked for. Of what is no open, the last one counts.
+    pub likenesses: [Likeness; CLASSES],
     /// Filters without conditions.
     pub without: Without,
     /// Filters that have one on namespaces. Whoever may want a call by such a filter is told the namespaces of its task with
@@ -220,8 +228,10 @@ impl Sieve {
     /// Lets nothing pass.
     pub const SHUT: Sieve = Sieve {
         classes: [[[0; CLASSES]; OUTCOMES]; Kind::ALL.len()],
-        lengths: [[0; PLACES]; CLASSES],
-        firsts: [0; FIRSTS],
+        likenesses: [Likeness {
+            lengths: [0; PLACES],
+            firsts: [0; FIRSTS],
+        }; CLASSES],
         without: Without {
             path: EVERYTHING,
             user: EVERYTHING,
@@ -258,24 +268,24 @@ impl Sieve {
     }
 }
 
-/// The bit in [`Sieve::lengths`] for a name of this length.
+/// The bit in [`Likeness::lengths`] for a name of this length.
 #[must_use]
 pub const fn length_bit(len: u64) -> u64 {
     1 << if len < 63 { len } else { 63 }
 }
 
-/// Words of [`Sieve::firsts`].
-pub const FIRSTS: usize = 64;
+/// Words of [`Likeness::firsts`].
+pub const FIRSTS: usize = 32;
 
-/// The bit in [`Sieve::firsts`] for a name that begins with these eight bytes, or is as short and padded with NUL. Others
+/// The bit in [`Likeness::firsts`] for a name that begins with these eight bytes, or is as short and padded with NUL. Others
 /// may have it, too.
 #[must_use]
 pub const fn first_bit(begins: u64) -> u64 {
     // 2^64 divided by the golden ratio.
-    begins.wrapping_mul(0x61c8_8646_80b5_83eb) >> 52
+    begins.wrapping_mul(0x61c8_8646_80b5_83eb) >> 53
 }
 
-const _: () = assert!(FIRSTS * 64 == 1 << 12);
+const _: () = assert!(FIRSTS * 64 == 1 << 11);
 
 /// Kinds of access that an open with these `O_*` flags asks for.
 #[must_use]

@@ -176,7 +176,7 @@ unsafe fn append_name(
 
 unsafe extern "C" fn change_text_step(_: u64, _: *mut c_void) -> i64 {
     // SAFETY: the scratch is from its map.
-    of_change().map_or(1, |scratch| unsafe { names::text_step(scratch) })
+    of_change().map_or(1, |scratch| unsafe { names::text_step::<_, false>(scratch) })
 }
 
 unsafe extern "C" fn change_path_step(_: u64, _: *mut c_void) -> i64 {

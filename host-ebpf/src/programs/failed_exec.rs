@@ -10,7 +10,6 @@ use super::globals::wanted;
 use super::header::{header, is_own, own_cgroup_id};
 use super::names;
 use super::namespaces;
-use super::open::call_text_step;
 use super::output::{count, has_room, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
@@ -98,7 +97,12 @@ extern "C" fn vespid_exec_named(to: u64) -> i32 {
     // SAFETY: the scratch is from its map.
     let is_named = of_call().is_none_or(|scratch| unsafe {
         !names::begin_search(scratch, u32::MAX)
-            || names::text_passes(scratch, call_text_step, size_of::<ExecRaw>() as u64, to)
+            || names::text_passes(scratch, exec_text_step, size_of::<ExecRaw>() as u64, to)
     });
     i32::from(is_named)
+}
+
+unsafe extern "C" fn exec_text_step(_: u64, _: *mut c_void) -> i64 {
+    // SAFETY: the scratch is from its map.
+    of_call().map_or(1, |scratch| unsafe { names::text_step::<_, false>(scratch) })
 }

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_re
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use vespid_ebpf::sieve::{
-    CLASSES, FIRSTS, MAX_NAMES, Mask, NAME_BYTES, NameKey, NameRule, PLACES, Place, first_bit, length_bit,
+    CLASSES, FIRSTS, Likeness, MAX_NAMES, Mask, NAME_BYTES, NameKey, NameRule, Place, first_bit, length_bit,
 };
 use vespid_ebpf::{ABSENT, Kind, MAX_DEPTH, Outcome};
 
@@ -15,7 +15,7 @@ use super::index::masked;
 use super::output::count;
 use super::read::{Task, field};
 use super::scratch::{Scratch, place};
-use super::sieve::{Verdict, named, of};
+use super::sieve::{Verdict, Who, named, of, vespid_narrow};
 use super::walk::{Next, Step, begin, next};
 
 /// The names that both sieves look for.
@@ -25,8 +25,6 @@ static NAMES: HashMap<NameKey, NameRule> = HashMap::with_max_entries(2 * MAX_NAM
 /// What a path or a text is looked through for: part of the state of a walk.
 #[repr(C)]
 pub(super) struct Search {
-    /// Lengths of names that are worth a look, by place.
-    lengths: [u64; PLACES],
     /// How many names of a path have been seen.
     depth: u64,
     /// Where the present name of a text began, and where the text ends.
@@ -38,8 +36,12 @@ pub(super) struct Search {
     verdict: u32,
     /// Of [`keep`].
     tells: u32,
+    /// What the call asks for: an index of the sieve's likenesses.
+    class: u32,
+    /// Not 0: of [`judge_late`].
+    is_late: u64,
+    who: Who,
     /// The key is taken for words, too.
-    reserved: u32,
     key: NameKey,
 }
 
@@ -67,6 +69,21 @@ pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, verdic
         (&raw mut (*scratch).walk.search.tells).write_volatile(verdict.tells);
         (&raw mut (*scratch).walk.search.filters).write_volatile(named(verdict));
         (&raw mut (*scratch).walk.search.generation).write_volatile(verdict.generation);
+        (&raw mut (*scratch).walk.search.is_late).write_volatile(0);
+    }
+}
+
+/// Has the filters that were kept judged by who made the call, but only once a name is found: that costs more than looking
+/// for one that is not there.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn judge_late<const SIZE: usize>(scratch: *mut Scratch<SIZE>, who: Who) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (&raw mut (*scratch).walk.search.who).write_volatile(who);
+        (&raw mut (*scratch).walk.search.is_late).write_volatile(1);
     }
 }
 
@@ -90,7 +107,7 @@ pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> 
     unsafe { (&raw const (*scratch).walk.search.tells).read_volatile() != 0 }
 }
 
-/// Whether what an open named has one of the names in its place that its verdict's filters look for.
+/// Whether what an open named has one of the names in its place that the filters look for which were kept.
 ///
 /// Of an open that failed, the text lies at the end of the record, which must be all that there is in it; `path` is the
 /// directory that it is relative to, or 0.
@@ -104,12 +121,10 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
     task: Task,
     path: u64,
     accesses: u32,
-    verdict: Verdict,
     failed: bool,
 ) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
-        keep(scratch, verdict);
         if !begin_search(scratch, accesses) {
             return true;
         }
@@ -147,20 +162,36 @@ pub(super) unsafe fn begin_search<const SIZE: usize>(scratch: *mut Scratch<SIZE>
     // SAFETY: the caller's promise; the sieve is a live map value.
     unsafe {
         let search = &raw mut (*scratch).walk.search;
-        let Some(sieve) = of((&raw const (*search).generation).read_volatile()) else {
-            return false;
-        };
-        let of_class = (&raw const (*sieve).lengths).cast::<[u64; PLACES]>();
-        let of_class = of_class.add(masked::<{ CLASSES as i32 - 1 }>(u64::from(accesses)));
-        let mut place = 0;
-        while place < PLACES {
-            (*search).lengths[place] = (&raw const (*of_class)[place]).read_volatile();
-            place += 1;
-        }
+        (*search).class = accesses;
         (*search).depth = 0;
         (*search).verdict = UNDECIDED;
+        likeness(search).is_some()
     }
-    true
+}
+
+/// What names look like that a search looks for.
+///
+/// # Safety
+/// `search` must point into its map.
+#[inline(always)]
+unsafe fn likeness(search: *const Search) -> Option<*const Likeness> {
+    // SAFETY: the caller's promise; the sieve is a live map value, and the index is masked.
+    unsafe {
+        let sieve = of((&raw const (*search).generation).read_volatile())?;
+        let class = u64::from((&raw const (*search).class).read_volatile());
+        let likenesses = (&raw const (*sieve).likenesses).cast::<Likeness>();
+        Some(likenesses.add(masked::<{ CLASSES as i32 - 1 }>(class)))
+    }
+}
+
+/// The lengths of those in a place, as bits.
+///
+/// # Safety
+/// `likeness` must be in a live map value.
+#[inline(always)]
+unsafe fn lengths(likeness: *const Likeness, place: Place) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw const (*likeness).lengths[place as usize]).read_volatile() }
 }
 
 /// Whether a text of the record, or several, has one of the names that are looked for. The cursor is where it will.
@@ -228,21 +259,22 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             Next::Unreadable => return 1,
             Next::Name { parent, len, name, .. } => (parent, len, name),
         };
-        let anywhere = (*search).lengths[Place::Anywhere as usize];
+        let Some(likeness) = likeness(search) else { return 1 };
+        let anywhere = lengths(likeness, Place::Anywhere);
         let (lengths, places) = match depth {
             0 => (
-                (*search).lengths[Place::Leaf as usize] | anywhere,
+                lengths(likeness, Place::Leaf) | anywhere,
                 [Place::Leaf, Place::Anywhere],
             ),
             1 => (
-                (*search).lengths[Place::Folder as usize] | anywhere,
+                lengths(likeness, Place::Folder) | anywhere,
                 [Place::Folder, Place::Anywhere],
             ),
             2..DIRECTORY => (anywhere, [Place::Anywhere; 2]),
-            _ => ((*search).lengths[Place::Words as usize], [Place::Words; 2]),
+            _ => (lengths(likeness, Place::Words), [Place::Words; 2]),
         };
         if lengths & length_bit(len) != 0 {
-            if read_name(search, name, len) && is_looked_for(search, places) {
+            if read_name(search, likeness, name, len) && is_looked_for::<true>(search, places) {
                 (*search).verdict = FOUND;
                 return 1;
             }
@@ -262,7 +294,7 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
 /// # Safety
 /// `search` must point into its map.
 #[inline(always)]
-unsafe fn read_name(search: *mut Search, name: u64, len: u64) -> bool {
+unsafe fn read_name(search: *mut Search, likeness: *const Likeness, name: u64, len: u64) -> bool {
     const WORDS: usize = size_of::<NameKey>() / 8;
     // SAFETY: the caller's promise; the key is as long.
     unsafe {
@@ -275,7 +307,7 @@ unsafe fn read_name(search: *mut Search, name: u64, len: u64) -> bool {
                 at += 1;
             }
             bpf_probe_read_kernel_str(words.cast(), size_of::<NameKey>() as u32, name as *const c_void);
-            return begins_so(search);
+            return begins_so(search, likeness);
         }
         // What follows the name is anything.
         let word = |at: u64| {
@@ -284,7 +316,7 @@ unsafe fn read_name(search: *mut Search, name: u64, len: u64) -> bool {
             field::<u64>(type_id!(word), name + at * 8, 0) & !rest
         };
         words.write_volatile(word(0));
-        if !begins_so(search) {
+        if !begins_so(search, likeness) {
             return false;
         }
         let mut at = 1;
@@ -299,26 +331,23 @@ unsafe fn read_name(search: *mut Search, name: u64, len: u64) -> bool {
 /// Whether a name that is looked for may begin as the one in the key.
 ///
 /// # Safety
-/// `search` must point into its map.
+/// `search` and `likeness` must point into their maps.
 #[inline(always)]
-unsafe fn begins_so(search: *const Search) -> bool {
+unsafe fn begins_so(search: *const Search, likeness: *const Likeness) -> bool {
     // SAFETY: the caller's promise; the index is masked.
     unsafe {
-        let Some(sieve) = of((&raw const (*search).generation).read_volatile()) else {
-            return true;
-        };
         let bit = first_bit((&raw const (*search).key).cast::<u64>().read_volatile());
-        let firsts = (&raw const (*sieve).firsts).cast::<u64>();
+        let firsts = (&raw const (*likeness).firsts).cast::<u64>();
         firsts.add(masked::<{ FIRSTS as i32 - 1 }>(bit >> 6)).read_volatile() >> (bit & 63) & 1 != 0
     }
 }
 
-/// One byte of a text.
+/// One byte of a text. Whose names are looked for may still have to be judged if it is `LATE`.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
-pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
+pub(super) unsafe fn text_step<const SIZE: usize, const LATE: bool>(scratch: *mut Scratch<SIZE>) -> i64 {
     // SAFETY: the caller's promise; what is read is checked by `place`.
     unsafe {
         let walk = &raw mut (*scratch).walk;
@@ -334,7 +363,8 @@ pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
         }
         let name = (*search).name;
         let len = at.wrapping_sub(name);
-        if len != 0 && (*search).lengths[Place::Words as usize] & length_bit(len) != 0 {
+        let Some(likeness) = likeness(search) else { return 1 };
+        if len != 0 && lengths(likeness, Place::Words) & length_bit(len) != 0 {
             (*walk).at = name;
             let Some((_, from)) = place(scratch, NAME_BYTES) else {
                 return 1;
@@ -343,7 +373,7 @@ pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             key.cast::<[u64; 4]>().write_volatile([0; 4]);
             let len = len.min(NAME_BYTES as u64) & NAME_BYTES as u64;
             bpf_probe_read_kernel(key.cast(), len as u32, from.cast());
-            if begins_so(search) && is_looked_for(search, [Place::Words; 2]) {
+            if begins_so(search, likeness) && is_looked_for::<LATE>(search, [Place::Words; 2]) {
                 (*search).verdict = FOUND;
                 return 1;
             }
@@ -358,9 +388,9 @@ pub(super) unsafe fn text_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
     }
 }
 
-/// Whether the name in the key is looked for in one of these places.
+/// Whether the name in the key is looked for in one of these places, by filters that may describe who looks.
 #[inline(always)]
-unsafe fn is_looked_for(search: *mut Search, places: [Place; 2]) -> bool {
+unsafe fn is_looked_for<const LATE: bool>(search: *mut Search, places: [Place; 2]) -> bool {
     // SAFETY: `search` points into a map value; a place is an index.
     unsafe {
         let key = &raw mut (*search).key;
@@ -369,6 +399,17 @@ unsafe fn is_looked_for(search: *mut Search, places: [Place; 2]) -> bool {
             return false;
         };
         let [first, second] = places.map(|place| rule.cast::<Mask>().add(place as usize).read_volatile());
-        (first | second) & (*search).filters != 0
+        let looking = first | second;
+        if LATE && looking & (*search).filters != 0 && (*search).is_late != 0 {
+            let Search {
+                filters,
+                generation,
+                who,
+                ..
+            } = &mut *search;
+            *filters = vespid_narrow(*filters, *generation, who.uid, who.pid, who.start_ns);
+            (*search).is_late = 0;
+        }
+        looking & (*search).filters != 0
     }
 }

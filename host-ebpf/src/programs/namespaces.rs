@@ -41,8 +41,7 @@ static LOOKED: PerCpuArray<Looked> = PerCpuArray::with_max_entries(1, 0);
 /// little is left of the stack.
 ///
 /// Without arguments, and with a name that is seen from outside, it is verified once in each program; otherwise it would be
-/// for each state in which it can be called. Newer kernels look through all their types for each pointer that is loaded
-/// from what is trusted, which takes milliseconds.
+/// for each state in which it can be called.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn vespid_look_up() -> i32 {

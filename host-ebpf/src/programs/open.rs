@@ -134,7 +134,7 @@ impl Request {
 pub(super) fn report(task: Task, call: Call, action: u8) {
     let request = Request::of(call, action);
     // Before anything is looked at.
-    let Some(verdict) = judge(task, &request, call.result) else {
+    let Some(verdict) = judge(&request, call.result) else {
         return;
     };
     let file = if call.result < 0 {
@@ -150,23 +150,44 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
     tell(task, task, &request, &outcome, verdict);
 }
 
-/// Whether somebody may want an open that is over, whatever its file.
+/// Whether somebody may want an open that is over, whatever its file and whoever made it.
 #[inline(always)]
-pub(super) fn judge(subject: Task, request: &Request, result: i64) -> Option<Verdict> {
+pub(super) fn judge(request: &Request, result: i64) -> Option<Verdict> {
     let accesses = access(request.flags as u32);
-    let verdict = sieve::judge(Kind::Open, result < 0, accesses, || Who::of(subject));
+    let verdict = sieve::judge_by_whomever(Kind::Open, result < 0, accesses);
     if verdict.passes() { Some(verdict) } else { None }
 }
 
 /// Tells of an open that may be wanted. `task` is the current one; the process is that of `subject`.
 #[inline(always)]
 pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outcome, verdict: Verdict) {
+    // SAFETY: a scratch from its map.
+    if unsafe { tell_in(of_call(), task, subject, request, outcome, verdict) }.is_none() {
+        count(Kind::Open, Fate::Unreadable);
+    }
+}
+
+/// The same, in a scratch. A function, since the compiler would not put a closure where it is called, and that takes more
+/// of the stack than there is.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+unsafe fn tell_in(
+    scratch: Option<*mut Scratch<CALL_SIZE>>,
+    task: Task,
+    subject: Task,
+    request: &Request,
+    outcome: &Outcome,
+    verdict: Verdict,
+) -> Option<()> {
+    let scratch = scratch?;
     let accesses = access(request.flags as u32);
     // Of what has no file nothing tells whether it is the same again.
     let window = if outcome.file.path != 0 { merge::window() } else { 0 };
-    // SAFETY: a scratch from its map.
-    let sent = of_call().and_then(|scratch| unsafe {
-        if !is_wanted(scratch, task, request, outcome, accesses, verdict)? {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !is_wanted(scratch, task, subject, request, outcome, accesses, verdict)? {
             return Some(());
         }
         // What is merged takes no room.
@@ -174,13 +195,10 @@ pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outco
             return Some(());
         }
         describe(scratch, task, subject, request, outcome, window, verdict)
-    });
-    if sent.is_none() {
-        count(Kind::Open, Fate::Unreadable);
     }
 }
 
-/// Whether somebody wants what was opened, or tried.
+/// Whether somebody wants what was opened, or tried. If not, that is booked.
 ///
 /// # Safety
 /// `scratch` must point into its map.
@@ -188,16 +206,32 @@ pub(super) fn tell(task: Task, subject: Task, request: &Request, outcome: &Outco
 unsafe fn is_wanted(
     scratch: *mut Scratch<CALL_SIZE>,
     task: Task,
+    subject: Task,
     request: &Request,
     outcome: &Outcome,
     accesses: u32,
-    verdict: Verdict,
+    mut verdict: Verdict,
 ) -> Option<bool> {
     let failed = outcome.result < 0;
-    let named = sieve::named(verdict);
     // Without its file, of what was opened only the words are known, which are not to be judged by.
-    if named == 0 || !failed && outcome.file.path == 0 {
+    let is_nameless = !failed && outcome.file.path == 0;
+    let is_about_who = sieve::is_about_who(verdict);
+    if is_about_who && (is_nameless || sieve::named(verdict) == 0) {
+        sieve::narrow_by_who(&mut verdict, Who::of(subject));
+        if !verdict.passes() {
+            count(Kind::Open, Fate::Filtered);
+            return Some(false);
+        }
+    }
+    if is_nameless || sieve::named(verdict) == 0 {
         return Some(true);
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        names::keep(scratch, verdict);
+        if is_about_who {
+            names::judge_late(scratch, Who::of(subject));
+        }
     }
     let path = if failed {
         // SAFETY: the caller's promise.
@@ -215,7 +249,7 @@ unsafe fn is_wanted(
         text: call_text_step,
     };
     // SAFETY: the caller's promise.
-    Some(unsafe { names::open_passes(scratch, &steps, task, path, accesses, verdict, failed) })
+    Some(unsafe { names::open_passes(scratch, &steps, task, path, accesses, failed) })
 }
 
 /// The directory that the text of an open is relative to, or 0.
@@ -325,9 +359,9 @@ unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {
     of_call().map_or(1, |scratch| unsafe { names::path_step(scratch) })
 }
 
-pub(super) unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
+unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
     // SAFETY: the scratch is from its map.
-    of_call().map_or(1, |scratch| unsafe { names::text_step(scratch) })
+    of_call().map_or(1, |scratch| unsafe { names::text_step::<_, true>(scratch) })
 }
 
 unsafe extern "C" fn call_path_step(_: u64, _: *mut c_void) -> i64 {

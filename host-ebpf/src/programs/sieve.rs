@@ -31,6 +31,7 @@ static USERS: HashMap<UserKey, Mask> = HashMap::with_max_entries(2 * MAX_USERS a
 static ENDS: LpmTrie<EndKey, Mask> = LpmTrie::with_max_entries(2 * MAX_ENDS as u32, 0);
 
 /// By whom something was.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Who {
     pub(super) uid: u32,
@@ -77,16 +78,18 @@ impl Verdict {
 #[inline(always)]
 pub(super) fn judge(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> Who) -> Verdict {
     let mut verdict = judge_anywhere(kind, failed, class, who);
-    if let Some(sieve) = of(verdict.generation) {
-        // SAFETY: a live map value.
-        unsafe {
-            if verdict.filters & (&raw const (*sieve).telling).read_volatile() != 0 {
-                verdict.tells = 1;
-                namespaces::look_up();
-                verdict.filters &= namespaces::filters(sieve);
-            }
-        }
+    narrow_by_place(&mut verdict);
+    if !verdict.passes() {
+        count(kind, Outcome::Filtered);
     }
+    verdict
+}
+
+/// The same, but by whom it was made is left for later: it costs more than looking for a name that is not there.
+#[inline(always)]
+pub(super) fn judge_by_whomever(kind: Kind, failed: bool, class: u32) -> Verdict {
+    let mut verdict = of_its_class(kind, failed, class);
+    narrow_by_place(&mut verdict);
     if !verdict.passes() {
         count(kind, Outcome::Filtered);
     }
@@ -96,26 +99,59 @@ pub(super) fn judge(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> 
 /// The same of what no task does; whether it passes is not booked yet.
 #[inline(always)]
 pub(super) fn judge_anywhere(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> Who) -> Verdict {
-    let mut verdict = Verdict {
-        filters: Mask::MAX,
-        tells: 0,
-        generation: 0,
-    };
-    let Some((sieve, generation)) = in_force() else {
-        return verdict;
-    };
-    verdict.generation = generation;
-    // SAFETY: a live map value; every index is checked or masked.
-    unsafe {
-        verdict.filters = of_class(&raw const (*sieve).classes[kind.index()][failed as usize], class);
-        let without_user = (&raw const (*sieve).without.user).read_volatile();
-        let without_image = (&raw const (*sieve).without.image).read_volatile();
-        if verdict.filters & !(without_user & without_image) != 0 {
-            let who = who();
-            verdict.filters = vespid_narrow(verdict.filters, generation, who.uid, who.pid, who.start_ns);
-        }
+    let mut verdict = of_its_class(kind, failed, class);
+    if is_about_who(verdict) {
+        narrow_by_who(&mut verdict, who());
     }
     verdict
+}
+
+#[inline(always)]
+fn of_its_class(kind: Kind, failed: bool, class: u32) -> Verdict {
+    let (filters, generation) = match in_force() {
+        // SAFETY: a live map value; every index is checked or masked.
+        Some((sieve, generation)) => unsafe {
+            let classes = &raw const (*sieve).classes[kind.index()][failed as usize];
+            (of_class(classes, class), generation)
+        },
+        None => (Mask::MAX, 0),
+    };
+    Verdict {
+        filters,
+        tells: 0,
+        generation,
+    }
+}
+
+/// Whether a filter among those of a verdict is about who does something.
+#[inline(always)]
+pub(super) fn is_about_who(verdict: Verdict) -> bool {
+    // SAFETY: a live map value.
+    of(verdict.generation).is_some_and(|sieve| unsafe {
+        let without_user = (&raw const (*sieve).without.user).read_volatile();
+        let without_image = (&raw const (*sieve).without.image).read_volatile();
+        verdict.filters & !(without_user & without_image) != 0
+    })
+}
+
+/// Takes away the filters that are about others.
+#[inline(always)]
+pub(super) fn narrow_by_who(verdict: &mut Verdict, who: Who) {
+    verdict.filters = vespid_narrow(verdict.filters, verdict.generation, who.uid, who.pid, who.start_ns);
+}
+
+/// Takes away the filters that are about namespaces other than those of the current task.
+#[inline(always)]
+fn narrow_by_place(verdict: &mut Verdict) {
+    let Some(sieve) = of(verdict.generation) else { return };
+    // SAFETY: a live map value.
+    unsafe {
+        if verdict.filters & (&raw const (*sieve).telling).read_volatile() != 0 {
+            verdict.tells = 1;
+            namespaces::look_up();
+            verdict.filters &= namespaces::filters(sieve);
+        }
+    }
 }
 
 /// Takes away the filters that are about namespaces other than this one of the network.
@@ -135,7 +171,7 @@ pub(super) fn narrow_by_network(verdict: &mut Verdict, inode: impl FnOnce() -> u
 /// With a name that is seen from outside it is verified once in each program, and not for each state in which it is called.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn vespid_narrow(filters: Mask, generation: u32, uid: u32, pid: u32, start_ns: u64) -> Mask {
+pub(super) extern "C" fn vespid_narrow(filters: Mask, generation: u32, uid: u32, pid: u32, start_ns: u64) -> Mask {
     let Some(sieve) = of(generation) else {
         return filters;
     };

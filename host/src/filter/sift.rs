@@ -174,24 +174,29 @@ impl Sift {
         let Some(keys) = filter.paths.sources().map(key).collect::<Option<Vec<_>>>() else {
             return false;
         };
-        let accesses = accesses_of(filter.accesses);
+        let accesses = match filter.tables.contains(Kinds::OPENS) {
+            true => accesses_of(filter.accesses),
+            false => 0,
+        };
+        let of_others = filter.tables.intersects(!Kinds::OPENS);
+        let classes = self.sieve.likenesses.iter_mut().enumerate();
+        let mut classes: Vec<_> = classes
+            .filter(|(class, _)| accesses as usize & class != 0 || of_others && *class == CLASSES - 1)
+            .map(|(_, likeness)| likeness)
+            .collect();
         for (name, place) in keys.into_iter().flatten() {
             let rule = self.names.entry(name.get(..NAME_BYTES).unwrap_or(&name).to_vec());
             let rule = rule.or_insert([0; PLACES]);
             for place in [place, Place::Words] {
                 rule[place as usize] |= bit;
-                for lengths in self
-                    .sieve
-                    .lengths
-                    .iter_mut()
-                    .zip(0_u32..)
-                    .filter_map(|(lengths, class)| (accesses & class != 0).then_some(lengths))
-                {
-                    lengths[place as usize] |= length_bit(name.len() as u64);
+                for likeness in &mut classes {
+                    likeness.lengths[place as usize] |= length_bit(name.len() as u64);
                 }
             }
             let bit = first_bit(begins(&name));
-            self.sieve.firsts[(bit / 64) as usize] |= 1 << (bit % 64);
+            for likeness in &mut classes {
+                likeness.firsts[(bit / 64) as usize] |= 1 << (bit % 64);
+            }
         }
         true
     }

@@ -105,9 +105,10 @@ fn is_named(sift: &Sift, filters: Mask, event: &Event<'_>) -> bool {
         _ => u32::MAX,
     };
     let is_looked_for = |name: &[u8], place: Place| {
-        let lengths = sift.sieve.lengths[accesses as usize & (CLASSES - 1)][place as usize];
+        let likeness = &sift.sieve.likenesses[accesses as usize & (CLASSES - 1)];
+        let lengths = likeness.lengths[place as usize];
         let first = first_bit(begins(name));
-        let begins_so = sift.sieve.firsts[(first / 64) as usize] >> (first % 64) & 1 != 0;
+        let begins_so = likeness.firsts[(first / 64) as usize] >> (first % 64) & 1 != 0;
         let rule = sift.names.get(name.get(..NAME_BYTES).unwrap_or(name));
         begins_so
             && lengths & length_bit(name.len() as u64) != 0
