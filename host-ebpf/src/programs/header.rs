@@ -6,7 +6,13 @@ use vespid_ebpf::{ABI_VERSION, Header, Kind};
 use super::globals::{has, offset, self_tgid};
 use super::read::{Task, direct};
 
-/// Whether the current task is the daemon.
+/// Whether a task is the daemon's.
+#[inline(always)]
+pub(super) fn is_of_daemon(task: Task) -> bool {
+    task.field::<u32>(offset!(task_tgid)) == self_tgid()
+}
+
+/// Whether the current task is.
 #[inline(always)]
 pub(super) fn is_own() -> bool {
     (bpf_get_current_pid_tgid() >> 32) as u32 == self_tgid()

@@ -65,9 +65,19 @@ pub(super) struct Steps {
 #[inline(always)]
 pub(super) unsafe fn keep<const SIZE: usize>(scratch: *mut Scratch<SIZE>, verdict: Verdict) {
     // SAFETY: the caller's promise.
+    unsafe { keep_for(scratch, verdict, named(verdict)) };
+}
+
+/// The same, where it is known whose names must be there.
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn keep_for<const SIZE: usize>(scratch: *mut Scratch<SIZE>, verdict: Verdict, filters: Mask) {
+    // SAFETY: the caller's promise.
     unsafe {
         (&raw mut (*scratch).walk.search.tells).write_volatile(verdict.tells);
-        (&raw mut (*scratch).walk.search.filters).write_volatile(named(verdict));
+        (&raw mut (*scratch).walk.search.filters).write_volatile(filters);
         (&raw mut (*scratch).walk.search.generation).write_volatile(verdict.generation);
         (&raw mut (*scratch).walk.search.is_late).write_volatile(0);
     }

@@ -182,14 +182,13 @@ unsafe fn tell_in(
     verdict: Verdict,
 ) -> Option<()> {
     let scratch = scratch?;
-    let accesses = access(request.flags as u32);
-    // Of what has no file nothing tells whether it is the same again.
-    let window = if outcome.file.path != 0 { merge::window() } else { 0 };
     // SAFETY: the caller's promise.
     unsafe {
-        if !is_wanted(scratch, task, subject, request, outcome, accesses, verdict)? {
+        if !is_wanted(scratch, task, subject, request, outcome, verdict)? {
             return Some(());
         }
+        // Of what has no file nothing tells whether it is the same again.
+        let window = if outcome.file.path != 0 { merge::window() } else { 0 };
         // What is merged takes no room.
         if window == 0 && !has_room(Kind::Open, own_cgroup_id) {
             return Some(());
@@ -209,27 +208,27 @@ unsafe fn is_wanted(
     subject: Task,
     request: &Request,
     outcome: &Outcome,
-    accesses: u32,
     mut verdict: Verdict,
 ) -> Option<bool> {
     let failed = outcome.result < 0;
     // Without its file, of what was opened only the words are known, which are not to be judged by.
     let is_nameless = !failed && outcome.file.path == 0;
-    let is_about_who = sieve::is_about_who(verdict);
-    if is_about_who && (is_nameless || sieve::named(verdict) == 0) {
+    let mut due = sieve::due(verdict);
+    if due.who && (is_nameless || !due.name) {
         sieve::narrow_by_who(&mut verdict, Who::of(subject));
         if !verdict.passes() {
             count(Kind::Open, Fate::Filtered);
             return Some(false);
         }
+        due = sieve::due(verdict);
     }
-    if is_nameless || sieve::named(verdict) == 0 {
+    if is_nameless || !due.name {
         return Some(true);
     }
     // SAFETY: the caller's promise.
     unsafe {
-        names::keep(scratch, verdict);
-        if is_about_who {
+        names::keep_for(scratch, verdict, verdict.filters);
+        if due.who {
             names::judge_late(scratch, Who::of(subject));
         }
     }
@@ -248,6 +247,7 @@ unsafe fn is_wanted(
         path: call_search_step,
         text: call_text_step,
     };
+    let accesses = access(request.flags as u32);
     // SAFETY: the caller's promise.
     Some(unsafe { names::open_passes(scratch, &steps, task, path, accesses, failed) })
 }
@@ -292,7 +292,7 @@ unsafe fn describe(
     };
     // SAFETY: `scratch` points into its map; `place` checks what is written.
     unsafe {
-        names::keep(scratch, verdict);
+        names::keep_for(scratch, verdict, 0);
         let raw: *mut OpenRaw = (&raw mut (*scratch).record).cast();
         let at = &raw mut (*scratch).walk.at;
         at.write_volatile(size_of::<OpenRaw>() as u64);

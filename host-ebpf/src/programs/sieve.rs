@@ -67,6 +67,13 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// There is no sieve, which does not happen.
+    const UNKNOWN: Verdict = Verdict {
+        filters: Mask::MAX,
+        tells: 0,
+        generation: 0,
+    };
+
     #[inline(always)]
     pub(super) fn passes(self) -> bool {
         self.filters != 0
@@ -78,7 +85,9 @@ impl Verdict {
 #[inline(always)]
 pub(super) fn judge(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> Who) -> Verdict {
     let mut verdict = judge_anywhere(kind, failed, class, who);
-    narrow_by_place(&mut verdict);
+    if let Some(sieve) = of(verdict.generation) {
+        narrow_by_place(&mut verdict, sieve);
+    }
     if !verdict.passes() {
         count(kind, Outcome::Filtered);
     }
@@ -88,8 +97,11 @@ pub(super) fn judge(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> 
 /// The same, but by whom it was made is left for later: it costs more than looking for a name that is not there.
 #[inline(always)]
 pub(super) fn judge_by_whomever(kind: Kind, failed: bool, class: u32) -> Verdict {
-    let mut verdict = of_its_class(kind, failed, class);
-    narrow_by_place(&mut verdict);
+    let Some((sieve, generation)) = in_force() else {
+        return Verdict::UNKNOWN;
+    };
+    let mut verdict = of_its_class(sieve, generation, kind, failed, class);
+    narrow_by_place(&mut verdict, sieve);
     if !verdict.passes() {
         count(kind, Outcome::Filtered);
     }
@@ -99,39 +111,64 @@ pub(super) fn judge_by_whomever(kind: Kind, failed: bool, class: u32) -> Verdict
 /// The same of what no task does; whether it passes is not booked yet.
 #[inline(always)]
 pub(super) fn judge_anywhere(kind: Kind, failed: bool, class: u32, who: impl FnOnce() -> Who) -> Verdict {
-    let mut verdict = of_its_class(kind, failed, class);
-    if is_about_who(verdict) {
+    let Some((sieve, generation)) = in_force() else {
+        return Verdict::UNKNOWN;
+    };
+    let mut verdict = of_its_class(sieve, generation, kind, failed, class);
+    if is_about_who(verdict.filters, sieve) {
         narrow_by_who(&mut verdict, who());
     }
     verdict
 }
 
 #[inline(always)]
-fn of_its_class(kind: Kind, failed: bool, class: u32) -> Verdict {
-    let (filters, generation) = match in_force() {
-        // SAFETY: a live map value; every index is checked or masked.
-        Some((sieve, generation)) => unsafe {
-            let classes = &raw const (*sieve).classes[kind.index()][failed as usize];
-            (of_class(classes, class), generation)
-        },
-        None => (Mask::MAX, 0),
-    };
+fn of_its_class(sieve: *const Sieve, generation: u32, kind: Kind, failed: bool, class: u32) -> Verdict {
     Verdict {
-        filters,
+        // SAFETY: a live map value; every index is checked or masked.
+        filters: unsafe { of_class(&raw const (*sieve).classes[kind.index()][failed as usize], class) },
         tells: 0,
         generation,
     }
 }
 
-/// Whether a filter among those of a verdict is about who does something.
+/// Whether one of these filters is about who does something.
 #[inline(always)]
-pub(super) fn is_about_who(verdict: Verdict) -> bool {
+fn is_about_who(filters: Mask, sieve: *const Sieve) -> bool {
     // SAFETY: a live map value.
-    of(verdict.generation).is_some_and(|sieve| unsafe {
+    unsafe {
         let without_user = (&raw const (*sieve).without.user).read_volatile();
         let without_image = (&raw const (*sieve).without.image).read_volatile();
-        verdict.filters & !(without_user & without_image) != 0
+        filters & !(without_user & without_image) != 0
+    }
+}
+
+/// What is still to be judged of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Due {
+    /// By whom it was made.
+    pub(super) who: bool,
+    /// What it names: it does not pass without.
+    pub(super) name: bool,
+}
+
+/// What is still to be judged of a call whose class and place have been.
+#[inline(always)]
+pub(super) fn due(verdict: Verdict) -> Due {
+    let nothing = Due {
+        who: false,
+        name: false,
+    };
+    of(verdict.generation).map_or(nothing, |sieve| Due {
+        who: is_about_who(verdict.filters, sieve),
+        name: needs_name(verdict.filters, sieve),
     })
+}
+
+/// Whether none of these filters does without a name.
+#[inline(always)]
+fn needs_name(filters: Mask, sieve: *const Sieve) -> bool {
+    // SAFETY: a live map value.
+    filters & unsafe { (&raw const (*sieve).without.path).read_volatile() } == 0
 }
 
 /// Takes away the filters that are about others.
@@ -142,8 +179,7 @@ pub(super) fn narrow_by_who(verdict: &mut Verdict, who: Who) {
 
 /// Takes away the filters that are about namespaces other than those of the current task.
 #[inline(always)]
-fn narrow_by_place(verdict: &mut Verdict) {
-    let Some(sieve) = of(verdict.generation) else { return };
+fn narrow_by_place(verdict: &mut Verdict, sieve: *const Sieve) {
     // SAFETY: a live map value.
     unsafe {
         if verdict.filters & (&raw const (*sieve).telling).read_volatile() != 0 {
@@ -281,14 +317,9 @@ pub(super) fn epoch() -> u32 {
 /// The filters of a verdict, if it takes a name for it to pass; 0 if it passes without.
 #[inline(always)]
 pub(super) fn named(verdict: Verdict) -> Mask {
-    // SAFETY: a live map value.
-    let without = of(verdict.generation).map_or(Mask::MAX, |sieve| unsafe {
-        (&raw const (*sieve).without.path).read_volatile()
-    });
-    if verdict.filters & without == 0 {
-        verdict.filters
-    } else {
-        0
+    match of(verdict.generation) {
+        Some(sieve) if needs_name(verdict.filters, sieve) => verdict.filters,
+        _ => 0,
     }
 }
 

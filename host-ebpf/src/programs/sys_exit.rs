@@ -10,7 +10,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{Kind, Slot};
 
 use super::globals::wanted;
-use super::header::is_own;
+use super::header::is_of_daemon;
 use super::syscall::{Calls, NUMBERS, ended};
 use super::{accept, asked, change, failed_exec, open, privileged, socket};
 
@@ -34,7 +34,7 @@ fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
         go_on(&ctx, action);
         return 0;
     }
-    if !call.restarts() && wanted(Kind::Open) && !is_own() {
+    if !call.restarts() && wanted(Kind::Open) && !is_of_daemon(task) {
         open::report(task, call, action);
     }
     asked::forget();
