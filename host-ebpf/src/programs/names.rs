@@ -152,7 +152,8 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
             if !begin(walk, task, path) {
                 return true;
             }
-            bpf_loop(MAX_DEPTH as u32, steps.path as *mut c_void, core::ptr::null_mut(), 0);
+            let mut kept = scratch;
+            bpf_loop(MAX_DEPTH as u32, steps.path as *mut c_void, (&raw mut kept).cast(), 0);
         }
         // A path too deep to be walked may have the name where nobody looked.
         if (*search).verdict == MISSING {

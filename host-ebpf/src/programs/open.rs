@@ -354,9 +354,9 @@ fn mount_namespace(task: Task) -> u32 {
     field(type_id!(mnt_namespace), namespace, offset!(mnt_ns_inum))
 }
 
-unsafe extern "C" fn call_search_step(_: u64, _: *mut c_void) -> i64 {
-    // SAFETY: the scratch is from its map.
-    of_call().map_or(1, |scratch| unsafe { names::path_step(scratch) })
+unsafe extern "C" fn call_search_step(_: u64, kept: *mut c_void) -> i64 {
+    // SAFETY: the loop's caller keeps a scratch there.
+    unsafe { names::path_step(*kept.cast::<*mut Scratch<CALL_SIZE>>()) }
 }
 
 unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
@@ -364,7 +364,7 @@ unsafe extern "C" fn call_text_step(_: u64, _: *mut c_void) -> i64 {
     of_call().map_or(1, |scratch| unsafe { names::text_step::<_, true>(scratch) })
 }
 
-unsafe extern "C" fn call_path_step(_: u64, _: *mut c_void) -> i64 {
-    // SAFETY: the scratch is from its map.
-    of_call().map_or(1, |scratch| unsafe { path_step(scratch) })
+unsafe extern "C" fn call_path_step(_: u64, kept: *mut c_void) -> i64 {
+    // SAFETY: the loop's caller keeps a scratch there.
+    unsafe { path_step(*kept.cast::<*mut Scratch<CALL_SIZE>>()) }
 }

@@ -57,7 +57,7 @@ pub(super) enum Next {
     },
 }
 
-/// Signature of a `bpf_loop` callback.
+/// Signature of a `bpf_loop` callback. It is given where the scratch is that it works on.
 pub(super) type Step = unsafe extern "C" fn(u64, *mut c_void) -> i64;
 
 const GO_ON: i64 = 0;
@@ -100,7 +100,8 @@ pub(super) unsafe fn append_entry<const SIZE: usize>(
         (*walk).from = (*walk).at;
         (*walk).names = 0;
         (*walk).end = PathEnd::Truncated as u64;
-        bpf_loop(MAX_DEPTH as u32, step as *mut c_void, core::ptr::null_mut(), 0);
+        let mut kept = scratch;
+        bpf_loop(MAX_DEPTH as u32, step as *mut c_void, (&raw mut kept).cast(), 0);
         let end = PathEnd::from_number((*walk).end as u8).unwrap_or(PathEnd::Absent);
         (((*walk).at - (*walk).from) as u16, end)
     }
