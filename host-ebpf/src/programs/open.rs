@@ -130,7 +130,7 @@ impl Request {
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 pub(super) fn report(task: Task, call: Call, action: u8) {
     let request = Request::of(call, action);
     // Before anything is looked at.
