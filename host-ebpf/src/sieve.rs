@@ -208,6 +208,8 @@ pub struct Sieve {
     pub likenesses: [Likeness; CLASSES],
     /// Filters without conditions.
     pub without: Without,
+    /// Filters without any of them. What is of the class of one of these passes, whatever else is to be said of it.
+    pub free: Mask,
     /// Filters that have one on namespaces. Whoever may want a call by such a filter is told the namespaces of its task with
     /// it ([`crate::TOLD`]): this side's and the daemon's judgement are of the same.
     pub telling: Mask,
@@ -222,6 +224,15 @@ pub struct Sieve {
     pub epoch: u32,
     /// Mask of the kinds of which anything passes at all.
     pub kinds: u32,
+}
+
+impl Without {
+    /// Filters that have none of the conditions.
+    #[must_use]
+    pub const fn any(&self) -> Mask {
+        let [local, remote, network] = self.ends;
+        self.path & self.user & self.image & self.namespace & local & remote & network
+    }
 }
 
 impl Sieve {
@@ -239,6 +250,7 @@ impl Sieve {
             namespace: EVERYTHING,
             ends: [EVERYTHING; ENDS],
         },
+        free: EVERYTHING,
         telling: 0,
         tests: [NamespaceTest { kind: 0, inode: 0 }; TESTS],
         inside: [0; 1 << TESTS],

@@ -1,6 +1,6 @@
 //! Who did it: the head of every record.
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use vespid_ebpf::{ABI_VERSION, Header, Kind};
 
 use super::globals::{has, offset, self_tgid};
@@ -58,11 +58,7 @@ pub(super) fn cgroup_id(task: Task) -> u64 {
 /// The same of the current task.
 #[inline(always)]
 pub(super) fn own_cgroup_id() -> u64 {
-    if !has!(task_cgroups) {
-        return 0;
-    }
-    // SAFETY: the helper has no preconditions.
-    unsafe { bpf_get_current_cgroup_id() }
+    cgroup_id(Task::current())
 }
 
 /// A header for an event of `task`, which is the current one or its process's first, that happened now.

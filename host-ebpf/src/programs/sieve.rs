@@ -131,14 +131,15 @@ fn of_its_class(sieve: *const Sieve, generation: u32, kind: Kind, failed: bool, 
     }
 }
 
-/// Whether one of these filters is about who does something.
+/// Whether one of these filters is about who does something, and none is about nothing.
 #[inline(always)]
 fn is_about_who(filters: Mask, sieve: *const Sieve) -> bool {
     // SAFETY: a live map value.
     unsafe {
         let without_user = (&raw const (*sieve).without.user).read_volatile();
         let without_image = (&raw const (*sieve).without.image).read_volatile();
-        filters & !(without_user & without_image) != 0
+        let free = (&raw const (*sieve).free).read_volatile();
+        filters & free == 0 && filters & !(without_user & without_image) != 0
     }
 }
 
@@ -244,7 +245,8 @@ pub(super) fn is_about_ends(verdict: Verdict) -> bool {
     // SAFETY: a live map value.
     of(verdict.generation).is_some_and(|sieve| unsafe {
         let [local, remote, network] = (&raw const (*sieve).without.ends).read_volatile();
-        verdict.filters & !(local & remote & network) != 0
+        let free = (&raw const (*sieve).free).read_volatile();
+        verdict.filters & free == 0 && verdict.filters & !(local & remote & network) != 0
     })
 }
 

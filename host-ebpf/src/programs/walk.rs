@@ -241,7 +241,7 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
         if at + len >= (*walk).from + MAX_PATH as u64 {
             return ended(walk, PathEnd::Truncated);
         }
-        bpf_probe_read_kernel(out.cast(), len as u32, name as *const c_void);
+        copy_name(out, len, name);
         out.add(len as usize).write(0);
         (*walk).at = at + len + 1;
         if parent == (*walk).node {
@@ -249,6 +249,31 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
         }
         (*walk).node = parent;
         GO_ON
+    }
+}
+
+/// Copies a name, and some of what follows it.
+///
+/// # Safety
+/// There must be room for [`MAX_NAME`] bytes.
+#[inline(always)]
+unsafe fn copy_name(out: *mut u8, len: u64, name: u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if type_id!(word) == ABSENT || len > 32 {
+            bpf_probe_read_kernel(out.cast(), len as u32, name as *const c_void);
+            return;
+        }
+        let copy = |word: usize| {
+            let bytes: u64 = field(type_id!(word), name + 8 * word as u64, 0);
+            out.add(8 * word).cast::<u64>().write_unaligned(bytes);
+        };
+        copy(0);
+        copy(1);
+        if len > 16 {
+            copy(2);
+            copy(3);
+        }
     }
 }
 

@@ -216,6 +216,7 @@ impl Sift {
             self.ends = Prefixes::default();
             without.ends = [Mask::MAX; 3];
         }
+        self.sieve.free = without.any();
     }
 }
 
