@@ -1,28 +1,26 @@
 //! The loop that everything flows through: ring buffer → decode → enrich → batch → the plugins' queues.
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use vespid_ebpf::{Kind, Outcome};
 
 use super::images::{answer, introduce};
-use super::losses::{ByContainer, Losses};
-use super::plugins;
+use super::losses::Losses;
+use super::progress::{Progress, Published};
 use super::roster::Running;
+use super::seating::{Change, Changes};
 use super::usage::Usage;
 use super::wants::{Early, say, say_passed_over, tables, want};
-
 use crate::clock;
 use crate::decode::{Clock, Scratch, decode};
 use crate::event::Event;
 use crate::filter::Subscription;
 use crate::interface::vespid::plugin::describe::Kinds;
 use crate::interface::vespid::plugin::events::Lost;
-use crate::kernel::{Counters, Images, Kernel, Probe};
-use crate::ledger::Stage;
-use crate::metrics::{BATCH_ROWS, Histogram, Processes};
+use crate::kernel::{Images, Kernel};
+use crate::metrics::Processes;
 use crate::pipeline::{Outlet, Pipeline, Seat};
 use crate::plugin::{Delivery, record_kinds};
 use crate::recording::Tape;
@@ -38,65 +36,8 @@ const COUNT_EVERY: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long an interval of usage lasts, unless it is said.
 const USAGE_EVERY: Duration = Duration::from_secs(1);
-/// Most changes of seats that wait to be made.
-const CHANGES: usize = 64;
 /// Most records taken between two looks at everything else.
 const SWEEP: usize = 65_536;
-
-/// The collector's numbers, replaced as a whole after each round, so that what is read together belongs together.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// From the probes to the ring's other end.
-    pub kernel: Stage,
-    /// From records to events.
-    pub decode: Stage,
-    /// From events to batches.
-    pub enrich: Stage,
-    /// The kernel side's own counters.
-    pub counters: Counters,
-    /// Whose events the kernel side gave up for want of room.
-    pub by_container: Arc<ByContainer>,
-    /// Events by batch.
-    pub batch_rows: Histogram,
-    /// The process table.
-    pub processes: Processes,
-    /// Containers known.
-    pub containers: u64,
-    /// Each probe, running or not.
-    pub probes: Arc<[Probe]>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Progress {
-            kernel: Stage::default(),
-            decode: Stage::default(),
-            enrich: Stage::default(),
-            counters: Counters::default(),
-            by_container: Arc::default(),
-            batch_rows: Histogram::new(BATCH_ROWS),
-            processes: Processes::default(),
-            containers: 0,
-            probes: Arc::default(),
-        }
-    }
-}
-
-/// Where the collector publishes its [`Progress`].
-#[derive(Clone, Debug, Default)]
-pub struct Published(Arc<Mutex<Progress>>);
-
-impl Published {
-    /// The numbers after the last round.
-    #[must_use]
-    pub fn read(&self) -> Progress {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn write(&self, progress: Progress) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
-    }
-}
 
 /// Offers batches to the workers, which count what they have no room for.
 impl Outlet for &[Arc<Running>] {
@@ -106,61 +47,6 @@ impl Outlet for &[Arc<Running>] {
         }
     }
 }
-
-/// Has the collector seat plugins, between two of its rounds.
-#[derive(Clone)]
-pub struct Seating(Sender<Change>);
-
-enum Change {
-    Sit(Arc<Running>),
-    Want(Seat, Subscription),
-    Leave(Seat),
-    /// Is dropped when all changes before it have been made.
-    Done(Sender<Never>),
-}
-
-/// Nothing is ever sent.
-enum Never {}
-
-impl Seating {
-    /// The way to a collector, for both of its ends.
-    #[must_use]
-    pub fn new() -> (Seating, Changes) {
-        let (sender, receiver) = bounded(CHANGES);
-        (Seating(sender), Changes(receiver))
-    }
-
-    fn tell(&self, change: Change) {
-        // One that has ended makes no changes any more.
-        let _ended = self.0.send(change);
-    }
-}
-
-impl plugins::Seating for Seating {
-    fn sit(&self, running: &Arc<Running>) {
-        self.tell(Change::Sit(running.clone()));
-    }
-
-    fn settle(&self) -> u64 {
-        let (done, end) = bounded(1);
-        self.tell(Change::Done(done));
-        end.into_iter().for_each(drop);
-        clock::now()
-    }
-
-    fn want(&self, seat: Seat, subscription: &Subscription) {
-        self.tell(Change::Want(seat, subscription.clone()));
-        self.settle();
-    }
-
-    fn leave(&self, seat: Seat) {
-        self.tell(Change::Leave(seat));
-        self.settle();
-    }
-}
-
-/// The collector's end of a [`Seating`].
-pub struct Changes(Receiver<Change>);
 
 /// Everything that the loop owns.
 pub struct Collector {
@@ -274,7 +160,7 @@ impl Collector {
 
     /// Makes the changes that wait. Probes come before whom they serve, and go after.
     fn make_changes(&mut self) {
-        let changes: Vec<Change> = self.changes.0.try_iter().collect();
+        let changes: Vec<Change> = self.changes.take();
         if changes.is_empty() {
             return;
         }

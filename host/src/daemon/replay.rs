@@ -10,9 +10,9 @@ use crossbeam_channel::{after, select};
 use vespid_ebpf::Kind;
 
 use super::CannotStart;
-use super::collector::{Progress, Published};
 use super::keeper::{Keeping, Seen};
 use super::plugins::{Plugins, Standing};
+use super::progress::{Progress, Published};
 use super::reporter::VerdictOut;
 use super::roster::{Roster, Running};
 use super::status::Status;

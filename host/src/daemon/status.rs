@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use vespid_ebpf::{Kind, Outcome};
 
 use super::bill::{bill, refusals};
-use super::collector::{Progress, Published};
 use super::flight::FlightBooks;
 use super::keeper::Seen;
 use super::look_back::{self, Outcome as Ended};
 use super::losses::ByKind;
+use super::progress::{Progress, Published};
 use super::roster::{Roster, Running, mode};
 use crate::clock;
 use crate::control::ledger::{Calls, Ledger};
