@@ -19,7 +19,7 @@ pub mod reload;
 pub mod replay;
 pub mod reporter;
 pub mod roster;
-mod seating;
+pub mod seating;
 pub mod signals;
 pub mod status;
 mod usage;
