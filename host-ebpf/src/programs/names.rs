@@ -8,7 +8,7 @@ use aya_ebpf::maps::HashMap;
 use vespid_ebpf::sieve::{
     CLASSES, FIRSTS, Likeness, MAX_NAMES, Mask, NAME_BYTES, NameKey, NameRule, Place, first_bit, length_bit,
 };
-use vespid_ebpf::{ABSENT, Kind, Outcome};
+use vespid_ebpf::{ABSENT, Kind, MAX_DEPTH, Outcome};
 
 use super::globals::type_id;
 use super::index::masked;
@@ -16,7 +16,7 @@ use super::output::count;
 use super::read::{Task, field};
 use super::scratch::{Scratch, place};
 use super::sieve::{Verdict, Who, named, of, vespid_narrow};
-use super::walk::{GO_ON, Next, STEPS, STOP, Step, begin, next};
+use super::walk::{Next, Step, begin, next};
 
 /// The names that both sieves look for.
 #[map]
@@ -153,7 +153,7 @@ pub(super) unsafe fn open_passes<const SIZE: usize>(
                 return true;
             }
             let mut kept = scratch;
-            bpf_loop(STEPS, steps.path as *mut c_void, (&raw mut kept).cast(), 0);
+            bpf_loop(MAX_DEPTH as u32, steps.path as *mut c_void, (&raw mut kept).cast(), 0);
         }
         // A path too deep to be walked may have the name where nobody looked.
         if (*search).verdict == MISSING {
@@ -249,7 +249,7 @@ pub(super) unsafe fn text_begins<const SIZE: usize>(scratch: *mut Scratch<SIZE>)
 /// The depth at which the names of a directory are, none of which is that of the file.
 const DIRECTORY: u64 = 1 << 32;
 
-/// Looks at two entries of a path: see [`super::walk::path_step`].
+/// One name of a path.
 ///
 /// # Safety
 /// `scratch` must point into its map.
@@ -257,35 +257,20 @@ const DIRECTORY: u64 = 1 << 32;
 pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
     // SAFETY: the caller's promise.
     unsafe {
-        match look_at_entry(scratch) {
-            GO_ON => look_at_entry(scratch),
-            stop => stop,
-        }
-    }
-}
-
-/// Goes over a mount point, or looks at one name.
-///
-/// # Safety
-/// `scratch` must point into its map.
-#[inline(always)]
-unsafe fn look_at_entry<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
-    // SAFETY: the caller's promise.
-    unsafe {
         let walk = &raw mut (*scratch).walk;
         let search = &raw mut (*walk).search;
         let depth = (*search).depth;
         let (parent, len, name) = match next(walk, depth == 0) {
-            Next::Crossed => return GO_ON,
+            Next::Crossed => return 0,
             Next::Ended(_) => {
                 (*search).verdict = MISSING;
-                return STOP;
+                return 1;
             }
             // Whatever it is, it is not for us to judge.
-            Next::Unreadable => return STOP,
+            Next::Unreadable => return 1,
             Next::Name { parent, len, name, .. } => (parent, len, name),
         };
-        let Some(likeness) = likeness(search) else { return STOP };
+        let Some(likeness) = likeness(search) else { return 1 };
         let anywhere = lengths(likeness, Place::Anywhere);
         let (lengths, places) = match depth {
             0 => (
@@ -302,16 +287,16 @@ unsafe fn look_at_entry<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
         if lengths & length_bit(len) != 0 {
             if read_name(search, likeness, name, len) && is_looked_for::<true>(search, places) {
                 (*search).verdict = FOUND;
-                return STOP;
+                return 1;
             }
         }
         if parent == (*walk).node || (1..DIRECTORY).contains(&depth) && anywhere == 0 {
             (*search).verdict = MISSING;
-            return STOP;
+            return 1;
         }
         (*walk).node = parent;
         (*search).depth = depth + 1;
-        GO_ON
+        0
     }
 }
 
@@ -379,21 +364,21 @@ pub(super) unsafe fn text_step<const SIZE: usize, const LATE: bool>(scratch: *mu
         let walk = &raw mut (*scratch).walk;
         let search = &raw mut (*walk).search;
         let Some((at, byte)) = place(scratch, 1) else {
-            return STOP;
+            return 1;
         };
         let is_over = at >= (*search).end;
         // Names of a path end with NUL.
         if !is_over && !matches!(byte.read(), b'/' | 0) {
             (*walk).at = at + 1;
-            return GO_ON;
+            return 0;
         }
         let name = (*search).name;
         let len = at.wrapping_sub(name);
-        let Some(likeness) = likeness(search) else { return STOP };
+        let Some(likeness) = likeness(search) else { return 1 };
         if len != 0 && lengths(likeness, Place::Words) & length_bit(len) != 0 {
             (*walk).at = name;
             let Some((_, from)) = place(scratch, NAME_BYTES) else {
-                return STOP;
+                return 1;
             };
             let key = &raw mut (*search).key;
             key.cast::<[u64; 4]>().write_volatile([0; 4]);
@@ -401,16 +386,16 @@ pub(super) unsafe fn text_step<const SIZE: usize, const LATE: bool>(scratch: *mu
             bpf_probe_read_kernel(key.cast(), len as u32, from.cast());
             if begins_so(search, likeness) && is_looked_for::<LATE>(search, [Place::Words; 2]) {
                 (*search).verdict = FOUND;
-                return STOP;
+                return 1;
             }
         }
         if is_over {
             (*search).verdict = MISSING;
-            return STOP;
+            return 1;
         }
         (*search).name = at + 1;
         (*walk).at = at + 1;
-        GO_ON
+        0
     }
 }
 

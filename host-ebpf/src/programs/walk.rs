@@ -60,11 +60,8 @@ pub(super) enum Next {
 /// Signature of a `bpf_loop` callback. It is given where the scratch is that it works on.
 pub(super) type Step = unsafe extern "C" fn(u64, *mut c_void) -> i64;
 
-pub(super) const GO_ON: i64 = 0;
-pub(super) const STOP: i64 = 1;
-
-/// Steps along a path, of two entries each.
-pub(super) const STEPS: u32 = MAX_DEPTH as u32 / 2;
+const GO_ON: i64 = 0;
+const STOP: i64 = 1;
 
 /// Appends the path of a `struct path` to the record; says how long it is and how the walk ended.
 ///
@@ -104,7 +101,7 @@ pub(super) unsafe fn append_entry<const SIZE: usize>(
         (*walk).names = 0;
         (*walk).end = PathEnd::Truncated as u64;
         let mut kept = scratch;
-        bpf_loop(STEPS, step as *mut c_void, (&raw mut kept).cast(), 0);
+        bpf_loop(MAX_DEPTH as u32, step as *mut c_void, (&raw mut kept).cast(), 0);
         let end = PathEnd::from_number((*walk).end as u8).unwrap_or(PathEnd::Absent);
         (((*walk).at - (*walk).from) as u16, end)
     }
@@ -217,27 +214,12 @@ pub(super) fn mixed(hash: u64, value: u64) -> u64 {
     hash ^ hash >> 29
 }
 
-/// One step of [`append_path`]: two entries, as a call costs half as much as an entry.
+/// One step of [`append_path`]: over a mount point, or one name.
 ///
 /// # Safety
 /// `scratch` must point into its map.
 #[inline(always)]
 pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match append_name(scratch) {
-            GO_ON => append_name(scratch),
-            stop => stop,
-        }
-    }
-}
-
-/// Goes over a mount point, or appends one name.
-///
-/// # Safety
-/// `scratch` must point into its map.
-#[inline(always)]
-unsafe fn append_name<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -> i64 {
     // SAFETY: the caller's promise; what is written is checked by `place`.
     unsafe {
         let walk = &raw mut (*scratch).walk;
