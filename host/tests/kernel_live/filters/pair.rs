@@ -163,7 +163,7 @@ impl<'a> Taking<'a> {
         }
     }
 
-    /// Takes what there is, as the daemon does; says how much.
+    /// Takes what there is, as the daemon does.
     fn take(&mut self, kernel: &mut Kernel) {
         let mut scratch = Scratch::default();
         kernel.drain_answering(usize::MAX, |record, images| self.one(record, images, &mut scratch));
