@@ -99,22 +99,14 @@ macro_rules! type_ids {
 }
 
 type_ids! {
-    dentry = "dentry";
     file = "file";
     inode = "inode";
     io_kiocb = "io_kiocb";
     mnt_namespace = "mnt_namespace";
-    mount = "mount";
     net = "net";
-    nsproxy = "nsproxy";
-    path = "path";
     inet_sock = "inet_sock";
     sock = "sock";
-    sock_common = "sock_common";
-    socket = "socket";
-    super_block = "super_block";
     task_struct = "task_struct";
-    vfsmount = "vfsmount";
     // Begins with a word that is no pointer.
     word = "timespec64";
 }

@@ -283,7 +283,13 @@ impl Sieve {
 /// The bit in [`Likeness::lengths`] for a name of this length.
 #[must_use]
 pub const fn length_bit(len: u64) -> u64 {
-    1 << if len < 63 { len } else { 63 }
+    1 << (len % 64)
+}
+
+/// 1 if a name of this length may be one of those whose bits these are, otherwise 0.
+#[must_use]
+pub const fn has_length(lengths: u64, len: u64) -> u64 {
+    lengths >> (len % 64) & 1
 }
 
 /// Words of [`Likeness::firsts`].
@@ -300,23 +306,43 @@ pub const fn first_bit(begins: u64) -> u64 {
 const _: () = assert!(FIRSTS * 64 == 1 << 11);
 
 /// Kinds of access that an open with these `O_*` flags asks for.
+///
+/// Without a branch: the kernel's verifier would go through all that follows for each combination.
 #[must_use]
 pub const fn access(flags: u32) -> u32 {
-    // include/uapi/asm-generic/fcntl.h
-    const ACCESS_MODE: u32 = 0o3;
-    const CREATE: u32 = 0o100;
-    const TRUNCATE: u32 = 0o1000;
-    const PATH: u32 = 0o1000_0000;
-    if flags & PATH != 0 {
-        return accesses::NAME_ONLY;
+    // Bits in include/uapi/asm-generic/fcntl.h.
+    const CREATE: u32 = 6;
+    const TRUNCATE: u32 = 9;
+    const PATH: u32 = 21;
+    // By the two lowest bits. 3 asks for neither, and is granted to whom both would be.
+    const MODES: u32 = accesses::READ | accesses::WRITE << 2 | (accesses::READ | accesses::WRITE) * 0b101_0000;
+    let mode = MODES >> ((flags & 3) * 2) & 3;
+    let create = (flags >> CREATE & 1) * accesses::CREATE;
+    let truncate = (flags >> TRUNCATE & 1) * accesses::TRUNCATE;
+    let name_only = flags >> PATH & 1;
+    (mode | create | truncate) & name_only.wrapping_sub(1) | name_only * accesses::NAME_ONLY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::access;
+    use super::accesses::{CREATE, NAME_ONLY, READ, TRUNCATE, WRITE};
+
+    #[test]
+    fn flags_say_what_access_is_asked_for() {
+        let cases = [
+            (0, READ),
+            (1, WRITE),
+            (2, READ | WRITE),
+            (3, READ | WRITE),
+            (0o1101, WRITE | CREATE | TRUNCATE),
+            (0o100, READ | CREATE),
+            // O_PATH, whatever else; O_CLOEXEC and O_DIRECTORY, which say nothing of it.
+            (0o1000_0000 | 0o1102, NAME_ONLY),
+            (0o200_0000 | 0o20_0000, READ),
+        ];
+        for (flags, asks) in cases {
+            assert_eq!(access(flags), asks, "{flags:o}");
+        }
     }
-    let mode = match flags & ACCESS_MODE {
-        0 => accesses::READ,
-        1 => accesses::WRITE,
-        // 3 asks for neither, and is granted to whom both would be.
-        _ => accesses::READ | accesses::WRITE,
-    };
-    let create = if flags & CREATE != 0 { accesses::CREATE } else { 0 };
-    let truncate = if flags & TRUNCATE != 0 { accesses::TRUNCATE } else { 0 };
-    mode | create | truncate
 }

@@ -5,11 +5,11 @@ use vespid_ebpf::{ConnectionOp, Kind};
 
 use super::connection::{At, SYN_RECV, is_tcp, isns, passes, send};
 use super::descriptor;
-use super::globals::{has, offset, type_id, wanted};
+use super::globals::{has, offset, wanted};
 use super::header::now;
 use super::output::has_room;
 use super::owner::{self, INBOUND, Owner};
-use super::read::{Task, field, kernel_u8, kernel_u64};
+use super::read::{Task, kernel_u8, kernel_u64, word};
 use super::syscall::{Call, Calls, returned, table};
 
 const ACCEPT: u8 = 1;
@@ -34,11 +34,7 @@ fn vespid_accept(ctx: BtfTracePointContext) -> i32 {
 #[inline(never)]
 fn report(task: Task, call: Call) {
     let file = descriptor::file(call.result as u32);
-    let sk: u64 = field(
-        type_id!(socket),
-        field(type_id!(file), file, offset!(file_private)),
-        offset!(socket_sk),
-    );
+    let sk = word(word(file, offset!(file_private)), offset!(socket_sk));
     if sk == 0 || !is_tcp(At(sk)) {
         return;
     }

@@ -7,10 +7,10 @@ use aya_ebpf::programs::FEntryContext;
 use vespid_ebpf::{ASKED_BYTES, Kind, MAX_ASKED};
 
 use super::descriptor::path_of;
-use super::globals::{has, is_asked, offset, type_id, wanted};
+use super::globals::{has, is_asked, offset, wanted};
 use super::header::is_own;
 use super::open::{CALLS, Opened};
-use super::read::{direct, field};
+use super::read::{direct, word};
 use super::sieve;
 use super::syscall::in_flight;
 use super::walk::ends_of;
@@ -61,33 +61,46 @@ fn vespid_opened(ctx: FEntryContext) -> i32 {
     0
 }
 
-/// What was opened: the file at an address, which its descriptor has now, or that which had it before. Not if the name has
-/// another file by now, too.
+/// What was opened: the file at an address, which its descriptor has now, or that which had it before.
 #[inline(always)]
 pub(super) fn unless_replaced(file: u64) -> Opened {
-    if !is_asked() {
-        return Opened::of(file);
-    }
-    let Some(asked) = ASKED.get_ptr(bpf_get_current_pid_tgid()) else {
+    let Some(asked) = other_than(file) else {
         return Opened::of(file);
     };
     // SAFETY: a live map value.
     unsafe {
-        let dentry = (*asked).dentry;
-        // An address alone says little: it is given to another file as soon as it is free.
-        let is_same = (*asked).file == file && ends_of(path_of(file))[1] == dentry;
-        if is_same
-            || !has!(dentry_inode)
-            || field::<u64>(type_id!(dentry), dentry, offset!(dentry_inode)) != (*asked).inode
-        {
-            return Opened::of(file);
-        }
         Opened {
             path: &raw const (*asked).vfsmount as u64,
             inode: (*asked).inode,
             mode: (*asked).mode as u32,
         }
     }
+}
+
+/// The path of that at the address; 0 if another was opened.
+#[inline(always)]
+pub(super) fn path_unless_replaced(file: u64) -> u64 {
+    if other_than(file).is_some() { 0 } else { path_of(file) }
+}
+
+/// The note of what was opened, if its descriptor has another file by now: the one at this address. Not if the name has
+/// another, too.
+#[inline(always)]
+fn other_than(file: u64) -> Option<*const Asked> {
+    if !is_asked() {
+        return None;
+    }
+    let asked = ASKED.get_ptr(bpf_get_current_pid_tgid())?;
+    // SAFETY: a live map value.
+    unsafe {
+        let dentry = (*asked).dentry;
+        // An address alone says little: it is given to another file as soon as it is free.
+        let is_same = (*asked).file == file && ends_of(path_of(file))[1] == dentry;
+        if is_same || !has!(dentry_inode) || word(dentry, offset!(dentry_inode)) != (*asked).inode {
+            return None;
+        }
+    }
+    Some(asked)
 }
 
 /// Forgets it, when the call has returned.

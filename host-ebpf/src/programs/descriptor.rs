@@ -1,14 +1,20 @@
 //! From a descriptor of the current task to its `struct file`, and on to its path.
-use super::globals::{offset, type_id};
-use super::read::{Task, direct, field};
+use super::globals::offset;
+use super::read::{Task, direct, word};
 
 /// `AT_FDCWD`: the working directory.
 pub(super) const WORKING_DIRECTORY: i32 = -100;
 
-/// Address of the file that a descriptor stands for, or 0.
+/// Address of the file that a descriptor of the current task stands for, or 0.
 #[inline(always)]
 pub(super) fn file(descriptor: u32) -> u64 {
-    let files = Task::current().follow(offset!(task_files));
+    file_of(Task::current(), descriptor)
+}
+
+/// The same of a task.
+#[inline(always)]
+pub(super) fn file_of(task: Task, descriptor: u32) -> u64 {
+    let files = task.follow(offset!(task_files));
     // SAFETY: the verifier knows the type of each pointer on the way.
     let (slots, len) = unsafe {
         let table: *const u8 = direct(files, offset!(files_fdt));
@@ -20,7 +26,7 @@ pub(super) fn file(descriptor: u32) -> u64 {
     if descriptor >= len {
         return 0;
     }
-    field(type_id!(word), slots as u64 + u64::from(descriptor) * 8, 0)
+    word(slots as u64 + u64::from(descriptor) * 8, 0)
 }
 
 /// Address of a file's `struct path`, or 0.

@@ -20,6 +20,7 @@ mod open;
 
 mod atomic;
 mod descriptor;
+mod glance;
 mod globals;
 mod header;
 mod images;

@@ -6,14 +6,14 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_re
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use vespid_ebpf::sieve::{
-    CLASSES, FIRSTS, Likeness, MAX_NAMES, Mask, NAME_BYTES, NameKey, NameRule, Place, first_bit, length_bit,
+    CLASSES, FIRSTS, Likeness, MAX_NAMES, Mask, NAME_BYTES, NameKey, NameRule, Place, Sieve, first_bit, has_length,
 };
 use vespid_ebpf::{ABSENT, Kind, MAX_DEPTH, Outcome};
 
 use super::globals::type_id;
 use super::index::masked;
 use super::output::count;
-use super::read::{Task, field};
+use super::read::{Task, word};
 use super::scratch::{Scratch, place};
 use super::sieve::{Verdict, Who, named, of, vespid_narrow};
 use super::walk::{Next, Step, begin, next};
@@ -186,12 +186,23 @@ pub(super) unsafe fn begin_search<const SIZE: usize>(scratch: *mut Scratch<SIZE>
 /// `search` must point into its map.
 #[inline(always)]
 unsafe fn likeness(search: *const Search) -> Option<*const Likeness> {
-    // SAFETY: the caller's promise; the sieve is a live map value, and the index is masked.
+    // SAFETY: the caller's promise; the sieve is a live map value.
     unsafe {
         let sieve = of((&raw const (*search).generation).read_volatile())?;
-        let class = u64::from((&raw const (*search).class).read_volatile());
+        Some(likeness_in(sieve, (&raw const (*search).class).read_volatile()))
+    }
+}
+
+/// What names look like that a sieve looks for, in opens that ask for this.
+///
+/// # Safety
+/// `sieve` must be a live map value.
+#[inline(always)]
+pub(super) unsafe fn likeness_in(sieve: *const Sieve, accesses: u32) -> *const Likeness {
+    // SAFETY: the caller's promise; the index is masked.
+    unsafe {
         let likenesses = (&raw const (*sieve).likenesses).cast::<Likeness>();
-        Some(likenesses.add(masked::<{ CLASSES as i32 - 1 }>(class)))
+        likenesses.add(masked::<{ CLASSES as i32 - 1 }>(u64::from(accesses)))
     }
 }
 
@@ -200,7 +211,7 @@ unsafe fn likeness(search: *const Search) -> Option<*const Likeness> {
 /// # Safety
 /// `likeness` must be in a live map value.
 #[inline(always)]
-unsafe fn lengths(likeness: *const Likeness, place: Place) -> u64 {
+pub(super) unsafe fn lengths(likeness: *const Likeness, place: Place) -> u64 {
     // SAFETY: the caller's promise.
     unsafe { (&raw const (*likeness).lengths[place as usize]).read_volatile() }
 }
@@ -284,7 +295,7 @@ pub(super) unsafe fn path_step<const SIZE: usize>(scratch: *mut Scratch<SIZE>) -
             2..DIRECTORY => (anywhere, [Place::Anywhere; 2]),
             _ => (lengths(likeness, Place::Words), [Place::Words; 2]),
         };
-        if lengths & length_bit(len) != 0 {
+        if has_length(lengths, len) != 0 {
             if read_name(search, likeness, name, len) && is_looked_for::<true>(search, places) {
                 (*search).verdict = FOUND;
                 return 1;
@@ -320,23 +331,27 @@ unsafe fn read_name(search: *mut Search, likeness: *const Likeness, name: u64, l
             bpf_probe_read_kernel_str(words.cast(), size_of::<NameKey>() as u32, name as *const c_void);
             return begins_so(search, likeness);
         }
-        // What follows the name is anything.
-        let word = |at: u64| {
-            let bits = len.saturating_sub(at * 8).min(8) * 8;
-            let rest = if bits == 64 { 0 } else { u64::MAX << bits };
-            field::<u64>(type_id!(word), name + at * 8, 0) & !rest
-        };
-        words.write_volatile(word(0));
+        words.write_volatile(first_word(name, len));
         if !begins_so(search, likeness) {
             return false;
         }
         let mut at = 1;
-        while at < WORDS {
-            words.add(at).write_volatile(word(at as u64));
+        while at < WORDS as u64 {
+            let word = first_word(name + at * 8, len.saturating_sub(at * 8));
+            words.add(at as usize).write_volatile(word);
             at += 1;
         }
         true
     }
+}
+
+/// The first eight bytes of a text of which there are so many, padded with NUL. Only where a word can be read by a plain load.
+#[inline(always)]
+pub(super) fn first_word(text: u64, len: u64) -> u64 {
+    // What follows the text is anything. Without a branch, which would double the verifier's work.
+    let is_short = 0u64.wrapping_sub(len.wrapping_sub(8) >> 63);
+    let rest = u64::MAX.wrapping_shl(len as u32 * 8) & is_short;
+    word(text, 0) & !rest
 }
 
 /// Whether a name that is looked for may begin as the one in the key.
@@ -345,11 +360,21 @@ unsafe fn read_name(search: *mut Search, likeness: *const Likeness, name: u64, l
 /// `search` and `likeness` must point into their maps.
 #[inline(always)]
 unsafe fn begins_so(search: *const Search, likeness: *const Likeness) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { begins_like(likeness, (&raw const (*search).key).cast::<u64>().read_volatile()) != 0 }
+}
+
+/// 1 if a name that is looked for may begin so, otherwise 0.
+///
+/// # Safety
+/// `likeness` must be in a live map value.
+#[inline(always)]
+pub(super) unsafe fn begins_like(likeness: *const Likeness, begins: u64) -> u64 {
     // SAFETY: the caller's promise; the index is masked.
     unsafe {
-        let bit = first_bit((&raw const (*search).key).cast::<u64>().read_volatile());
+        let bit = first_bit(begins);
         let firsts = (&raw const (*likeness).firsts).cast::<u64>();
-        firsts.add(masked::<{ FIRSTS as i32 - 1 }>(bit >> 6)).read_volatile() >> (bit & 63) & 1 != 0
+        firsts.add(masked::<{ FIRSTS as i32 - 1 }>(bit >> 6)).read_volatile() >> (bit & 63) & 1
     }
 }
 
@@ -375,7 +400,7 @@ pub(super) unsafe fn text_step<const SIZE: usize, const LATE: bool>(scratch: *mu
         let name = (*search).name;
         let len = at.wrapping_sub(name);
         let Some(likeness) = likeness(search) else { return 1 };
-        if len != 0 && lengths(likeness, Place::Words) & length_bit(len) != 0 {
+        if len != 0 && has_length(lengths(likeness, Place::Words), len) != 0 {
             (*walk).at = name;
             let Some((_, from)) = place(scratch, NAME_BYTES) else {
                 return 1;

@@ -1,22 +1,25 @@
 //! An `open`, `openat`, `openat2` or `creat` that returned.
 use core::ffi::c_void;
 
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::sieve::access;
 use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_traits};
 
 use super::asked;
 use super::descriptor::{self, WORKING_DIRECTORY};
-use super::globals::{has, offset, type_id};
-use super::header::{header, own_cgroup_id};
+use super::glance;
+use super::globals::{has, offset, type_id, wanted};
+use super::header::{header, is_of_daemon, own_cgroup_id};
 use super::merge::{self, Way};
 use super::names::{self, Steps};
 use super::namespaces;
 use super::output::{count, has_room, try_send};
 use super::overlay;
-use super::read::{Task, field, user};
+use super::read::{Task, field, user, word};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
 use super::sieve::{self, Verdict, Who};
-use super::syscall::{Call, Calls, table};
+use super::syscall::{Call, Calls, ended, table};
 use super::typed::{Text, append_text};
 use super::walk::{append_path, path_step};
 
@@ -87,7 +90,7 @@ impl Opened {
         };
         Opened {
             path: descriptor::path_of(file),
-            inode: field(type_id!(file), file, offset!(file_inode)),
+            inode: word(file, offset!(file_inode)),
             mode,
         }
     }
@@ -130,17 +133,28 @@ impl Request {
     }
 }
 
+/// Called by [`super::sys_exit`], which has taken a glance at it.
+#[btf_tracepoint(function = "sys_exit")]
+fn vespid_open(ctx: BtfTracePointContext) -> i32 {
+    if let Some((task, call, action)) = ended(&ctx, &CALLS) {
+        if wanted(Kind::Open) {
+            report(task, call, action);
+        }
+        asked::forget();
+    }
+    0
+}
+
 #[inline(always)]
-pub(super) fn report(task: Task, call: Call, action: u8) {
+fn report(task: Task, call: Call, action: u8) {
     let request = Request::of(call, action);
-    // Before anything is looked at.
-    let Some(verdict) = judge(&request, call.result) else {
+    let Some(verdict) = judge(request.flags, call.result) else {
         return;
     };
     let file = if call.result < 0 {
         Opened::NOTHING
     } else {
-        asked::unless_replaced(descriptor::file(call.result as u32))
+        asked::unless_replaced(descriptor::file_of(task, call.result as u32))
     };
     let outcome = Outcome {
         result: call.result,
@@ -150,11 +164,42 @@ pub(super) fn report(task: Task, call: Call, action: u8) {
     tell(task, task, &request, &outcome, verdict);
 }
 
+/// Whether a call has opened something that somebody may want, or tried to. If nobody can, that is booked.
+#[inline(always)]
+pub(super) fn is_worth_a_look(task: Task, call: Call, action: u8) -> bool {
+    if call.restarts() || !wanted(Kind::Open) || is_of_daemon(task) {
+        return false;
+    }
+    let flags = flags(call, action);
+    let Some(verdict) = judge(flags, call.result) else {
+        return false;
+    };
+    if call.result < 0 {
+        return true;
+    }
+    let path = || asked::path_unless_replaced(descriptor::file_of(task, call.result as u32));
+    let is_ruled_out = glance::rules_out(verdict, access(flags as u32), path);
+    if is_ruled_out {
+        count(Kind::Open, Fate::Filtered);
+    }
+    !is_ruled_out
+}
+
+/// The flags alone of what was asked for.
+#[inline(always)]
+fn flags(call: Call, action: u8) -> u64 {
+    match action {
+        CREAT => CREAT_FLAGS,
+        OPENAT => call.argument(2),
+        OPENAT2 => user(call.argument(2)).unwrap_or(0),
+        _ => call.argument(1),
+    }
+}
+
 /// Whether somebody may want an open that is over, whatever its file and whoever made it.
 #[inline(always)]
-pub(super) fn judge(request: &Request, result: i64) -> Option<Verdict> {
-    let accesses = access(request.flags as u32);
-    let verdict = sieve::judge_by_whomever(Kind::Open, result < 0, accesses);
+pub(super) fn judge(flags: u64, result: i64) -> Option<Verdict> {
+    let verdict = sieve::judge_by_whomever(Kind::Open, result < 0, access(flags as u32));
     if verdict.passes() { Some(verdict) } else { None }
 }
 
@@ -346,11 +391,7 @@ fn mount_namespace(task: Task) -> u32 {
     if !(has!(task_nsproxy) && has!(nsproxy_mnt) && has!(mnt_ns_inum)) {
         return 0;
     }
-    let namespace: u64 = field(
-        type_id!(nsproxy),
-        task.pointer(offset!(task_nsproxy)),
-        offset!(nsproxy_mnt),
-    );
+    let namespace = word(task.pointer(offset!(task_nsproxy)), offset!(nsproxy_mnt));
     field(type_id!(mnt_namespace), namespace, offset!(mnt_ns_inum))
 }
 

@@ -1,8 +1,8 @@
 //! Files of an overlay: whether they are the lower layers' own, as in the image of a container, or lie in the upper one.
 use vespid_ebpf::ABSENT;
 
-use super::globals::{has, offset, type_id};
-use super::read::field;
+use super::globals::{has, offset};
+use super::read::word;
 
 /// `OVERLAYFS_SUPER_MAGIC`.
 const MAGIC: u32 = 0x794c_7630;
@@ -16,17 +16,11 @@ pub(super) fn is_upper(inode: u64) -> bool {
     if !(has!(inode_sb) && has!(sb_magic) && has!(dentry_inode)) || offset!(inode_size) == ABSENT {
         return false;
     }
-    let magic = |inode: u64| {
-        field::<u64>(
-            type_id!(super_block),
-            field(type_id!(inode), inode, offset!(inode_sb)),
-            offset!(sb_magic),
-        ) as u32
-    };
+    let magic = |inode: u64| word(word(inode, offset!(inode_sb)), offset!(sb_magic)) as u32;
     if magic(inode) != MAGIC {
         return false;
     }
-    let entry = field(type_id!(word), inode + u64::from(offset!(inode_size)), 0);
-    let below = field(type_id!(dentry), entry, offset!(dentry_inode));
+    let entry = word(inode, offset!(inode_size));
+    let below = word(entry, offset!(dentry_inode));
     entry != 0 && below != 0 && !matches!(magic(below), 0 | MAGIC)
 }

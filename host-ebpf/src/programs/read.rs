@@ -72,6 +72,12 @@ pub(super) fn field<T: Copy>(id: u32, base: u64, offset: u32) -> T {
     }
 }
 
+/// Reads the eight bytes at an offset from an address, whatever that is of; zero if they cannot be read.
+#[inline(always)]
+pub(super) fn word(base: u64, offset: u32) -> u64 {
+    field(type_id!(word), base + u64::from(offset), 0)
+}
+
 /// Tells the verifier what is at an address, so that it can be read there, and nothing else.
 #[inline(always)]
 fn cast(base: u64, id: u32) -> *const u8 {

@@ -167,7 +167,7 @@ pub(super) fn due(verdict: Verdict) -> Due {
 
 /// Whether none of these filters does without a name.
 #[inline(always)]
-fn needs_name(filters: Mask, sieve: *const Sieve) -> bool {
+pub(super) fn needs_name(filters: Mask, sieve: *const Sieve) -> bool {
     // SAFETY: a live map value.
     filters & unsafe { (&raw const (*sieve).without.path).read_volatile() } == 0
 }

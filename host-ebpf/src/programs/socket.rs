@@ -22,7 +22,7 @@ use super::header::{header, is_own, own_cgroup_id};
 use super::names;
 use super::namespaces;
 use super::output::{count, has_room, send};
-use super::read::{Task, field, kernel, kernel_u32, kernel_u64};
+use super::read::{Task, field, kernel, kernel_u32, kernel_u64, word};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
 use super::sieve::{self, Ends, Prefix, Verdict, Who};
 use super::syscall::{Call, Calls, returned, table};
@@ -108,9 +108,9 @@ impl Socket {
     #[inline(always)]
     fn of(descriptor: u32, is_datagram: bool) -> Option<Socket> {
         let file = descriptor::file(descriptor);
-        let socket = field(type_id!(file), file, offset!(file_private));
-        let of_file: u64 = field(type_id!(socket), socket, offset!(socket_file));
-        let sk: u64 = field(type_id!(socket), socket, offset!(socket_sk));
+        let socket = word(file, offset!(file_private));
+        let of_file = word(socket, offset!(socket_file));
+        let sk = word(socket, offset!(socket_sk));
         if file == 0 || of_file != file || sk == 0 {
             return None;
         }
@@ -328,11 +328,7 @@ unsafe fn describe(
         (&raw mut (*raw).header).write(header(Kind::Socket, len as u32, task));
         (*raw).result = happening.result;
         (*raw).netns = if has!(skc_net) && has!(net_inum) {
-            field(
-                type_id!(net),
-                field(type_id!(sock_common), socket.sk, offset!(skc_net)),
-                offset!(net_inum),
-            )
+            field(type_id!(net), word(socket.sk, offset!(skc_net)), offset!(net_inum))
         } else {
             0
         };

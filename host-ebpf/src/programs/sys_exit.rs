@@ -1,16 +1,14 @@
 //! `sys_exit(regs, result)`: runs after every system call of every task, so there is one program, and what concerns none of
 //! the others leaves it at once.
 //!
-//! Each kind of call has a program of its own, in which this one ends (a tail call); that costs some 30 ns, so opens, which
-//! come by the million, are reported here. Which programs can be called, the daemon says: the slot of a kind that nobody
-//! wants is empty, and so is that of a program that the kernel has refused.
+//! Each kind of call has a program of its own, in which this one ends (a tail call). Which programs can be called, the daemon
+//! says: the slot of a kind that nobody wants is empty, and so is that of a program that the kernel has refused. Opens come by
+//! the million, so at these this one takes a glance first.
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::BtfTracePointContext;
-use vespid_ebpf::{Kind, Slot};
+use vespid_ebpf::Slot;
 
-use super::globals::wanted;
-use super::header::is_of_daemon;
 use super::syscall::{Calls, NUMBERS, ended};
 use super::{accept, asked, change, failed_exec, open, privileged, socket};
 
@@ -30,23 +28,15 @@ fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
     let Some((task, call, action)) = ended(&ctx, &CALLS) else {
         return 0;
     };
-    if action >= Slot::FIRST {
-        go_on(&ctx, action);
+    let slot = if action >= Slot::FIRST {
+        action
+    } else if open::is_worth_a_look(task, call, action) {
+        Slot::Open as u8
+    } else {
+        asked::forget();
         return 0;
-    }
-    if !call.restarts() && wanted(Kind::Open) && !is_of_daemon(task) {
-        open::report(task, call, action);
-    }
-    asked::forget();
-    0
-}
-
-/// Where the kernel refuses what reports opens.
-#[btf_tracepoint(function = "sys_exit")]
-fn vespid_calls(ctx: BtfTracePointContext) -> i32 {
-    if let Some((_, _, action)) = ended(&ctx, &CALLS) {
-        go_on(&ctx, action);
-    }
+    };
+    go_on(&ctx, slot);
     0
 }
 

@@ -163,7 +163,7 @@ unsafe fn report(submitted: *const Submitted, outcome: &Outcome) {
     };
     // The kernel's threads in a process keep the user that it had when they were made.
     let leader = Task(task.follow(offset!(task_group_leader)));
-    if let Some(verdict) = judge(&request, outcome.result) {
+    if let Some(verdict) = judge(request.flags, outcome.result) {
         tell(task, leader, &request, outcome, verdict);
     }
 }

@@ -9,7 +9,7 @@ use vespid_ebpf::{ABSENT, MAX_DEPTH, MAX_PATH, PathEnd};
 
 use super::globals::{has, offset, type_id};
 use super::names::Search;
-use super::read::{Task, field, kernel, kernel_u64};
+use super::read::{Task, kernel, kernel_u64, word};
 use super::scratch::{MAX_CGROUP, MAX_NAME, Scratch, place};
 
 /// Deepest cgroup that is walked.
@@ -121,10 +121,10 @@ pub(super) unsafe fn begin(walk: *mut Walk, task: Task, path: u64) -> bool {
 /// The mount and the directory entry of a `struct path { vfsmount *mnt; dentry *dentry; }`; zeroes if it cannot be read.
 #[inline(always)]
 pub(super) fn ends_of(path: u64) -> [u64; 2] {
-    if type_id!(path) == ABSENT {
+    if type_id!(word) == ABSENT {
         return kernel(path, 0).unwrap_or([0, 0]);
     }
-    [field(type_id!(path), path, 0), field(type_id!(path), path, 8)]
+    [word(path, 0), word(path, 8)]
 }
 
 /// Like [`begin`], at a directory entry in a mount.
@@ -141,7 +141,7 @@ unsafe fn begin_at(walk: *mut Walk, task: Task, vfsmount: u64, dentry: u64) -> b
     unsafe {
         (*walk).node = dentry;
         (*walk).vfsmount = vfsmount;
-        (*walk).mount_root = field(type_id!(vfsmount), vfsmount, offset!(vfsmount_root));
+        (*walk).mount_root = root_of(vfsmount);
         (*walk).root_vfsmount = root_vfsmount;
         (*walk).root_dentry = root_dentry;
     }
@@ -162,14 +162,13 @@ pub(super) unsafe fn next(walk: *mut Walk, is_first: bool) -> Next {
             return Next::Ended(PathEnd::TaskRoot);
         }
         if dentry == (*walk).mount_root {
-            let mount = (*walk).vfsmount - u64::from(offset!(mount_mnt));
-            let parent = field::<u64>(type_id!(mount), mount, offset!(mount_parent));
-            if parent == mount || parent == 0 {
+            let [parent, mountpoint] = below((*walk).vfsmount);
+            if parent == 0 {
                 return Next::Ended(PathEnd::NamespaceRoot);
             }
-            (*walk).node = field(type_id!(mount), mount, offset!(mount_mountpoint));
-            (*walk).vfsmount = parent + u64::from(offset!(mount_mnt));
-            (*walk).mount_root = field(type_id!(vfsmount), (*walk).vfsmount, offset!(vfsmount_root));
+            (*walk).node = mountpoint;
+            (*walk).vfsmount = parent;
+            (*walk).mount_root = root_of(parent);
             return Next::Crossed;
         }
         let Some([parent, hash, len, name]) = entry(dentry) else {
@@ -187,23 +186,41 @@ pub(super) unsafe fn next(walk: *mut Walk, is_first: bool) -> Next {
     }
 }
 
-/// Of a directory entry its parent, the hash and length of its name, and the name's address.
+/// The directory entry that is a mount's root.
 #[inline(always)]
-fn entry(dentry: u64) -> Option<[u64; 4]> {
+pub(super) fn root_of(vfsmount: u64) -> u64 {
+    word(vfsmount, offset!(vfsmount_root))
+}
+
+/// The mount that another is mounted in, and where in it; zeroes if in none.
+#[inline(always)]
+pub(super) fn below(vfsmount: u64) -> [u64; 2] {
+    let mount = vfsmount - u64::from(offset!(mount_mnt));
+    let parent = word(mount, offset!(mount_parent));
+    if parent == mount || parent == 0 {
+        return [0, 0];
+    }
+    [
+        parent + u64::from(offset!(mount_mnt)),
+        word(mount, offset!(mount_mountpoint)),
+    ]
+}
+
+/// Of a directory entry its parent, the hash of its name with the length above, the length, and the name's address.
+#[inline(always)]
+pub(super) fn entry(dentry: u64) -> Option<[u64; 4]> {
     // d_parent is followed by d_name { hash and length, pointer }; the daemon checks that before it loads this.
     let parent = offset!(dentry_parent);
-    if type_id!(dentry) == ABSENT {
+    if type_id!(word) == ABSENT {
         let [parent, hash_len, name] = kernel::<[u64; 3]>(dentry, parent)?;
         return Some([parent, hash_len, hash_len >> 32, name]);
     }
-    let id = type_id!(dentry);
-    let up: u64 = field(id, dentry, parent);
+    let up = word(dentry, parent);
     if up == 0 {
         return None;
     }
-    let hash = u64::from(field::<u32>(id, dentry, parent + 8));
-    let len = u64::from(field::<u32>(id, dentry, parent + 12));
-    Some([up, len << 32 | hash, len, field(id, dentry, parent + 16)])
+    let hash_len = word(dentry, parent + 8);
+    Some([up, hash_len, hash_len >> 32, word(dentry, parent + 16)])
 }
 
 /// Mixes one more value into a hash.
@@ -264,9 +281,9 @@ unsafe fn copy_name(out: *mut u8, len: u64, name: u64) {
             bpf_probe_read_kernel(out.cast(), len as u32, name as *const c_void);
             return;
         }
-        let copy = |word: usize| {
-            let bytes: u64 = field(type_id!(word), name + 8 * word as u64, 0);
-            out.add(8 * word).cast::<u64>().write_unaligned(bytes);
+        let copy = |at: u32| {
+            let bytes = word(name, 8 * at);
+            out.add(8 * at as usize).cast::<u64>().write_unaligned(bytes);
         };
         copy(0);
         copy(1);

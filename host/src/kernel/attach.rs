@@ -193,7 +193,7 @@ impl Loaded {
     }
 
     /// Why it cannot run on this kernel.
-    fn refused(&self) -> Option<&str> {
+    pub(super) fn refused(&self) -> Option<&str> {
         let last = self.passed_over.last().filter(|_| self.chosen().is_none());
         self.obstacle.as_deref().or(last.map(String::as_str))
     }

@@ -112,7 +112,7 @@ macro_rules! called {
 }
 
 /// That which calls others comes before them.
-pub(super) const HOOKS: [Hook; 12] = [
+pub(super) const HOOKS: [Hook; 13] = [
     Hook {
         name: "vespid_fork",
         serves: Kind::Fork.bit(),
@@ -143,11 +143,18 @@ pub(super) const HOOKS: [Hook; 12] = [
     },
     Hook {
         name: CALLER,
-        // And what those serve that it calls, if the kernel takes them.
-        serves: Kind::Open.bit(),
+        // What those serve that it calls, if the kernel takes them.
+        serves: 0,
         needs: CALLS,
-        loses: "file opens, and all that is seen when system calls return",
-        variants: SYS_EXIT,
+        loses: "all that is seen when system calls return",
+        variants: by_tracepoint!("vespid_sys_exit", "sys_exit"),
+    },
+    Hook {
+        name: "vespid_open",
+        serves: Kind::Open.bit(),
+        needs: Kind::Open.bit(),
+        loses: "file opens",
+        variants: OPEN,
     },
     Hook {
         name: "vespid_failed_exec",
@@ -213,24 +220,18 @@ const CONNECTIONS: &[Variant] = &[
     },
 ];
 
-/// Opens are the affair of the program that calls the others.
-const SYS_EXIT: &[Variant] = &[
+const OPEN: &[Variant] = &[
     Variant {
         way: Way::Fentry,
         parts: &[
-            part(CALLER, Tracepoint("sys_exit")),
+            part("vespid_open", Called(Slot::Open)),
             part("vespid_opened", Entry("security_file_open")),
         ],
         gains: "what was opened, if another thread replaces the descriptor before the call returns",
     },
     Variant {
         way: Way::Tracepoints,
-        parts: &[part(CALLER, Tracepoint("sys_exit"))],
-        gains: "file opens",
-    },
-    Variant {
-        way: Way::Tracepoints,
-        parts: &[part("vespid_calls", Tracepoint("sys_exit"))],
+        parts: &[part("vespid_open", Called(Slot::Open))],
         gains: "",
     },
 ];

@@ -35,8 +35,8 @@ pub(crate) const ALL: [&str; 7] = [
 /// Every kind.
 pub(crate) const EVERYTHING: u32 = Kind::TREE | Kind::Connection.bit() | Kind::Open.bit();
 
-/// Probes that come with it: of connections, opens, opens through io_uring, failed execs, and accepts.
-pub(crate) const OF_EVERYTHING: usize = 5;
+/// Probes that come with it: of connections, returned calls, opens, opens through io_uring, failed execs, and accepts.
+pub(crate) const OF_EVERYTHING: usize = 6;
 
 /// Longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,8 +5,8 @@ use vespid_ebpf::MAX_FLOWS;
 
 use super::Socket;
 use super::ends::End;
-use crate::programs::globals::{offset, type_id};
-use crate::programs::read::field;
+use crate::programs::globals::offset;
+use crate::programs::read::word;
 
 #[map]
 static FLOWS: LruHashMap<Flow, u8> = LruHashMap::with_max_entries(MAX_FLOWS as u32, 0);
@@ -25,11 +25,7 @@ struct Flow {
 
 #[inline(always)]
 fn inode_number(socket: &Socket) -> u64 {
-    field(
-        type_id!(inode),
-        field(type_id!(file), socket.file, offset!(file_inode)),
-        offset!(inode_ino),
-    )
+    word(word(socket.file, offset!(file_inode)), offset!(inode_ino))
 }
 
 /// Whether this is the first of its kind, which it then was.

@@ -271,7 +271,7 @@ fn an_open_is_of_what_was_opened_whoever_replaces_its_descriptor() {
             .iter()
             .filter(|event| Path::new(event["open"]["path"].as_str().expect("text")) != path)
             .count();
-        let way = way_of(&live.kernel, "vespid_sys_exit");
+        let way = way_of(&live.kernel, "vespid_open");
         let line = format!(
             "{wrong} of {} were taken for what replaced them, by {}\n",
             opens.len(),
