@@ -70,7 +70,7 @@ fn no_connection_is_lost_while_opens_come_and_go() {
         let changed = live.kernel.want(Kind::Connection.bit() | opens).expect("a change");
         let changed: Vec<_> = changed.iter().map(|probe| probe.name).collect();
         // What calls both stays.
-        assert_eq!(changed, ["vespid_io_uring"], "{rounds}");
+        assert_eq!(changed, ["vespid_open", "vespid_io_uring"], "{rounds}");
         assert_eq!(attached(), if opens == 0 { &CONNECTIONS[..] } else { &ALL }, "{rounds}");
         tally.take(&mut live.kernel, watched);
         rounds += 1;
