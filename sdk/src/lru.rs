@@ -1,6 +1,6 @@
 //! A map that knows in which order its keys were used, for [`Keyed`](crate::Keyed) and [`Repeats`](crate::Repeats).
 //!
-//! Every operation hashes its key once, and an entry takes the place of one that has gone: an event that comes and goes
+//! Every operation hashes its key once at most, and an entry takes the place of one that has gone: an event that comes and goes
 //! allocates nothing. Crates with such a map allocate each entry apart, or hash once more for each step.
 use std::borrow::Borrow;
 use std::fmt;
@@ -67,12 +67,18 @@ impl<K: Hash + Eq, V> Lru<K, V> {
         self.index.len()
     }
 
-    fn find<Q: Hash + Eq + ?Sized>(&self, hash: u64, key: &Q) -> Option<u32>
+    /// Where `key` is, or its hash. What comes is often about what came last: the newest is found without a hash.
+    #[inline]
+    fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Result<u32, u64>
     where
         K: Borrow<Q>,
     {
         let same = |at: &u32| self.slots.get(*at as usize).is_some_and(|slot| slot.has(key));
-        self.index.find(hash, same).copied()
+        if same(&self.newest) {
+            return Ok(self.newest);
+        }
+        let hash = hash_of(key);
+        self.index.find(hash, same).copied().ok_or(hash)
     }
 
     /// The value of `key`, which stays where it is in the order.
@@ -80,7 +86,7 @@ impl<K: Hash + Eq, V> Lru<K, V> {
     where
         K: Borrow<Q>,
     {
-        let at = self.find(hash_of(key), key)?;
+        let at = self.find(key).ok()?;
         self.value(at)
     }
 
@@ -89,7 +95,7 @@ impl<K: Hash + Eq, V> Lru<K, V> {
     where
         K: Borrow<Q>,
     {
-        let at = self.find(hash_of(key), key)?;
+        let at = self.find(key).ok()?;
         self.promote(at);
         self.value(at)
     }
@@ -98,13 +104,15 @@ impl<K: Hash + Eq, V> Lru<K, V> {
     #[inline]
     #[expect(clippy::expect_used, reason = "the slot has just been found or filled")]
     pub(crate) fn get_or_insert(&mut self, key: K, most: usize, make: impl FnOnce() -> V) -> (&mut V, Option<(K, V)>) {
-        let hash = hash_of(&key);
-        let (at, gone) = if let Some(at) = self.find(hash, &key) {
-            self.promote(at);
-            (at, None)
-        } else {
-            let gone = if self.len() >= most { self.pop_oldest() } else { None };
-            (self.insert_new(hash, key, make()), gone)
+        let (at, gone) = match self.find(&key) {
+            Ok(at) => {
+                self.promote(at);
+                (at, None)
+            }
+            Err(hash) => {
+                let gone = if self.len() >= most { self.pop_oldest() } else { None };
+                (self.insert_new(hash, key, make()), gone)
+            }
         };
         (self.value(at).expect("an entry"), gone)
     }
