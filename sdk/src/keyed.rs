@@ -3,9 +3,9 @@ use std::borrow::Borrow;
 use std::hash::Hash;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-use lru::LruCache;
 use serde::{Deserialize, Serialize};
+
+use crate::lru::Lru;
 
 /// A map with at most `capacity` keys, which forgets keys that were not touched for a while: the oldest when it is
 /// full, and all that are idle for too long when [`expire`](Keyed::expire) is called.
@@ -41,8 +41,7 @@ use serde::{Deserialize, Serialize};
     deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"
 ))]
 pub struct Keyed<K: Hash + Eq, V> {
-    #[serde(with = "entries")]
-    entries: LruCache<K, (u64, V), FixedState>,
+    entries: Lru<K, (u64, V)>,
     capacity: usize,
     idle: u64,
 }
@@ -52,7 +51,7 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
     #[must_use]
     pub fn new(capacity: usize, idle: Duration) -> Self {
         Keyed {
-            entries: LruCache::unbounded_with_hasher(FixedState::default()),
+            entries: Lru::default(),
             capacity: capacity.max(1),
             idle: nanoseconds(idle),
         }
@@ -60,13 +59,9 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
 
     /// The value of `key`, made if it is not there; with it, the entry that had to go for it.
     pub fn touch(&mut self, now: u64, key: K, make: impl FnOnce() -> V) -> (&mut V, Option<(K, V)>) {
-        let mut gone = None;
-        if self.entries.len() >= self.capacity && !self.entries.contains(&key) {
-            gone = self.entries.pop_lru().map(|(key, (_, value))| (key, value));
-        }
-        let (last, value) = self.entries.get_or_insert_mut(key, || (now, make()));
+        let ((last, value), gone) = self.entries.get_or_insert(key, self.capacity, || (now, make()));
         *last = now.max(*last);
-        (value, gone)
+        (value, gone.map(|(key, (_, value))| (key, value)))
     }
 
     /// The value of `key`, if it is there.
@@ -84,7 +79,7 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.entries.pop(key).map(|(_, value)| value)
+        self.entries.pop(key).map(|(_, (_, value))| value)
     }
 
     /// Takes out what was idle for too long, oldest first.
@@ -92,10 +87,10 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
         let mut gone = Vec::new();
         while self
             .entries
-            .peek_lru()
+            .peek_oldest()
             .is_some_and(|(_, (last, _))| last.saturating_add(self.idle) <= now)
         {
-            gone.extend(self.entries.pop_lru().map(|(key, (_, value))| (key, value)));
+            gone.extend(self.entries.pop_oldest().map(|(key, (_, value))| (key, value)));
         }
         gone
     }
@@ -103,11 +98,9 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
     /// Takes over the entries of another map, one that was saved, say, and with them the times at which they were touched.
     /// Its own bounds stay: of too many entries, the oldest go.
     pub fn adopt(&mut self, mut other: Self) {
-        while let Some((key, entry)) = other.entries.pop_lru() {
-            if self.entries.len() >= self.capacity && !self.entries.contains(&key) {
-                self.entries.pop_lru();
-            }
-            self.entries.put(key, entry);
+        while let Some((key, entry)) = other.entries.pop_oldest() {
+            self.entries.pop(&key);
+            self.entries.get_or_insert(key, self.capacity, || entry);
         }
     }
 
@@ -130,35 +123,7 @@ impl<K: Hash + Eq, V> Keyed<K, V> {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
-/// The entries of a cache as a list, oldest first, so that they are in the same order once they have been put back.
-pub(crate) mod entries {
-    use super::{Deserialize, FixedState, Hash, LruCache, Serialize};
-    use serde::{Deserializer, Serializer};
-
-    pub(crate) fn serialize<K, V, S>(cache: &LruCache<K, V, FixedState>, to: S) -> Result<S::Ok, S::Error>
-    where
-        K: Hash + Eq + Serialize,
-        V: Serialize,
-        S: Serializer,
-    {
-        to.collect_seq(cache.iter().rev())
-    }
-
-    pub(crate) fn deserialize<'de, K, V, D>(from: D) -> Result<LruCache<K, V, FixedState>, D::Error>
-    where
-        K: Hash + Eq + Deserialize<'de>,
-        V: Deserialize<'de>,
-        D: Deserializer<'de>,
-    {
-        let mut cache = LruCache::unbounded_with_hasher(FixedState::default());
-        for (key, value) in Vec::<(K, V)>::deserialize(from)? {
-            cache.put(key, value);
-        }
-        Ok(cache)
+        self.entries.len() == 0
     }
 }
 

@@ -72,6 +72,7 @@ mod filter;
 mod glob;
 mod keyed;
 pub mod log;
+mod lru;
 mod metrics;
 mod names;
 mod plugin;

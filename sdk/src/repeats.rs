@@ -2,11 +2,10 @@
 use std::hash::Hash;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
-use crate::keyed::{entries, nanoseconds};
+use crate::keyed::nanoseconds;
+use crate::lru::Lru;
 
 #[derive(Serialize, Deserialize)]
 struct Window<V> {
@@ -36,8 +35,7 @@ struct Window<V> {
 ))]
 pub struct Repeats<K: Hash + Eq, V> {
     /// Never promoted, so that the order is the one in which windows were opened.
-    #[serde(with = "entries")]
-    windows: LruCache<K, Window<V>, FixedState>,
+    windows: Lru<K, Window<V>>,
     capacity: usize,
     length: u64,
     closed: Vec<(V, u64)>,
@@ -48,7 +46,7 @@ impl<K: Hash + Eq, V> Repeats<K, V> {
     #[must_use]
     pub fn new(capacity: usize, length: Duration) -> Self {
         Repeats {
-            windows: LruCache::unbounded_with_hasher(FixedState::default()),
+            windows: Lru::default(),
             capacity: capacity.max(1),
             length: nanoseconds(length),
             closed: Vec::new(),
@@ -70,22 +68,15 @@ impl<K: Hash + Eq, V> Repeats<K, V> {
             self.windows
                 .pop(&key)
                 .into_iter()
-                .for_each(|window| Self::close(&mut self.closed, window));
+                .for_each(|(_, window)| Self::close(&mut self.closed, window));
         }
-        while self.windows.len() >= self.capacity {
-            let Some((_, window)) = self.windows.pop_lru() else {
-                break;
-            };
-            Self::close(&mut self.closed, window);
-        }
-        self.windows.put(
-            key,
-            Window {
-                opened: now,
-                repeated: count.saturating_sub(1),
-                what: what(),
-            },
-        );
+        let (_, gone) = self.windows.get_or_insert(key, self.capacity, || Window {
+            opened: now,
+            repeated: count.saturating_sub(1),
+            what: what(),
+        });
+        gone.into_iter()
+            .for_each(|(_, window)| Self::close(&mut self.closed, window));
         true
     }
 
@@ -99,10 +90,10 @@ impl<K: Hash + Eq, V> Repeats<K, V> {
     pub fn closed(&mut self, now: u64) -> Vec<(V, u64)> {
         while self
             .windows
-            .peek_lru()
+            .peek_oldest()
             .is_some_and(|(_, window)| window.opened.saturating_add(self.length) <= now)
         {
-            let Some((_, window)) = self.windows.pop_lru() else {
+            let Some((_, window)) = self.windows.pop_oldest() else {
                 break;
             };
             Self::close(&mut self.closed, window);

@@ -32,6 +32,9 @@ const REORDERING: u64 = 10_000_000;
 const SECOND: u64 = 1_000_000_000;
 /// How often the kernel side's counters are read while events flow.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
+/// How often the kernel is asked which runs of probes it left out. That takes more system calls than all the rest, and is
+/// no loss that a batch could name.
+const MISSED_EVERY: Duration = Duration::from_secs(1);
 /// How often is looked for opens that were merged and that nothing followed.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long an interval of usage lasts, unless it is said.
@@ -67,6 +70,8 @@ pub struct Collector {
     losses: Losses,
     /// When the kernel side's counters were read.
     counted: Instant,
+    /// When it was asked for runs that were missed.
+    asked: Instant,
     /// When merged opens were looked for.
     swept: Instant,
     /// The last second that the plugins were told of.
@@ -96,6 +101,7 @@ impl Collector {
             seated: Vec::new(),
             losses: Losses::default(),
             counted: Instant::now(),
+            asked: Instant::now(),
             swept: Instant::now(),
             told: 0,
         }
@@ -264,9 +270,9 @@ impl Collector {
         if !is_last {
             self.take_usage(false);
         }
-        // Some twenty system calls, and a loss is soon enough known so.
+        // A system call for each counter, and a loss is soon enough known so.
         let lost = if self.counted.elapsed() >= COUNT_EVERY || is_last {
-            self.book_losses()
+            self.book_losses(is_last)
         } else {
             0
         };
@@ -314,9 +320,14 @@ impl Collector {
     }
 
     /// Books what the kernel side has given up since the last time.
-    fn book_losses(&mut self) -> u64 {
+    fn book_losses(&mut self, is_last: bool) -> u64 {
         self.counted = Instant::now();
-        let counters = self.kernel.counters();
+        let mut counters = self.kernel.records();
+        counters.missed_runs = self.progress.counters.missed_runs;
+        if is_last || self.asked.elapsed() >= MISSED_EVERY {
+            self.asked = Instant::now();
+            counters.missed_runs = self.kernel.missed_runs();
+        }
         let mut lost = 0;
         let mut for_room = [0; Kind::ALL.len()];
         for kind in Kind::ALL {

@@ -280,7 +280,7 @@ impl Recorder {
     }
 
     fn take_losses(&mut self) {
-        let counters = self.kernel.counters();
+        let counters = self.kernel.records();
         let given_up = |counters: &Counters, kind| counters.produced(kind) - counters.get(kind, Outcome::Written);
         for kind in Kind::ALL {
             let count = given_up(&counters, kind) - given_up(&self.counters, kind);

@@ -68,11 +68,9 @@ impl Books {
         })
     }
 
-    pub(super) fn read(&self) -> Counters {
-        let mut counters = Counters {
-            missed_runs: self.missed_runs(),
-            ..Counters::default()
-        };
+    /// All but the missed runs.
+    pub(super) fn records(&self) -> Counters {
+        let mut counters = Counters::default();
         for kind in Kind::ALL {
             for outcome in Outcome::ALL {
                 let cell = counter(kind, outcome);
@@ -90,7 +88,7 @@ impl Books {
         self.objects = Objects::default();
     }
 
-    fn missed_runs(&self) -> u64 {
+    pub(super) fn missed_runs(&self) -> u64 {
         self.missed_before + self.objects.missed()
     }
 }

@@ -244,8 +244,23 @@ impl Kernel {
     }
 
     /// What the programs wrote and what they had to give up, since the start.
+    #[must_use]
     pub fn counters(&self) -> Counters {
-        self.books.read()
+        let mut counters = self.records();
+        counters.missed_runs = self.missed_runs();
+        counters
+    }
+
+    /// The same without [`Counters::missed_runs`], which is most of the work: a system call for each counter.
+    #[must_use]
+    pub fn records(&self) -> Counters {
+        self.books.records()
+    }
+
+    /// [`Counters::missed_runs`] alone, for which each program's file in /proc is read: some ten system calls.
+    #[must_use]
+    pub fn missed_runs(&self) -> u64 {
+        self.books.missed_runs()
     }
 
     /// By control group (its id in the v2 hierarchy), how many records of each kind were given up for want of room, as far

@@ -12,8 +12,8 @@ use wasmtime::{Config, EngineWeak, OptLevel, WasmBacktraceDetails};
 
 use super::compile::{Cache, Compilation, Compiler};
 
-/// How fine a deadline is.
-const EPOCH: Duration = Duration::from_millis(5);
+/// How fine a deadline is. Each tick wakes a thread, whether or not a guest runs.
+const EPOCH: Duration = Duration::from_millis(20);
 const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(24).unwrap();
 /// What a guest may use of its thread's stack.
 const STACK_BYTES: usize = 512 << 10;

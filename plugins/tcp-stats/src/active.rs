@@ -5,9 +5,7 @@
 use std::time::Duration;
 
 use vespid_plugin::prelude::*;
-use vespid_plugin::{Connection, Keyed, SeriesId};
-
-use crate::labels::Labels;
+use vespid_plugin::{Keyed, SeriesId};
 
 /// Their entries take some 16 MB, and a snapshot as much again for a moment: well below what a plugin may have. Of more
 /// connections than that, the oldest are no longer counted as active.
@@ -35,31 +33,32 @@ impl Default for Active {
 }
 
 impl Active {
-    pub(crate) fn begin(&mut self, connection: Connection<'_>, labels: &Labels<'_>, gauge: &Gauge<4>) {
-        let labels = [labels.container, labels.process, labels.direction, labels.port];
-        self.add(connection.time(), connection.cookie(), labels, gauge);
+    /// The series that connections with these label values are counted in.
+    pub(crate) fn series(&mut self, labels: [&[u8]; 4], gauge: &Gauge<4>) -> SeriesId {
+        let series = gauge.with(labels).id();
+        let known = self.labels.binary_search_by_key(&series.index(), |(id, _)| id.index());
+        if let Err(place) = known {
+            self.labels.insert(place, (series, labels.map(<[u8]>::to_vec)));
+        }
+        series
     }
 
-    fn add(&mut self, now: u64, cookie: u64, labels: [&[u8]; 4], gauge: &Gauge<4>) {
-        let series = gauge.with(labels).id();
-        if self.by_cookie.get(now, &cookie).is_some() {
-            return;
+    #[inline]
+    pub(crate) fn begin(&mut self, now: u64, cookie: u64, series: SeriesId, gauge: &Gauge<4>) {
+        let mut is_new = false;
+        let (_, gone) = self.by_cookie.touch(now, cookie, || {
+            is_new = true;
+            series
+        });
+        if is_new {
+            gauge.at(series).add(1.0);
         }
-        // Series ids count up, so a new one is the last.
-        if self
-            .labels
-            .binary_search_by_key(&series.index(), |(id, _)| id.index())
-            .is_err()
-        {
-            self.labels.push((series, labels.map(<[u8]>::to_vec)));
-            self.labels.sort_unstable_by_key(|(id, _)| id.index());
-        }
-        gauge.at(series).add(1.0);
-        if let (_, Some((_, evicted))) = self.by_cookie.touch(now, cookie, || series) {
+        if let Some((_, evicted)) = gone {
             gauge.at(evicted).add(-1.0);
         }
     }
 
+    #[inline]
     pub(crate) fn end(&mut self, cookie: u64, gauge: &Gauge<4>) {
         if let Some(series) = self.by_cookie.remove(&cookie) {
             gauge.at(series).add(-1.0);
@@ -83,8 +82,9 @@ impl Active {
 
     pub(crate) fn restore(&mut self, saved: OpenConnections, gauge: &Gauge<4>) {
         for (labels, cookies) in saved.0 {
+            let series = self.series(labels.each_ref().map(Vec::as_slice), gauge);
             for cookie in cookies {
-                self.add(0, cookie, labels.each_ref().map(Vec::as_slice), gauge);
+                self.begin(0, cookie, series, gauge);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vespid_plugin::{Connection, Container, Direction, NameLimit, Process};
 
-use crate::port;
+use crate::port::Class;
 
 const FORGET_NAME_AFTER: Duration = Duration::from_secs(3600);
 
@@ -25,14 +25,15 @@ impl Namer {
     }
 
     /// What a connection's own end is called among services, and its process.
-    pub(crate) fn service(&mut self, connection: Connection<'_>) -> (Box<[u8]>, Box<[u8]>) {
+    pub(crate) fn service<'a>(&mut self, connection: Connection<'a>) -> (Cow<'a, [u8]>, &'a [u8]) {
         let (process, now) = (connection.process(), connection.time());
-        let service = match process.and_then(Process::container) {
-            Some(container) => self.services.admit(now, &service(container)).into(),
-            None => Box::from(&b"host"[..]),
+        let service = match process.and_then(Process::container).map(service) {
+            Some(Cow::Borrowed(name)) => Cow::Borrowed(self.services.admit(now, name)),
+            Some(Cow::Owned(name)) => Cow::Owned(self.services.admit(now, &name).to_vec()),
+            None => Cow::Borrowed(&b"host"[..]),
         };
         let process = process.map_or(&b""[..], |process| self.processes.admit(now, process.comm()));
-        (service, process.into())
+        (service, process)
     }
 }
 
@@ -62,24 +63,38 @@ pub(crate) struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
-    pub(crate) fn of(connection: Connection<'a>, namer: &mut Namer) -> Self {
+    pub(crate) fn of(connection: Connection<'a>, port: Class, namer: &mut Namer) -> Self {
         let process = connection.process();
         let now = connection.time();
         let container = match process.and_then(Process::container).map(Container::short_id) {
             Some(id) => namer.containers.admit(now, id),
             None => b"host",
         };
-        let (direction, port) = match connection.direction() {
-            Direction::Outbound => ("outbound", connection.remote_port()),
-            Direction::Inbound => ("inbound", connection.local_port()),
-            // Servers sit on low ports.
-            Direction::Unknown => ("unknown", connection.remote_port().min(connection.local_port())),
+        let direction = match connection.direction() {
+            Direction::Outbound => "outbound",
+            Direction::Inbound => "inbound",
+            Direction::Unknown => "unknown",
         };
         Labels {
             container,
             process: process.map_or(&b""[..], |process| namer.processes.admit(now, process.comm())),
             direction: direction.as_bytes(),
-            port: port::class(port).as_bytes(),
+            port: port.name().as_bytes(),
         }
+    }
+
+    /// Those that most metrics have.
+    pub(crate) fn base(&self) -> [&'a [u8]; 4] {
+        [self.container, self.process, self.direction, self.port]
+    }
+
+    /// The same and one more.
+    pub(crate) fn with(&self, last: &'static str) -> [&'a [u8]; 5] {
+        [self.container, self.process, self.direction, self.port, last.as_bytes()]
+    }
+
+    /// Those of histograms, each of whose series is many.
+    pub(crate) fn brief(&self) -> [&'a [u8]; 3] {
+        [self.container, self.process, self.direction]
     }
 }

@@ -18,6 +18,7 @@ mod active;
 mod config;
 mod graph;
 mod labels;
+mod lines;
 mod metrics;
 mod port;
 mod refused;
@@ -31,7 +32,8 @@ pub use config::Config;
 
 use active::{Active, OpenConnections};
 use graph::{Graph, Halves, HalvesByAddress};
-use labels::{Labels, Namer};
+use labels::Namer;
+use lines::{Line, Lines};
 use metrics::Metrics;
 use refused::Refused;
 use scan::Scans;
@@ -50,8 +52,7 @@ impl Versioned for Saved {
             2 => state::load::<(OpenConnections, HalvesByAddress)>(bytes)?.0,
             _ => return None,
         };
-        let Graph { halves } = Graph::default();
-        Some(Saved(open, halves))
+        Some(Saved(open, Graph::default().halves))
     }
 }
 
@@ -95,9 +96,12 @@ impl Plugin for TcpStats {
     }
 
     fn on_batch(&mut self, batch: Batch<'_>, out: &mut Report) -> Result<(), String> {
+        let mut lines = Lines::of(batch);
         for connection in batch.connections() {
-            self.count(connection);
-            self.judge(connection, out);
+            if let Some(line) = lines.find(connection, &mut self.namer) {
+                self.count(connection, line);
+                self.judge(connection, line, out);
+            }
         }
         Ok(())
     }
@@ -123,29 +127,37 @@ impl Plugin for TcpStats {
 }
 
 impl TcpStats {
-    fn count(&mut self, connection: Connection<'_>) {
-        let labels = Labels::of(connection, &mut self.namer);
+    fn count(&mut self, connection: Connection<'_>, line: &mut Line<'_>) {
+        let active = &self.metrics.active;
         match connection.op() {
             ConnectionOp::Opened | ConnectionOp::Accepted => {
-                self.metrics.begun(connection.op(), &labels);
-                self.active.begin(connection, &labels, &self.metrics.active);
-                self.graph.begin(connection, &mut self.namer, &self.metrics.calls);
+                self.metrics.begun(connection.op(), line);
+                let new = || self.active.series(line.labels.base(), active);
+                let series = *line.series.active.get_or_insert_with(new);
+                self.active
+                    .begin(connection.time(), connection.cookie(), series, active);
+                let end = line.end.get_or_insert_with(|| {
+                    let (service, process) = self.namer.service(connection);
+                    self.graph.end(&service, process)
+                });
+                self.graph.begin(connection, end, &self.metrics.calls);
             }
-            ConnectionOp::Failed => self.metrics.failed(connection, &labels),
+            ConnectionOp::Failed => self.metrics.failed(connection, line),
             ConnectionOp::Closed => {
-                self.metrics.closed(connection, &labels);
-                self.active.end(connection.cookie(), &self.metrics.active);
+                self.metrics.closed(connection, line);
+                self.active.end(connection.cookie(), active);
             }
             ConnectionOp::Unknown => {}
         }
     }
 
-    fn judge(&mut self, connection: Connection<'_>, out: &mut Report) {
+    fn judge(&mut self, connection: Connection<'_>, line: &mut Line<'_>, out: &mut Report) {
         if !matches!(connection.op(), ConnectionOp::Opened | ConnectionOp::Failed) {
             return;
         }
         let Some(process) = connection.process() else { return };
-        if self.except.matches(process.exe()) {
+        let excepted = || self.except.matches(process.exe());
+        if *line.is_excepted.get_or_insert_with(excepted) {
             return;
         }
         self.scans.attempt(connection, process, out);

@@ -1,9 +1,9 @@
 //! The plugin's metrics.
 use vespid_plugin::prelude::*;
-use vespid_plugin::{Connection, ConnectionOp, errno};
+use vespid_plugin::{Connection, ConnectionOp, SeriesId, errno};
 
 use crate::graph::CALL_LABELS;
-use crate::labels::Labels;
+use crate::lines::Line;
 
 pub(crate) const ACTIVE_LABELS: [&str; 4] = ["container", "process", "direction", "port"];
 
@@ -78,62 +78,72 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn begun(&self, op: ConnectionOp, labels: &Labels<'_>) {
-        let counter = if op == ConnectionOp::Accepted {
-            &self.accepted
+    pub(crate) fn begun(&self, op: ConnectionOp, Line { labels, series, .. }: &mut Line<'_>) {
+        let (counter, id) = if op == ConnectionOp::Accepted {
+            (&self.accepted, &mut series.accepted)
         } else {
-            &self.opened
+            (&self.opened, &mut series.opened)
         };
-        counter
-            .with([labels.container, labels.process, labels.direction, labels.port])
-            .inc();
+        let id = *id.get_or_insert_with(|| counter.with(labels.base()).id());
+        counter.at(id).inc();
     }
 
-    pub(crate) fn failed(&self, connection: Connection<'_>, labels: &Labels<'_>) {
-        self.failed.with(with(labels, reason(connection.errno()))).inc();
-        self.resent(connection, labels);
+    pub(crate) fn failed(&self, connection: Connection<'_>, line: &mut Line<'_>) {
+        let Line { labels, series, .. } = line;
+        let id = of_error(&mut series.failed, connection.errno(), || {
+            self.failed.with(labels.with(reason(connection.errno()))).id()
+        });
+        self.failed.at(id).inc();
+        self.resent(connection, line);
     }
 
-    pub(crate) fn closed(&self, connection: Connection<'_>, labels: &Labels<'_>) {
-        let end = if connection.errno() == 0 {
-            "normal"
-        } else {
-            reason(connection.errno())
-        };
-        self.closed.with(with(labels, end)).inc();
-        for (flow, bytes) in [("sent", connection.sent()), ("received", connection.received())] {
+    pub(crate) fn closed(&self, connection: Connection<'_>, line: &mut Line<'_>) {
+        self.resent(connection, line);
+        let Line { labels, series, .. } = line;
+        let id = of_error(&mut series.closed, connection.errno(), || {
+            let end = match connection.errno() {
+                0 => "normal",
+                errno => reason(errno),
+            };
+            self.closed.with(labels.with(end)).id()
+        });
+        self.closed.at(id).inc();
+        for (flow, bytes, series) in [
+            ("sent", connection.sent(), &mut series.sent),
+            ("received", connection.received(), &mut series.received),
+        ] {
             if bytes > 0 {
-                self.bytes.with(with(labels, flow)).add(bytes);
+                let id = *series.get_or_insert_with(|| self.bytes.with(labels.with(flow)).id());
+                self.bytes.at(id).add(bytes);
             }
         }
-        self.resent(connection, labels);
-        let brief = [labels.container, labels.process, labels.direction];
         if let Some(duration) = connection.duration() {
-            self.duration.with(brief).observe(seconds(duration));
+            let new = || self.duration.with(labels.brief()).id();
+            let id = *series.duration.get_or_insert_with(new);
+            self.duration.at(id).observe(seconds(duration));
         }
         if let Some(srtt) = connection.srtt() {
-            self.rtt.with(brief).observe(seconds(u64::from(srtt) * 1000));
+            let new = || self.rtt.with(labels.brief()).id();
+            let id = *series.rtt.get_or_insert_with(new);
+            self.rtt.at(id).observe(seconds(u64::from(srtt) * 1000));
         }
     }
 
-    fn resent(&self, connection: Connection<'_>, labels: &Labels<'_>) {
+    fn resent(&self, connection: Connection<'_>, Line { labels, series, .. }: &mut Line<'_>) {
         if connection.retransmits() > 0 {
-            let series = self
-                .retransmits
-                .with([labels.container, labels.process, labels.direction, labels.port]);
-            series.add(connection.retransmits().into());
+            let new = || self.retransmits.with(labels.base()).id();
+            let id = *series.retransmits.get_or_insert_with(new);
+            self.retransmits.at(id).add(connection.retransmits().into());
         }
     }
 }
 
-fn with<'a>(labels: &Labels<'a>, last: &'static str) -> [&'a [u8]; 5] {
-    [
-        labels.container,
-        labels.process,
-        labels.direction,
-        labels.port,
-        last.as_bytes(),
-    ]
+/// The series of an error, which is mostly that of the last one.
+fn of_error(last: &mut Option<(u32, SeriesId)>, errno: u32, find: impl FnOnce() -> SeriesId) -> SeriesId {
+    match *last {
+        Some((same, id)) if same == errno => id,
+        _ => last.insert((errno, find())).1,
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a histogram needs no nanoseconds of a year")]

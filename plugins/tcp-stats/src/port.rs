@@ -61,15 +61,36 @@ const SERVICES: [(u16, &str); 56] = [
 ];
 
 /// First port that Linux hands out to clients (`net.ipv4.ip_local_port_range`).
-const EPHEMERAL: u16 = 32_768;
+const FIRST_EPHEMERAL: u16 = 32_768;
 
-/// The class of a port.
-pub(crate) fn class(port: u16) -> &'static str {
-    match SERVICES.binary_search_by_key(&port, |(port, _)| *port) {
-        Ok(found) => SERVICES.get(found).map_or("registered", |(_, name)| name),
-        Err(_) if port < 1024 => "well-known",
-        Err(_) if port < EPHEMERAL => "registered",
-        Err(_) => "ephemeral",
+/// The class of a port, as a small number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Class(u8);
+
+const WELL_KNOWN: Class = Class(u8::MAX - 2);
+const REGISTERED: Class = Class(u8::MAX - 1);
+const EPHEMERAL: Class = Class(u8::MAX);
+
+impl Class {
+    pub(crate) fn of(port: u16) -> Self {
+        if port >= FIRST_EPHEMERAL {
+            return EPHEMERAL;
+        }
+        match SERVICES.binary_search_by_key(&port, |(port, _)| *port) {
+            Ok(found) => u8::try_from(found).map_or(REGISTERED, Class),
+            Err(_) if port < 1024 => WELL_KNOWN,
+            Err(_) => REGISTERED,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            WELL_KNOWN => "well-known",
+            EPHEMERAL => "ephemeral",
+            Class(service) => SERVICES
+                .get(usize::from(service))
+                .map_or("registered", |(_, name)| name),
+        }
     }
 }
 
@@ -79,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_port_has_a_class() {
-        let classes = [22, 7, 443, 1024, 27017, 32_767, 32_768].map(class);
+        let classes = [22, 7, 443, 1024, 27017, 32_767, 32_768].map(|port| Class::of(port).name());
         assert_eq!(
             classes,
             [
@@ -93,5 +114,6 @@ mod tests {
             ]
         );
         assert!(SERVICES.is_sorted());
+        assert!(SERVICES.iter().all(|(port, _)| *port < FIRST_EPHEMERAL));
     }
 }

@@ -1,7 +1,6 @@
 //! One process that tries many doors.
 //!
 //! It is told from a crawler, a proxy or a monitoring system, which try as many, by how often it fails.
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,6 +12,8 @@ use crate::config::Scan;
 
 const SECOND: u64 = 1_000_000_000;
 const MAX_PROCESSES: usize = 4096;
+/// Ports, and hosts, that are told apart of one process: as many as there are ports, far more than a threshold may be.
+const MOST: usize = 1 << 16;
 
 pub(crate) struct Scans {
     config: Scan,
@@ -20,12 +21,10 @@ pub(crate) struct Scans {
     processes: Keyed<ProcessId, Attempts>,
 }
 
-/// What one process tried. Neither map outgrows its threshold by more than one entry, save for entries that turn out not
-/// to be a scan, which the next prune takes.
-#[derive(Default)]
+/// What one process tried.
 struct Attempts {
-    ports: HashMap<u16, u64>,
-    hosts: HashMap<IpAddr, u64>,
+    ports: Keyed<u16, ()>,
+    hosts: Keyed<IpAddr, ()>,
     window_start: u64,
     tried: u64,
     failed: u64,
@@ -44,15 +43,15 @@ impl Scans {
 
     pub(crate) fn attempt(&mut self, connection: Connection<'_>, process: Process<'_>, out: &mut Report) {
         let now = connection.time();
-        let (attempts, _) = self.processes.touch(now, process.id(), Attempts::default);
+        let (attempts, _) = self.processes.touch(now, process.id(), || Attempts::new(self.window));
         if attempts
             .reported
             .is_some_and(|reported| now < reported.saturating_add(self.window))
         {
             return;
         }
-        attempts.count(now, self.window, connection);
-        let Some((what, distinct)) = attempts.scan(now, self.window, &self.config) else {
+        attempts.count(now, self.window, connection, &self.config);
+        let Some((what, distinct)) = attempts.scan(now, &self.config) else {
             return;
         };
         let window = self.config.window_seconds;
@@ -74,7 +73,7 @@ impl Scans {
             .field("failed", attempts.failed);
         *attempts = Attempts {
             reported: Some(now),
-            ..Attempts::default()
+            ..Attempts::new(self.window)
         };
     }
 
@@ -84,7 +83,19 @@ impl Scans {
 }
 
 impl Attempts {
-    fn count(&mut self, now: u64, window: u64, connection: Connection<'_>) {
+    fn new(window: u64) -> Self {
+        let window = Duration::from_nanos(window);
+        Attempts {
+            ports: Keyed::new(MOST, window),
+            hosts: Keyed::new(MOST, window),
+            window_start: 0,
+            tried: 0,
+            failed: 0,
+            reported: None,
+        }
+    }
+
+    fn count(&mut self, now: u64, window: u64, connection: Connection<'_>, config: &Scan) {
         // Distinct ports and hosts slide; the share of failures is that of the last one to two windows.
         if now >= self.window_start.saturating_add(window) {
             self.window_start = now;
@@ -93,13 +104,17 @@ impl Attempts {
         }
         self.tried += 1;
         self.failed += u64::from(connection.op() == ConnectionOp::Failed);
-        self.ports.insert(connection.remote_port(), now);
-        self.hosts.insert(connection.remote().ip(), now);
+        if config.ports > 0 {
+            self.ports.touch(now, connection.remote_port(), || ());
+        }
+        if config.hosts > 0 {
+            self.hosts.touch(now, connection.remote().ip(), || ());
+        }
     }
 
-    fn scan(&mut self, now: u64, window: u64, config: &Scan) -> Option<(&'static str, usize)> {
-        let ports = distinct(&mut self.ports, config.ports, now, window);
-        let hosts = distinct(&mut self.hosts, config.hosts, now, window);
+    fn scan(&mut self, now: u64, config: &Scan) -> Option<(&'static str, usize)> {
+        let ports = distinct(&mut self.ports, config.ports, now);
+        let hosts = distinct(&mut self.hosts, config.hosts, now);
         if self.failed * 100 < self.tried * u64::from(config.min_failed_percent) {
             return None;
         }
@@ -109,15 +124,11 @@ impl Attempts {
     }
 }
 
-/// How many there were within the window, if more than the threshold. Prunes only when that could be.
-fn distinct<K: Hash + Eq>(seen: &mut HashMap<K, u64>, most: usize, now: u64, window: u64) -> Option<usize> {
-    if most == 0 {
-        seen.clear();
-        return None;
-    }
+/// How many there were within the window, if more than the threshold.
+fn distinct<K: Hash + Eq>(seen: &mut Keyed<K, ()>, most: usize, now: u64) -> Option<usize> {
     if seen.len() <= most {
         return None;
     }
-    seen.retain(|_, last| last.saturating_add(window) > now);
+    seen.expire(now);
     Some(seen.len()).filter(|len| *len > most)
 }

@@ -2,7 +2,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use vespid_plugin::errno::{ECONNREFUSED, ETIMEDOUT};
-use vespid_plugin::testing::{BatchBuilder, ContainerRow, Harness, MILLISECOND, SECOND};
+use vespid_plugin::testing::{BatchBuilder, ContainerRow, EPOCH, Harness, MILLISECOND, SECOND};
 
 use super::*;
 
@@ -433,6 +433,31 @@ fn a_new_instance_finds_the_other_end_of_what_waited() {
         plugin.value("calls", ["host", "curl", "host", "nginx", "http"]),
         Some(1.0)
     );
+}
+
+/// What an earlier build of the plugin wrote as version 3: an end that waits is its own name, whoever shares it.
+#[test]
+fn a_state_is_in_the_form_of_its_version() {
+    let open = vec![(
+        ["host", "curl", "outbound", "http"].map(|label| label.as_bytes().to_vec()),
+        vec![7_u64],
+    )];
+    let caller = (0_u32, 17_u32, 18_u32);
+    let half = (true, 80_u16, b"host".to_vec(), b"curl".to_vec());
+    let halves = (vec![(caller, (EPOCH, half))], 1_u64 << 14, 2 * SECOND);
+    let mut plugin = start("{}");
+    assert_eq!(plugin.restore(3, &state::save(&(open, halves))), Restored::Warm);
+
+    let mut batch = BatchBuilder::new();
+    let nginx = batch.process("/usr/sbin/nginx").id();
+    let server = batch.connect(nginx, ([10, 0, 0, 1], 40_000)).accepted(80);
+    (server.local_isn, server.remote_isn) = (18, 17);
+    let curl = batch.process("/usr/bin/curl").id();
+    batch.connect(curl, to(1, 80)).closes(7);
+    plugin.batch(&batch);
+    let edge = ["host", "curl", "host", "nginx", "http"];
+    assert_eq!(plugin.value("calls", edge), Some(1.0));
+    assert_eq!(plugin.value("active", ["host", "curl", "outbound", "http"]), Some(0.0));
 }
 
 #[test]

@@ -144,12 +144,18 @@ impl<P: Plugin> Harness<P> {
     /// Replaces the instance by another that continues from its snapshot.
     pub fn replace(&mut self) -> Restored {
         let state = self.instance.snapshot();
+        self.restore(self.manifest.state_version, &state)
+    }
+
+    /// Replaces the instance by another that continues from a state of this version, such as an earlier one of the plugin
+    /// wrote.
+    pub fn restore(&mut self, version: u32, state: &[u8]) -> Restored {
         self.instance = Instance::default();
         self.instance
             .init(&self.config)
             .expect("the configuration has been taken before");
         self.series.clear();
-        self.instance.restore(self.manifest.state_version, &state)
+        self.instance.restore(version, state)
     }
 
     /// The value of a counter or gauge, or the number of observations of a histogram; none if nothing was ever said.
