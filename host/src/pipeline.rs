@@ -4,7 +4,7 @@
 //! a live daemon cuts besides when no event has come for a while ([`Pipeline::flush_older`]).
 use std::sync::Arc;
 
-use crate::batch::Builder;
+use crate::batch::{Builder, Observed};
 use crate::config;
 use crate::enrich::ProcessTable;
 use crate::event::{Body, Event};
@@ -12,7 +12,7 @@ use crate::filter::Subscription;
 use crate::interface::vespid::plugin::events::{Batch, Lost};
 use crate::ledger::Stage;
 use crate::metrics::{BATCH_ROWS, Histogram};
-use crate::plugin::{Delivery, Rows};
+use crate::plugin::Delivery;
 
 /// A plugin's place at the pipeline. No two plugins of a daemon's life have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,6 @@ struct Group {
     subscription: Subscription,
     builder: Builder,
     members: Vec<Seat>,
-    rows: Rows,
     lost: Lost,
     /// What was sent last. When its readers are done with it, its memory is used again.
     last: Option<Arc<Batch>>,
@@ -74,7 +73,7 @@ impl Pipeline {
 
     /// From now on the plugin at `seat` gets these rows: it sits down, or wants others than before. It first gets what
     /// had been gathered for it by then, so that it sees every event once.
-    pub fn subscribe(&mut self, seat: Seat, subscription: &Subscription, outlet: &mut impl Outlet) {
+    pub fn subscribe(&mut self, seat: Seat, subscription: &Subscription, outlet: &mut dyn Outlet) {
         let unsaid = self.unsubscribe(seat, outlet);
         let group = match self.groups.iter_mut().find(|group| group.subscription == *subscription) {
             Some(group) => group,
@@ -84,7 +83,6 @@ impl Pipeline {
                     subscription: subscription.clone(),
                     builder: Builder::new(subscription.clone(), node, boot_id),
                     members: Vec::new(),
-                    rows: Rows::default(),
                     lost: Lost::NONE,
                     last: None,
                 })
@@ -99,7 +97,7 @@ impl Pipeline {
 
     /// The plugin at `seat` gets what had been gathered for it, and then nothing more. Returns the losses that it has
     /// not been told of, for want of a batch.
-    pub fn unsubscribe(&mut self, seat: Seat, outlet: &mut impl Outlet) -> Lost {
+    pub fn unsubscribe(&mut self, seat: Seat, outlet: &mut dyn Outlet) -> Lost {
         let mut unsaid = Lost::NONE;
         for group in &mut self.groups {
             if group.members.contains(&seat) {
@@ -118,23 +116,20 @@ impl Pipeline {
     }
 
     /// Takes in an event.
-    pub fn take(&mut self, event: &Event<'_>, outlet: &mut impl Outlet) {
+    pub fn take(&mut self, event: &Event<'_>, outlet: &mut dyn Outlet) {
         let seq = self.next_seq;
         self.next_seq += 1;
         let attribution = self.table.observe(event);
-        let kind = event.body.kind();
-        self.stage.pass(kind, 1);
-        if matches!(event.body, Body::Fork(_)) {
+        self.stage.pass(event.body.kind(), 1);
+        if matches!(event.body, Body::Fork(_)) || self.groups.is_empty() {
             return;
         }
+        let observed = Observed::new(seq, event, &attribution, &self.table);
         for group in &mut self.groups {
-            let is_due = |first: u64| event.time.saturating_sub(first) > self.max_age_ns;
-            if group.builder.len() >= self.max_events || group.builder.oldest_time().is_some_and(is_due) {
+            if group.builder.len() >= self.max_events || group.builder.is_older(event.time, self.max_age_ns) {
                 group.flush(&mut self.batch_rows, outlet);
             }
-            if group.builder.push(seq, event, &attribution, &self.table) {
-                group.rows[kind.index()] += 1;
-            }
+            group.builder.push(&observed);
         }
     }
 
@@ -144,20 +139,16 @@ impl Pipeline {
     }
 
     /// Sends batches whose oldest event is too old at `now` (Unix nanoseconds).
-    pub fn flush_older(&mut self, now: u64, outlet: &mut impl Outlet) {
+    pub fn flush_older(&mut self, now: u64, outlet: &mut dyn Outlet) {
         for group in &mut self.groups {
-            if group
-                .builder
-                .oldest_time()
-                .is_some_and(|first| now.saturating_sub(first) > self.max_age_ns)
-            {
+            if group.builder.is_older(now, self.max_age_ns) {
                 group.flush(&mut self.batch_rows, outlet);
             }
         }
     }
 
     /// Sends all that has been begun.
-    pub fn flush(&mut self, outlet: &mut impl Outlet) {
+    pub fn flush(&mut self, outlet: &mut dyn Outlet) {
         for group in &mut self.groups {
             group.flush(&mut self.batch_rows, outlet);
         }
@@ -199,11 +190,11 @@ impl Group {
         self.lost.decode += lost.decode;
     }
 
-    fn flush(&mut self, batch_rows: &mut Histogram, outlet: &mut impl Outlet) {
+    fn flush(&mut self, batch_rows: &mut Histogram, outlet: &mut dyn Outlet) {
         let (Some(first_time), Some(last_time)) = (self.builder.oldest_time(), self.builder.newest_time()) else {
             return;
         };
-        let rows = std::mem::take(&mut self.rows);
+        let rows = self.builder.rows();
         #[expect(clippy::cast_precision_loss, reason = "a batch has thousands of rows")]
         batch_rows.observe(self.builder.len() as f64);
         if let Some(last) = self.last.take().and_then(Arc::into_inner) {

@@ -292,7 +292,7 @@ impl Pipeline {
             namespaces: [0; 8],
         };
         let whose = self.table.observe(&event);
-        self.builder.push(self.seq, &event, &whose, &self.table)
+        self.builder.push(&Observed::new(self.seq, &event, &whose, &self.table))
     }
 
     fn finish(&mut self) -> Batch {

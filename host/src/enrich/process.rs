@@ -98,7 +98,7 @@ impl Process {
     }
 
     /// The texts of what it runs (comm, tty, exe, args, cwd) one after the other, and where each ends.
-    pub(crate) fn image_text(&self) -> (&[u8], &[usize; 5]) {
+    pub(crate) fn image_text(&self) -> (&[u8], &[u32; 5]) {
         (&self.image.text, &self.image.ends)
     }
 
@@ -198,7 +198,7 @@ fn serial() -> u64 {
 pub(super) struct Image {
     /// comm, tty, exe, args, cwd.
     text: Vec<u8>,
-    ends: [usize; 5],
+    ends: [u32; 5],
     pub(super) capabilities: u64,
     /// Another one each time that it is set.
     serial: u64,
@@ -223,7 +223,7 @@ impl Image {
         self.text.reserve_exact(parts.iter().map(|part| part.len()).sum());
         self.ends = parts.map(|part| {
             self.text.extend_from_slice(part);
-            self.text.len()
+            u32::try_from(self.text.len()).unwrap_or(u32::MAX)
         });
         self.capabilities = image.capabilities;
         self.serial = serial();
@@ -259,7 +259,7 @@ impl Image {
 
     fn text(&self, part: usize) -> &[u8] {
         let start = if part == 0 { 0 } else { self.ends[part - 1] };
-        &self.text[start..self.ends[part]]
+        &self.text[start as usize..self.ends[part] as usize]
     }
 }
 
