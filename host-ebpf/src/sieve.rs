@@ -315,12 +315,14 @@ pub const fn access(flags: u32) -> u32 {
     const TRUNCATE: u32 = 9;
     const PATH: u32 = 21;
     // By the two lowest bits. 3 asks for neither, and is granted to whom both would be.
-    const MODES: u32 = accesses::READ | accesses::WRITE << 2 | (accesses::READ | accesses::WRITE) * 0b101_0000;
-    let mode = MODES >> ((flags & 3) * 2) & 3;
+    const BOTH: u32 = accesses::READ | accesses::WRITE;
+    const MODES: u32 = accesses::READ | (accesses::WRITE << 2) | (BOTH << 4) | (BOTH << 6);
+    let mode = (MODES >> ((flags & 3) * 2)) & 3;
     let create = (flags >> CREATE & 1) * accesses::CREATE;
     let truncate = (flags >> TRUNCATE & 1) * accesses::TRUNCATE;
     let name_only = flags >> PATH & 1;
-    (mode | create | truncate) & name_only.wrapping_sub(1) | name_only * accesses::NAME_ONLY
+    let others = (mode | create | truncate) & name_only.wrapping_sub(1);
+    others | (name_only * accesses::NAME_ONLY)
 }
 
 #[cfg(test)]
