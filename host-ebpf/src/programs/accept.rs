@@ -3,13 +3,13 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ConnectionOp, Kind};
 
-use super::connection::{At, SYN_RECV, is_tcp, isns, passes, send};
+use super::connection::{At, Fields, SYN_RECV, is_tcp, isns, passes, send};
 use super::descriptor;
 use super::globals::{has, offset, wanted};
 use super::header::now;
 use super::output::has_room;
 use super::owner::{self, INBOUND, Owner};
-use super::read::{Task, kernel_u8, kernel_u64, word};
+use super::read::{Task, word};
 use super::syscall::{Call, Calls, returned, table};
 
 const ACCEPT: u8 = 1;
@@ -39,7 +39,7 @@ fn report(task: Task, call: Call) {
         return;
     }
     // Not 0 since the connection was established, unless that was before we were there, or is still to come.
-    let cookie = kernel_u64(sk, offset!(skc_cookie));
+    let cookie: u64 = At(sk).load(offset!(skc_cookie));
     let known = owner::find(cookie).filter(|owner| owner.began_ns != 0);
     let mut owner = Owner::of(task, known.map_or_else(now, |known| known.began_ns), INBOUND);
     owner.isns = known.map_or_else(|| isns(At(sk), INBOUND), |known| known.isns);
@@ -56,5 +56,5 @@ fn report(task: Task, call: Call) {
 /// Whether the connection is not established yet: TCP Fast Open gives it out when its SYN has come.
 #[inline(always)]
 fn is_early(sk: u64) -> bool {
-    has!(skc_state) && i32::from(kernel_u8(sk, offset!(skc_state))) == SYN_RECV
+    has!(skc_state) && i32::from(At(sk).load::<u8>(offset!(skc_state))) == SYN_RECV
 }

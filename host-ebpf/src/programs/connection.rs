@@ -8,8 +8,7 @@ mod record;
 use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
 use vespid_ebpf::{ConnectionOp, Kind, Outcome};
 
-use self::fields::Fields;
-pub(super) use self::fields::{At, Known};
+pub(super) use self::fields::{At, Fields, Known};
 use self::record::network;
 pub(super) use self::record::{address, send};
 use super::globals::{has, offset};

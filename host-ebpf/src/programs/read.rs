@@ -64,6 +64,12 @@ pub(super) fn field<T: Copy>(id: u32, base: u64, offset: u32) -> T {
         // SAFETY: a load that faults is zero (BPF_PROBE_MEM).
         return unsafe { direct(cast(base, id), offset) };
     }
+    read(base, offset)
+}
+
+/// The same by a helper.
+#[inline(always)]
+fn read<T: Copy>(base: u64, offset: u32) -> T {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: `kernel_into` writes all of it.
     unsafe {
@@ -76,6 +82,19 @@ pub(super) fn field<T: Copy>(id: u32, base: u64, offset: u32) -> T {
 #[inline(always)]
 pub(super) fn word(base: u64, offset: u32) -> u64 {
     field(type_id!(word), base + u64::from(offset), 0)
+}
+
+/// Reads a field of what is at an address, whatever that is of; zero if it cannot be read. The address is a multiple of 8,
+/// and the field has one of the sizes that go into eight bytes, so it is a part of a word.
+#[inline(always)]
+pub(super) fn part<T: Copy>(base: u64, offset: u32) -> T {
+    if type_id!(word) == ABSENT {
+        return read(base, offset);
+    }
+    let within = if size_of::<T>() == 8 { 0 } else { offset & 7 };
+    let bits = word(base, offset - within) >> (within * 8);
+    // SAFETY: a number of at most eight bytes, of which the first are the low ones.
+    unsafe { core::mem::transmute_copy(&bits) }
 }
 
 /// Tells the verifier what is at an address, so that it can be read there, and nothing else.
@@ -114,45 +133,25 @@ pub(super) unsafe fn kernel_into(out: *mut u8, len: u32, base: u64, offset: u32)
 /// Like [`kernel`], 0 if the address cannot be read. Without a branch, which would double the verifier's work.
 #[inline(always)]
 pub(super) fn kernel_u64(base: u64, offset: u32) -> u64 {
-    let mut value = MaybeUninit::<u64>::uninit();
-    // SAFETY: `kernel_into` writes all of it.
-    unsafe {
-        kernel_into(value.as_mut_ptr().cast(), 8, base, offset);
-        value.assume_init()
-    }
+    read(base, offset)
 }
 
 /// Like [`kernel_u64`].
 #[inline(always)]
 pub(super) fn kernel_u32(base: u64, offset: u32) -> u32 {
-    let mut value = MaybeUninit::<u32>::uninit();
-    // SAFETY: `kernel_into` writes all of it.
-    unsafe {
-        kernel_into(value.as_mut_ptr().cast(), 4, base, offset);
-        value.assume_init()
-    }
+    read(base, offset)
 }
 
 /// Like [`kernel_u64`].
 #[inline(always)]
 pub(super) fn kernel_u16(base: u64, offset: u32) -> u16 {
-    let mut value = MaybeUninit::<u16>::uninit();
-    // SAFETY: `kernel_into` writes all of it.
-    unsafe {
-        kernel_into(value.as_mut_ptr().cast(), 2, base, offset);
-        value.assume_init()
-    }
+    read(base, offset)
 }
 
 /// Like [`kernel_u64`].
 #[inline(always)]
 pub(super) fn kernel_u8(base: u64, offset: u32) -> u8 {
-    let mut value = MaybeUninit::<u8>::uninit();
-    // SAFETY: `kernel_into` writes all of it.
-    unsafe {
-        kernel_into(value.as_mut_ptr(), 1, base, offset);
-        value.assume_init()
-    }
+    read(base, offset)
 }
 
 /// Reads memory of the current task.
