@@ -73,6 +73,8 @@ mod glob;
 mod keyed;
 pub mod log;
 mod lru;
+#[cfg(any(test, all(feature = "allocator", target_family = "wasm")))]
+mod memory;
 mod metrics;
 mod names;
 mod plugin;
