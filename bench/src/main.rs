@@ -43,6 +43,8 @@ struct Args {
     plot: Option<PathBuf>,
     /// Only compare counted costs.
     short: bool,
+    /// Measure the kernel's audit, too.
+    auditd: bool,
     sections: Vec<String>,
 }
 
@@ -70,11 +72,12 @@ fn main() -> ExitCode {
 
 fn parse(args: Vec<OsString>) -> anyhow::Result<Args> {
     let mut files: Map<String, Value> = Map::new();
-    let (mut short, mut sections) = (false, Vec::new());
+    let (mut short, mut auditd, mut sections) = (false, false, Vec::new());
     let mut args = args.into_iter().filter_map(|arg| arg.into_string().ok());
     while let Some(arg) = args.next() {
         match arg.strip_prefix("--") {
             Some("short") => short = true,
+            Some("auditd") => auditd = true,
             Some(name) => drop(files.insert(name.to_owned(), args.next().into())),
             None if SECTIONS.contains(&arg.as_str()) => sections.push(arg),
             None => bail!("no section `{arg}`; there are {}", SECTIONS.join(", ")),
@@ -92,6 +95,7 @@ fn parse(args: Vec<OsString>) -> anyhow::Result<Args> {
         trend: file("trend"),
         plot: file("plot"),
         short,
+        auditd,
         sections,
     };
     match files.keys().next() {
@@ -186,6 +190,7 @@ fn measure(section: &str, args: &Args, program: &Program) -> anyhow::Result<Vec<
                 let effort = Effort {
                     rounds: 3,
                     time: Duration::from_secs(2),
+                    auditd: args.auditd,
                 };
                 vec![live::table(program, &args.plugins, effort, |said| {
                     eprintln!("  {said}")

@@ -7,13 +7,14 @@ use crate::{components, exit, setup, workspace};
 
 /// Builds the daemon, the plugins and the benchmark, and runs it.
 pub(crate) fn run(args: Vec<String>) -> anyhow::Result<ExitCode> {
-    let (mut profile, mut short, mut record) = ("release", false, false);
+    let (mut profile, mut short, mut record, mut auditd) = ("release", false, false, false);
     let mut sections = Vec::new();
     for arg in args {
         match arg.as_str() {
             "--dev" => profile = "dev",
             "--short" => short = true,
             "--record" => record = true,
+            "--auditd" => auditd = true,
             section if !section.starts_with('-') => sections.push(arg),
             option => return Err(exit::usage(format!("`bench` has no option `{option}`"))),
         }
@@ -45,8 +46,10 @@ pub(crate) fn run(args: Vec<String>) -> anyhow::Result<ExitCode> {
         file("--trend", &kept.join("trend.jsonl"));
         file("--plot", &workspace::root().join("docs/growth.svg"));
     }
-    if short {
-        bench.arg("--short");
+    for (option, is_set) in [("--short", short), ("--auditd", auditd)] {
+        if is_set {
+            bench.arg(option);
+        }
     }
     components::run(bench.args(sections)).map(|()| ExitCode::SUCCESS)
 }

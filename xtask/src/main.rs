@@ -38,7 +38,8 @@ Commands:
                        what the daemon costs, as tables and in target/bench/bench.json: all of it, or some of the sections
                        stages, ceiling, outputs, scale, replay, probes, live; --short compares only what can be counted with
                        bench/baseline.json, --record appends the ratios to bench/trend.jsonl and draws
-                       docs/growth.svg, --dev measures the development build
+                       docs/growth.svg, --dev measures the development build, --auditd the kernel's audit beside the
+                       other tracers (which leaves the rule never,task)
   vm [OPTION] [FILTER...]
                        boot Debian's kernels 6.1 and 6.12 (--kernel SERIES: one of them) in virtual machines and run the
                        live tests there, or those whose names contain FILTER, or with --short a few of each kind; --matrix

@@ -1,4 +1,5 @@
 //! Live loads, untraced and traced in turn: what watching costs those who are watched, and whoever watches.
+mod audit;
 mod load;
 mod tracer;
 
@@ -18,6 +19,8 @@ pub struct Effort {
     pub rounds: usize,
     /// How long a load runs.
     pub time: Duration,
+    /// Whether the kernel's audit may be turned on for a while.
+    pub auditd: bool,
 }
 
 /// One turn.
@@ -66,8 +69,18 @@ pub fn table(program: &Program, plugins: &Path, effort: Effort, say: impl Fn(&st
             say(&format!("SKIPPED: {} is not installed", peer.name));
         }
     }
-    // It writes what rules match, through the kernel's audit queue, and is no tracer of all calls of a kind.
-    say("SKIPPED: auditd: one kernel has one audit daemon, and this benchmark does not take its place");
+    if !effort.auditd {
+        say("SKIPPED: auditd: only with --auditd, as the kernel's audit leaves a trace until the next boot");
+    } else if let Some(lack) = audit::lacks() {
+        say(&format!("SKIPPED: auditd: {lack}"));
+    } else {
+        tracers.extend(
+            Load::ALL
+                .into_iter()
+                .filter(|load| audit::watches(*load))
+                .map(Tracer::Audit),
+        );
+    }
     for load in Load::ALL {
         if let Some(lack) = load.lacks() {
             say(&format!("SKIPPED: load {}: {lack}", load.name()));

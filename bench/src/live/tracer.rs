@@ -12,12 +12,13 @@ use rustix::time::{ClockId, clock_gettime};
 use vespid::kernel::{Kernel, Settings};
 use vespid_ebpf::{Kind, Outcome};
 
+use super::audit;
 use super::load::Load;
 use crate::page::{Page, quantile};
 use crate::program::{Daemon, Process, Program, pause};
 
 /// How long what is on its way may take to arrive.
-const DRAIN: Duration = Duration::from_millis(500);
+pub(super) const DRAIN: Duration = Duration::from_millis(500);
 /// How long a peer takes to attach its programs.
 const PEER_START: Duration = Duration::from_secs(3);
 
@@ -34,6 +35,8 @@ pub enum Tracer {
     Counter,
     /// Another program.
     Peer(Peer),
+    /// The kernel's audit, with a rule for the calls of this load.
+    Audit(Load),
 }
 
 /// A peer: what it is called, and what it watches.
@@ -79,11 +82,16 @@ impl Peer {
     /// Where it is installed, if it is.
     #[must_use]
     pub fn file(&self) -> Option<PathBuf> {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path)
-            .map(|folder| folder.join(self.name))
-            .find(|file| file.is_file())
+        installed(self.name)
     }
+}
+
+/// Where a program of this name is, if it is installed.
+pub(super) fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 /// What was seen of a load.
@@ -114,6 +122,7 @@ impl Tracer {
             Tracer::Vespid { filter: false } => "vespid, unfiltered",
             Tracer::Counter => "the ring, counted",
             Tracer::Peer(peer) => peer.name,
+            Tracer::Audit(_) => "auditd",
         }
     }
 
@@ -125,6 +134,7 @@ impl Tracer {
             // Of the others, the plugins want all.
             Tracer::Vespid { filter: false } => load == Load::Open,
             Tracer::Peer(peer) => peer.load == load,
+            Tracer::Audit(watched) => *watched == load,
         }
     }
 
@@ -142,6 +152,7 @@ impl Tracer {
             Tracer::Vespid { filter } => daemon(&program.start(plugins, *filter)?, load),
             Tracer::Counter => counter(load),
             Tracer::Peer(peer) => watch_with(peer, load),
+            Tracer::Audit(watched) => audit::watch(*watched, load),
         }
     }
 }
