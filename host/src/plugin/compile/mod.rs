@@ -17,10 +17,11 @@ mod trusted;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Cache, CacheError, CacheLimits};
+pub use cache::{Cache, CacheError};
 pub use child::{Child, ChildLimits};
 pub use error::CompileError;
-pub use serve::{Allowance, ServeError, serve};
+pub use serve::{ServeError, serve};
+pub use sweep::CacheLimits;
 
 use std::time::{Duration, Instant};
 
