@@ -19,6 +19,7 @@ mod tests;
 
 pub use cache::{Cache, CacheError};
 pub use child::{Child, ChildLimits};
+pub use confine::Allowance;
 pub use error::CompileError;
 pub use serve::{ServeError, serve};
 pub use sweep::CacheLimits;
