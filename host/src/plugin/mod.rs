@@ -35,7 +35,7 @@ pub use compile::{
 pub use component::{Identity, Plugin};
 pub use engine::{Engine, EngineError};
 pub use failure::Failure;
-pub use inspect::{ACCEPTED, inspect};
+pub use inspect::inspect;
 pub use instance::{Instance, Snapshot};
 pub use limits::Limits;
 pub use load::{Found, load, make};

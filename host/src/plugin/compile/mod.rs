@@ -8,7 +8,7 @@ mod cache;
 mod child;
 mod confine;
 mod entry;
-mod error;
+pub(super) mod error;
 mod pulse;
 mod serve;
 mod sweep;
