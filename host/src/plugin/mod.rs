@@ -3,6 +3,7 @@
 //! A plugin harms only itself. Its file is inspected before it is compiled, its calls have deadlines, its memory and
 //! its reports have limits, its queue is bounded; and whatever it does becomes a number in [`PluginStats`].
 mod anatomy;
+mod code;
 mod compile;
 mod component;
 pub mod config;
@@ -13,6 +14,7 @@ mod instance;
 mod limits;
 mod load;
 mod log;
+mod log_gate;
 mod lost;
 mod manifest;
 mod rate;
@@ -25,6 +27,7 @@ mod stats;
 mod subscription;
 mod supervisor;
 mod swap;
+mod tenant;
 mod view;
 mod worker;
 
