@@ -7,6 +7,8 @@ mod code;
 mod compile;
 mod component;
 pub mod config;
+mod delivery;
+mod desk;
 mod engine;
 mod failure;
 mod inspect;
@@ -36,6 +38,7 @@ pub use compile::{
     Allowance, Cache, CacheError, CacheLimits, Child, ChildLimits, CompileError, Compiler, Origin, ServeError, serve,
 };
 pub use component::{Identity, Plugin};
+pub use delivery::{Delivery, Sink};
 pub use engine::{Engine, EngineError};
 pub use failure::Failure;
 pub use inspect::inspect;
@@ -48,6 +51,6 @@ pub use report::BadReport;
 pub use seconds::Seconds;
 pub use settings::{Mode, Settings, split};
 pub use stats::{CALL_TIME_BOUNDS, CallTimes, PluginStats, Status};
-pub use subscription::record_kinds;
+pub use subscription::{Rows, record_kinds};
 pub use swap::{Carried, Successor, SwapError, Swapped};
-pub use worker::{Delivery, Rows, Sink, StartError, Worker};
+pub use worker::{StartError, Worker};
