@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Found;
+use super::container::is_root;
 use super::containers::ContainerId;
 use super::process::{Group, Process, ProcessId, TICK_NS};
 use super::table::{MAX_DEPTH, ProcessTable};
@@ -195,9 +196,4 @@ impl ProcessTable {
             }
         }
     }
-}
-
-/// Where every process is that no hierarchy tells apart.
-pub(super) fn is_root(cgroup: &[u8]) -> bool {
-    matches!(cgroup, b"" | b"/")
 }

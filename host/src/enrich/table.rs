@@ -10,10 +10,11 @@ use hashbrown::HashMap;
 use vespid_ebpf::ResourceOp;
 
 use super::accounts::Names;
+use super::container::is_root;
 use super::containers::ContainerTable;
 use super::images::Images;
 use super::process::{Group, Image, Process, ProcessId};
-use super::{Attribution, Found, Source, lookup};
+use super::{Attribution, Found, Source};
 use crate::event::{self, Body, Event, Exec, Fork, Known, KnownContainer, Subject, process_flags};
 
 /// Deepest tree of processes that is kept as it is; below it, children hang from the deepest ancestor that fits. So
@@ -380,7 +381,7 @@ impl ProcessTable {
         }
         // Where containers live in v1 hierarchies, the v2 path is the root for everybody and says nothing.
         let moved = before.cgroup_id != 0 && subject.cgroup != 0 && before.cgroup_id != subject.cgroup;
-        if moved || before.container().is_none() || !lookup::is_root(image.cgroup_path.as_slice()) {
+        if moved || before.container().is_none() || !is_root(image.cgroup_path.as_slice()) {
             let group = self.group(image.cgroup_path.as_slice(), Some(id));
             self.set_group(id, group);
         }
