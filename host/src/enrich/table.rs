@@ -9,10 +9,10 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use vespid_ebpf::ResourceOp;
 
-use super::accounts::Names;
 use super::container::is_root;
 use super::containers::ContainerTable;
 use super::images::Images;
+use super::names::Names;
 use super::process::{Group, Image, Process, ProcessId};
 use super::{Attribution, Found, Source};
 use crate::event::{self, Body, Event, Exec, Fork, Known, KnownContainer, Subject, process_flags};
