@@ -11,6 +11,7 @@ mod lookup;
 mod names;
 pub mod namespaces;
 mod node;
+mod observe;
 mod passwd;
 mod process;
 pub mod procfs;
@@ -22,6 +23,7 @@ mod share;
 mod table;
 mod tenants;
 mod tree;
+mod update;
 
 #[cfg(test)]
 mod tests;
