@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::error::CaseError;
 use crate::pattern::Pattern;
 
 /// A test case.
@@ -107,26 +106,6 @@ pub struct ExpectedMetric {
 }
 
 impl Case {
-    /// Reads a case.
-    ///
-    /// # Errors
-    /// [`CaseError`].
-    pub fn read(file: &Path) -> Result<Case, CaseError> {
-        let text = std::fs::read_to_string(file).map_err(|source| CaseError::Io {
-            file: file.to_owned(),
-            source,
-        })?;
-        Case::parse(file, &text)
-    }
-
-    /// Reads what the file `file` had in it.
-    ///
-    /// # Errors
-    /// [`CaseError::At`].
-    pub fn parse(file: &Path, text: &str) -> Result<Case, CaseError> {
-        crate::parse::case(file, text)
-    }
-
     /// The cases of a folder, in the order of their names.
     ///
     /// # Errors

@@ -32,7 +32,29 @@ const OPERATORS: [&str; 8] = [
     "present",
 ];
 
-pub(crate) fn case(file: &Path, text: &str) -> Result<Case, CaseError> {
+impl Case {
+    /// Reads a case.
+    ///
+    /// # Errors
+    /// [`CaseError`].
+    pub fn read(file: &Path) -> Result<Case, CaseError> {
+        let text = std::fs::read_to_string(file).map_err(|source| CaseError::Io {
+            file: file.to_owned(),
+            source,
+        })?;
+        Case::parse(file, &text)
+    }
+
+    /// Reads what the file `file` had in it.
+    ///
+    /// # Errors
+    /// [`CaseError::At`].
+    pub fn parse(file: &Path, text: &str) -> Result<Case, CaseError> {
+        case(file, text)
+    }
+}
+
+fn case(file: &Path, text: &str) -> Result<Case, CaseError> {
     let source = &Source { file, text };
     let document = Document::parse(text).map_err(|error| source.error(&error.span(), error.message().trim()))?;
     let root = document.as_table();

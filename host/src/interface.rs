@@ -5,6 +5,9 @@
 use serde::{Serialize, Serializer};
 use vespid_ebpf::Kind;
 
+/// Interface versions that this daemon runs: its own, and the one before it once there is one.
+pub const ACCEPTED: &[&str] = &["0.1.0"];
+
 wasmtime::component::bindgen!({
     path: "../wit",
     world: "plugin",

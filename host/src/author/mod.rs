@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod carried;
 mod create;
+mod error;
 mod language;
 mod project;
 mod sdk;
@@ -15,6 +16,7 @@ mod write;
 
 pub use bench::{BenchError, Cost, Effort, Score, StartUp, Work};
 pub use build::{BuildError, Built, build};
-pub use create::{CreateError, New, create, interface};
+pub use create::{New, create, interface};
+pub use error::CreateError;
 pub use language::Language;
 pub use project::{PROJECT_FILE, Project, ProjectError};

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use toml::{Table, Value};
 
 use super::carried;
-use super::create::CreateError;
+use super::error::CreateError;
 use super::template::Files;
 
 /// Where the SDK's packages are in a project.

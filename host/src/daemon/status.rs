@@ -195,7 +195,7 @@ impl Source for Status {
             build: Build {
                 version: env!("CARGO_PKG_VERSION"),
                 revision: option_env!("VESPID_REVISION").unwrap_or(""),
-                interface: crate::plugin::ACCEPTED[0],
+                interface: crate::interface::ACCEPTED[0],
             },
             start_seconds: clock::seconds(self.started),
             usage: Usage::read().unwrap_or_default(),

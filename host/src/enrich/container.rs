@@ -176,6 +176,11 @@ pub(super) fn choose(text: &[u8]) -> &[u8] {
     named.or_else(|| lines.first()).map_or(b"", |(_, path)| path)
 }
 
+/// Where every process is that no hierarchy tells apart.
+pub(super) fn is_root(cgroup: &[u8]) -> bool {
+    matches!(cgroup, b"" | b"/")
+}
+
 #[cfg(test)]
 #[path = "container/tests.rs"]
 mod tests;

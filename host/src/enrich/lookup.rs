@@ -5,15 +5,30 @@
 use std::sync::Arc;
 
 use super::Found;
+use super::container::is_root;
 use super::containers::ContainerId;
 use super::process::{Group, Process, ProcessId, TICK_NS};
 use super::table::{MAX_DEPTH, ProcessTable};
-use crate::event::{self, Known, Subject, process_flags};
+use crate::event::{self, Known, KnownContainer, Subject, process_flags};
 
 /// The inode number of the mount namespace, in [`vespid_ebpf::NAMESPACES`].
 const MNT: usize = 2;
 
 impl ProcessTable {
+    /// Takes in a process that is known from elsewhere: from `/proc` at start, or from a recording.
+    pub fn learn(&mut self, known: &Known<'_>) {
+        self.containers.collect();
+        // What a live table learns during an event may exceed its bounds until the next; a replay does alike.
+        self.make_room(MAX_DEPTH + 2);
+        self.take_in(known);
+    }
+
+    /// Takes in a container that is known from elsewhere: from its runtime, or from a recording.
+    pub fn learn_container(&mut self, known: &KnownContainer<'_>) {
+        self.containers.collect();
+        self.containers.tell(known);
+    }
+
     /// A process that an event names and the table does not hold: asks the source for it and for its ancestors.
     pub(super) fn acquaint(&mut self, subject: &Subject) -> ProcessId {
         let mut unknown = Vec::new();
@@ -195,9 +210,4 @@ impl ProcessTable {
             }
         }
     }
-}
-
-/// Where every process is that no hierarchy tells apart.
-pub(super) fn is_root(cgroup: &[u8]) -> bool {
-    matches!(cgroup, b"" | b"/")
 }

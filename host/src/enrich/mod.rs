@@ -3,14 +3,15 @@
 //! Everything here follows from the events and from what [`Source`] adds; what it adds is handed out again
 //! ([`ProcessTable::take_found`]) so that a recording replays to the same answers without `/proc`.
 mod accounts;
-
 mod container;
 mod containers;
 mod eviction;
 mod images;
 mod lookup;
+mod names;
 pub mod namespaces;
 mod node;
+mod observe;
 mod passwd;
 mod process;
 pub mod procfs;
@@ -22,6 +23,7 @@ mod share;
 mod table;
 mod tenants;
 mod tree;
+mod update;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,7 @@
-//! The namespaces that are the node's own: the kernel's initial ones, in which its threads are and, unless it left them,
-//! the first process.
+//! Namespaces: those of a process, and those that are the node's own, which are the kernel's initial ones, in which its
+//! threads are and, unless it left them, the first process.
+use std::fs;
 use std::path::Path;
-
-use super::procfs::namespace;
 
 /// Inode number of the initial pid namespace (`PROC_PID_INIT_INO` in include/linux/proc_ns.h).
 pub const INITIAL_PID: u32 = 0xefff_fffc;
@@ -38,6 +37,13 @@ pub fn of_the_node() -> [u32; 8] {
         }
     }
     found
+}
+
+/// Inode number of a namespace, from a link such as `mnt:[4026531841]`; 0 if it cannot be read.
+pub(super) fn namespace(folder: &Path, name: &str) -> u32 {
+    let target = fs::read_link(folder.join("ns").join(name)).unwrap_or_default();
+    let digits: String = target.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
 }
 
 #[cfg(test)]

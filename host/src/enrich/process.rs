@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::container::is_root;
 use super::containers::ContainerId;
-use super::lookup::is_root;
 use crate::event::{self, process_flags};
 
 /// `/proc` tells starts in clock ticks of 1/100 s (`USER_HZ`), rounded down.

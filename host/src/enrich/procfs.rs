@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::namespaces::namespace;
 use super::passwd::Passwd;
 use super::process::TICK_NS;
 use super::runc::Runc;
@@ -194,16 +195,6 @@ fn link(path: &Path) -> Vec<u8> {
     fs::read_link(path)
         .map(|target| target.into_os_string().into_vec())
         .unwrap_or_default()
-}
-
-/// Inode number of a namespace, from a link such as `mnt:[4026531841]`; 0 if it cannot be read.
-pub(super) fn namespace(folder: &Path, name: &str) -> u32 {
-    let target = link(&folder.join("ns").join(name));
-    let digits: Vec<u8> = target.into_iter().filter(u8::is_ascii_digit).collect();
-    str::from_utf8(&digits)
-        .ok()
-        .and_then(|digits| digits.parse().ok())
-        .unwrap_or(0)
 }
 
 /// Path of the executable, without what the kernel appends if it was deleted, and the flags that say so.

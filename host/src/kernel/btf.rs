@@ -6,11 +6,19 @@ use std::time::{Duration, Instant};
 use vespid_ebpf::{ABSENT, FIELDS, Offsets, TypeIds};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::load::StartError;
 use super::types::Types;
 
 /// Where the kernel shows its types (`CONFIG_DEBUG_INFO_BTF`).
 pub(super) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// Why nothing was found.
+#[derive(Debug)]
+pub(super) enum NoLayout {
+    /// The kernel does not show its types.
+    Hidden,
+    /// They cannot be read, or not be understood.
+    Unreadable(String),
+}
 
 /// What was found.
 #[derive(Debug)]
@@ -47,13 +55,13 @@ impl Layout {
 }
 
 /// Reads the running kernel's types.
-pub(super) fn read() -> Result<Layout, StartError> {
+pub(super) fn read() -> Result<Layout, NoLayout> {
     let began = Instant::now();
     if !Path::new(VMLINUX).exists() {
-        return Err(StartError::NoBtf);
+        return Err(NoLayout::Hidden);
     }
-    let bytes = fs::read(VMLINUX).map_err(|error| StartError::UnreadableBtf(error.to_string()))?;
-    let types = Types::parse(&bytes).map_err(|error| StartError::UnreadableBtf(error.to_string()))?;
+    let bytes = fs::read(VMLINUX).map_err(|error| NoLayout::Unreadable(error.to_string()))?;
+    let types = Types::parse(&bytes).map_err(|error| NoLayout::Unreadable(error.to_string()))?;
     let (mut offsets, missing) = find(&types);
     let cast = types.function("bpf_rdonly_cast");
     if cast.is_some() {

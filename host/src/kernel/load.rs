@@ -9,7 +9,7 @@ use vespid_ebpf::{CAST, Kind};
 use zerocopy::IntoBytes;
 
 use super::Settings;
-use super::btf::{Layout, VMLINUX};
+use super::btf::{Layout, NoLayout, VMLINUX};
 
 /// The programs, built by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vespid-programs.o"));
@@ -50,6 +50,15 @@ pub enum StartError {
     /// The ring or the counters cannot be reached.
     #[error("the ring buffer cannot be opened: {0}")]
     Ring(#[source] io::Error),
+}
+
+impl From<NoLayout> for StartError {
+    fn from(why: NoLayout) -> StartError {
+        match why {
+            NoLayout::Hidden => StartError::NoBtf,
+            NoLayout::Unreadable(error) => StartError::UnreadableBtf(error),
+        }
+    }
 }
 
 /// Checks that this process may do what follows, as the kernel's own answer would only be `EPERM`.

@@ -3,8 +3,7 @@ use std::fmt;
 
 use prometheus_client::registry::Unit;
 
-use super::encode::{Page, Pairs};
-use super::host::one;
+use super::page::{Page, Pairs, one};
 use super::scrape::{Plugin, Scrape};
 
 pub(super) fn write(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 
 use prometheus_client::registry::Unit;
 
-use super::host;
 use crate::interface::vespid::plugin::describe::{Metric, MetricKind};
 
 /// Most metrics that a plugin may declare.
@@ -24,6 +23,13 @@ pub(super) const OVERFLOW_LABEL: &str = "otel_metric_overflow";
 
 /// Suffixes that a text format gives a meaning of its own.
 const SUFFIXES: [&str; 6] = ["_total", "_created", "_bucket", "_count", "_sum", "_info"];
+
+/// Names outside `vespid_` that the daemon uses, as all Prometheus clients do.
+const PROCESS: [&str; 3] = [
+    "process_cpu_seconds",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+];
 
 /// A metric family as it is exported.
 #[derive(Debug)]
@@ -86,7 +92,7 @@ impl Descriptor {
             .map(|metric| {
                 let descriptor = Descriptor::new(plugin, metric)?;
                 for exported in descriptor.sample_names() {
-                    if host::is_reserved(&exported) || !taken.insert(exported.clone()) {
+                    if is_reserved(&exported) || !taken.insert(exported.clone()) {
                         return Err(BadMetric::Taken {
                             metric: metric.name.clone(),
                             exported,
@@ -185,6 +191,11 @@ impl Descriptor {
         names.push(name);
         names
     }
+}
+
+/// Whether a name on the page is the daemon's.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("vespid_") || PROCESS.contains(&name)
 }
 
 fn spelled(metric: &Metric, part: &'static str, text: &str) -> Result<(), BadMetric> {

@@ -18,22 +18,10 @@ use prometheus_client::registry::Unit;
 use vespid_ebpf::Kind;
 
 use super::bill;
-use super::encode::{Page, Pairs};
+use super::page::{Page, Pairs, one};
 use super::scrape::{Scrape, StageName};
 use crate::enrich::runtimes::Outcome;
 use crate::ledger::{self, ROWS};
-
-/// Names outside `vespid_` that the daemon uses, as all Prometheus clients do.
-const PROCESS: [&str; 3] = [
-    "process_cpu_seconds",
-    "process_cpu_seconds_total",
-    "process_resident_memory_bytes",
-];
-
-/// Whether a name on the page is the daemon's.
-pub(super) fn is_reserved(name: &str) -> bool {
-    name.starts_with("vespid_") || PROCESS.contains(&name)
-}
 
 pub(super) fn write(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
     daemon(scrape, page)?;
@@ -114,11 +102,6 @@ fn daemon(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {
         lookups.map(|(outcome, count)| (vec![("outcome", outcome.as_str())], count)),
     )?;
     page.histograms(("vespid_batch_rows", None, "Events by batch."), one(&scrape.batch_rows))
-}
-
-/// A family's only row.
-pub(super) fn one<V>(value: V) -> [(Pairs<'static>, V); 1] {
-    [(Vec::new(), value)]
 }
 
 fn events(scrape: &Scrape, page: &mut Page<'_>) -> fmt::Result {

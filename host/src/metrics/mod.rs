@@ -10,6 +10,7 @@ mod encode;
 mod family;
 mod histogram;
 mod host;
+mod page;
 mod scrape;
 mod series;
 mod usage;

@@ -52,7 +52,8 @@ pub use candidate::{Candidate, Contents, Digest, Kind, Reason, Role, Stale};
 pub use changes::{Change, Changes, Which};
 pub use listing::{Listing, LookError, LookSettings, Scanner};
 pub use runtime::{LoadError, Runtime};
-pub use watch::{Watch, WatchSettings};
+pub use watch::Watch;
+pub use window::WatchSettings;
 
 use reconcile::Reconciling;
 

@@ -1,7 +1,30 @@
 //! How long to wait after an event for those that belong to it.
 use std::time::{Duration, Instant};
 
-use super::watch::WatchSettings;
+/// How long to wait for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// A look follows an event when this long nothing else has happened.
+    pub quiet: Duration,
+    /// The same after an event that completes a file: a writer closed it, or it was renamed to its name.
+    pub done: Duration,
+    /// A look follows an event after at most this long, whatever else happens.
+    pub longest: Duration,
+    /// A look takes place this long after the last one without any event: for network file systems, which do not report
+    /// what other machines do, and for files behind links.
+    pub rescan: Duration,
+}
+
+impl Default for WatchSettings {
+    fn default() -> WatchSettings {
+        WatchSettings {
+            quiet: Duration::from_millis(50),
+            done: Duration::from_millis(5),
+            longest: Duration::from_millis(500),
+            rescan: Duration::from_secs(10),
+        }
+    }
+}
 
 /// What an event says about the file it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

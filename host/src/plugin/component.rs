@@ -7,22 +7,19 @@ use std::time::Instant;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wasmtime::Store;
-use wasmtime::component::{HasSelf, Linker};
 
 use crate::bytes::hex;
-use crate::interface;
 use crate::interface::vespid::plugin::describe::{Kinds, Manifest};
-use crate::interface::vespid::plugin::log;
 
+use super::code::Code;
 use super::compile::Origin;
 use super::config::{ConfigError, check_keys};
 use super::engine::Engine;
 use super::failure::Failure;
 use super::inspect::inspect;
-use super::instance::{Instance, Snapshot, Tenant};
+use super::instance::{Instance, Snapshot};
 use super::limits::Limits;
-use super::log::LogGate;
+use super::log_gate::LogGate;
 use super::manifest;
 use super::refusal::{Refusal, Why};
 
@@ -197,30 +194,4 @@ fn describe(code: &Code, file: &Path, limits: &Arc<Limits>, log: &Arc<LogGate>) 
     Instance::new(code, Arc::new(unknown), limits.clone(), log.clone())
         .and_then(|mut instance| instance.describe())
         .map_err(Why::Describe)
-}
-
-/// Compiled code with its imports resolved.
-#[derive(Clone)]
-pub(super) struct Code(interface::PluginPre<Tenant>);
-
-impl Code {
-    fn new(engine: &Engine, bytes: &[u8], digest: &[u8; 32]) -> Result<(Code, Origin), Why> {
-        let compilation = &engine.compilation;
-        let engine = engine.wasmtime();
-        let (component, origin) = compilation.component(engine, bytes, digest)?;
-        let mismatch = |error: wasmtime::Error| Why::Interface(format!("{error:#}"));
-        let mut linker = Linker::new(engine);
-        log::add_to_linker::<_, HasSelf<_>>(&mut linker, |tenant: &mut Tenant| tenant).map_err(mismatch)?;
-        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
-        let code = interface::PluginPre::new(pre).map(Code).map_err(mismatch)?;
-        Ok((code, origin))
-    }
-
-    pub(super) fn engine(&self) -> &wasmtime::Engine {
-        self.0.engine()
-    }
-
-    pub(super) fn instantiate(&self, store: &mut Store<Tenant>) -> wasmtime::Result<interface::Plugin> {
-        self.0.instantiate(store)
-    }
 }

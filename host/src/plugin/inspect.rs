@@ -6,9 +6,7 @@ use wasmparser::types::TypesRef;
 use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator};
 
 use super::refusal::Why;
-
-/// Interface versions that this daemon runs: its own, and the one before it once there is one.
-pub const ACCEPTED: &[&str] = &["0.1.0"];
+use crate::interface::ACCEPTED;
 
 const PACKAGE: &str = "vespid:plugin/";
 const GUEST: &str = "vespid:plugin/guest";

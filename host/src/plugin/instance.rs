@@ -11,24 +11,14 @@ use crate::interface::vespid::plugin::events::{Batch, Lost};
 use crate::interface::vespid::plugin::reports::Report;
 use crate::interface::{self, exports::vespid::plugin::guest::Restored};
 
-use super::component::Code;
+use super::code::Code;
 use super::engine::epochs;
 use super::failure::Failure;
 use super::limits::{HostCalls, Limits, Quota};
-use super::log::LogGate;
+use super::log_gate::LogGate;
 use super::report::SeriesTable;
+use super::tenant::Tenant;
 use super::view::BatchView;
-
-/// What a store holds for its guest.
-pub(super) struct Tenant {
-    /// Name in the log.
-    pub(super) plugin: String,
-    pub(super) log: Arc<LogGate>,
-    pub(super) host_calls: HostCalls,
-    quota: Quota,
-    /// The error that it logged last in the call at hand.
-    pub(super) last_words: Option<String>,
-}
 
 /// More than any guest burns between two looks; its limit is its deadline.
 const FUEL: u64 = u64::MAX;

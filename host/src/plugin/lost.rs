@@ -1,5 +1,5 @@
 //! What never reached a plugin, added up.
-use super::worker::Rows;
+use super::subscription::Rows;
 use crate::interface::vespid::plugin::events::Lost;
 
 impl Lost {

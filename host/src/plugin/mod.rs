@@ -3,9 +3,12 @@
 //! A plugin harms only itself. Its file is inspected before it is compiled, its calls have deadlines, its memory and
 //! its reports have limits, its queue is bounded; and whatever it does becomes a number in [`PluginStats`].
 mod anatomy;
+mod code;
 mod compile;
 mod component;
 pub mod config;
+mod delivery;
+mod desk;
 mod engine;
 mod failure;
 mod inspect;
@@ -13,6 +16,7 @@ mod instance;
 mod limits;
 mod load;
 mod log;
+mod log_gate;
 mod lost;
 mod manifest;
 mod rate;
@@ -25,6 +29,7 @@ mod stats;
 mod subscription;
 mod supervisor;
 mod swap;
+mod tenant;
 mod view;
 mod worker;
 
@@ -33,9 +38,10 @@ pub use compile::{
     Allowance, Cache, CacheError, CacheLimits, Child, ChildLimits, CompileError, Compiler, Origin, ServeError, serve,
 };
 pub use component::{Identity, Plugin};
+pub use delivery::{Delivery, Sink};
 pub use engine::{Engine, EngineError};
 pub use failure::Failure;
-pub use inspect::{ACCEPTED, inspect};
+pub use inspect::inspect;
 pub use instance::{Instance, Snapshot};
 pub use limits::Limits;
 pub use load::{Found, load, make};
@@ -45,6 +51,6 @@ pub use report::BadReport;
 pub use seconds::Seconds;
 pub use settings::{Mode, Settings, split};
 pub use stats::{CALL_TIME_BOUNDS, CallTimes, PluginStats, Status};
-pub use subscription::record_kinds;
+pub use subscription::{Rows, record_kinds};
 pub use swap::{Carried, Successor, SwapError, Swapped};
-pub use worker::{Delivery, Rows, Sink, StartError, Worker};
+pub use worker::{StartError, Worker};

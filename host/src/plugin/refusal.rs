@@ -1,11 +1,11 @@
 //! Why a file does not become a plugin, said so that its owner knows what to do.
 use std::path::PathBuf;
 
-use super::compile::CompileError;
+use super::compile::error::CompileError;
 use super::config::ConfigError;
 use super::failure::Failure;
-use super::inspect::ACCEPTED;
 use super::manifest::ManifestError;
+use crate::interface::ACCEPTED;
 
 /// A file that does not become a plugin.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,8 @@ use crate::interface::vespid::plugin::reports::Report;
 use crate::verdict::Cause;
 
 use super::component::Plugin;
+use super::delivery::{Delivery, Sink};
+use super::desk::{Desk, lock};
 use super::failure::Failure;
 use super::instance::{Instance, Snapshot};
 use super::rate::Bucket;
@@ -18,7 +20,6 @@ use super::stats::{CallTimes, PluginStats, Status};
 use super::subscription::rows_of;
 use super::supervisor::{Remedy, Supervisor};
 use super::swap::{Carried, Saved, Successor, SwapError, Swapped};
-use super::worker::{Delivery, Desk, Sink, lock};
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -7,8 +7,8 @@ use vespid_ebpf::Kind;
 
 use crate::ledger::Stage;
 
+use super::subscription::Rows;
 use super::swap::Carried;
-use super::worker::Rows;
 
 /// Upper bounds of [`CallTimes::buckets`], in seconds; the last bucket has none.
 pub const CALL_TIME_BOUNDS: [f64; 11] = [

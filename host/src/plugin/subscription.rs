@@ -1,8 +1,10 @@
 //! Between the interface's kinds of tables and the kernel side's kinds of records.
 use vespid_ebpf::Kind;
 
-use super::worker::Rows;
 use crate::interface::vespid::plugin::describe::Kinds;
+
+/// How many rows there are of each kind, in the order of [`Kind::ALL`].
+pub type Rows = [u64; Kind::ALL.len()];
 
 /// The records that these tables are made of, as a mask of [`Kind::bit`].
 #[must_use]

@@ -4,75 +4,25 @@
 //! batch that does. A replay sends batches instead, and waits.
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select_biased};
 use serde_json::Value;
-use vespid_ebpf::Kind;
 
 use crate::filter::Subscription;
-use crate::interface::vespid::plugin::describe::Manifest;
-use crate::interface::vespid::plugin::events::{Batch, Lost};
-use crate::interface::vespid::plugin::reports::Report;
-use crate::verdict::Cause;
+use crate::interface::vespid::plugin::events::Lost;
 
 use super::component::{Identity, Plugin};
+use super::delivery::{Delivery, Sink};
+use super::desk::{Desk, lock};
 use super::engine::THREAD_STACK_BYTES;
 use super::failure::Failure;
 use super::instance::Snapshot;
 use super::runner::Runner;
 use super::stats::PluginStats;
-use super::subscription::rows_of;
+use super::subscription::{Rows, rows_of};
 use super::swap::{Successor, SwapError, Swapped};
-
-/// How many rows there are of each kind, in the order of [`Kind::ALL`].
-pub type Rows = [u64; Kind::ALL.len()];
-
-/// A batch on its way to plugins.
-#[derive(Clone)]
-pub struct Delivery {
-    /// The batch. Its header's losses are those of all plugins; a worker adds its own plugin's.
-    pub batch: Arc<Batch>,
-    /// Its rows.
-    pub rows: Rows,
-    /// Time of its oldest event, in Unix nanoseconds.
-    pub first_time: u64,
-    /// Time of its newest event.
-    pub last_time: u64,
-}
-
-impl Delivery {
-    fn len(&self) -> u64 {
-        self.rows.iter().sum()
-    }
-}
-
-/// Takes what a plugin reports. Reports have been checked: rows, metrics and series ids exist.
-///
-/// All calls come from the plugin's thread, save for the first `started`, which comes from [`Worker::spawn`].
-pub trait Sink: Send {
-    /// Another version takes over; if it is accepted, `started` follows.
-    ///
-    /// # Errors
-    /// Why what it declares cannot be exported. Nothing has changed then.
-    fn adopt(&mut self, plugin: &Plugin) -> Result<(), String>;
-
-    /// A new instance begins: its series ids count from 0 again.
-    fn started(&mut self, plugin: &Identity, manifest: &Manifest);
-
-    /// Applies a report that came at event time `now`.
-    fn apply(&mut self, plugin: &Identity, now: u64, cause: Cause<'_>, report: Report);
-
-    /// The plugin did not get this many events between these two event times.
-    fn missed(&mut self, events: u64, from: u64, to: u64);
-
-    /// The plugin is done with what it was handed before [`Worker::end_turn`].
-    fn end_turn(&mut self) {}
-
-    /// The plugin failed for the last time, and gets no batches any more.
-    fn quarantined(&mut self, plugin: &Identity, now: u64, failure: &Failure);
-}
 
 /// Why a plugin did not start.
 #[derive(Debug, thiserror::Error)]
@@ -103,19 +53,6 @@ pub struct Worker {
     owed: Mutex<Lost>,
     desk: Arc<Desk>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What a plugin's thread and the others both look at.
-pub(super) struct Desk {
-    /// The version that serves.
-    pub(super) plugin: Mutex<Plugin>,
-    /// What it is called with.
-    pub(super) subscription: Mutex<Subscription>,
-    pub(super) stats: Mutex<PluginStats>,
-    /// The last good state.
-    pub(super) snapshot: Mutex<Option<Arc<Snapshot>>>,
-    /// Events in the queue.
-    waiting: AtomicU64,
 }
 
 pub(super) enum Job {
@@ -368,9 +305,4 @@ impl Job {
             Job::Advance(_) | Job::EndTurn | Job::Settle(_) | Job::End => Rows::default(),
         }
     }
-}
-
-/// The books stay usable if a thread died while it held them: each entry is a plain number.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

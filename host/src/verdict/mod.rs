@@ -2,6 +2,7 @@
 //!
 //! A plugin's worker makes each verdict a [`Record`] while it still has the batch, and hands that to the [`Sink`], which
 //! never makes it wait.
+mod books;
 mod columns;
 mod event;
 mod line;
@@ -11,8 +12,9 @@ mod sink;
 mod time;
 mod writer;
 
+pub use books::RECENT;
 pub use record::{Cause, Origin, Record, Summary, severity_name};
 pub use seen::seen;
-pub use sink::{Delivery, RECENT, Sink};
+pub use sink::{Delivery, Sink};
 pub use time::{time_of_day, timestamp, utc};
 pub use writer::{Target, Unwritable};

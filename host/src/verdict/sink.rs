@@ -3,23 +3,20 @@
 //!
 //! What the queue or the destination refuses is dropped and counted by reason; its failures are logged once an episode,
 //! not once a verdict.
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
+use super::books::{Books, Reason};
 use super::record::{Record, Summary};
 use super::writer::{Target, Unwritable, Writer};
 use crate::metrics::Verdicts;
 
 /// Verdicts that may wait for their destination.
 const QUEUE: usize = 1_024;
-
-/// Verdicts kept for the terminal screen.
-pub const RECENT: usize = 64;
 
 /// Where workers deliver their verdicts. Clones deliver to the same destination.
 #[derive(Clone, Debug)]
@@ -35,73 +32,6 @@ pub struct Delivery {
     done: Receiver<()>,
     thread: JoinHandle<()>,
     books: Arc<Books>,
-}
-
-/// What became of the verdicts.
-#[derive(Debug, Default)]
-pub(super) struct Books {
-    queued: AtomicU64,
-    written: AtomicU64,
-    dropped: [AtomicU64; Reason::ALL.len()],
-    overflowing: AtomicBool,
-    recent: Mutex<VecDeque<Arc<Summary>>>,
-}
-
-/// Why a verdict was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    QueueFull,
-    DiskFull,
-    BrokenPipe,
-    WriteFailed,
-    Shutdown,
-}
-
-impl Reason {
-    const ALL: [Reason; 5] = [
-        Reason::QueueFull,
-        Reason::DiskFull,
-        Reason::BrokenPipe,
-        Reason::WriteFailed,
-        Reason::Shutdown,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Reason::QueueFull => "queue_full",
-            Reason::DiskFull => "disk_full",
-            Reason::BrokenPipe => "broken_pipe",
-            Reason::WriteFailed => "write_failed",
-            Reason::Shutdown => "shutdown",
-        }
-    }
-}
-
-// Relaxed throughout: each count stands for itself, and a scrape may see them a moment apart.
-impl Books {
-    pub(super) fn count_dropped(&self, reason: Reason, count: u64) {
-        self.dropped[reason as usize].fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_written(&self) {
-        self.written.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn queue_is_empty(&self) {
-        self.overflowing.store(false, Ordering::Relaxed);
-    }
-
-    fn verdicts(&self) -> Verdicts {
-        let count = |reason: Reason| self.dropped[reason as usize].load(Ordering::Relaxed);
-        let dropped: BTreeMap<_, _> = Reason::ALL
-            .into_iter()
-            .map(|reason| (reason.name(), count(reason)))
-            .collect();
-        Verdicts {
-            written: self.written.load(Ordering::Relaxed),
-            dropped,
-        }
-    }
 }
 
 impl Sink {
@@ -133,7 +63,7 @@ impl Sink {
 
     /// Delivers a verdict, or drops it if the destination does not keep up. Never waits.
     pub fn deliver(&self, record: Record) {
-        self.remember(&record);
+        self.books.remember(&record.summary);
         match self.queue.try_send(record) {
             Ok(()) => {
                 self.books.queued.fetch_add(1, Ordering::Relaxed);
@@ -150,7 +80,7 @@ impl Sink {
 
     /// Delivers a verdict, and waits for room if need be. For replays, which have the time.
     pub fn send(&self, record: Record) {
-        self.remember(&record);
+        self.books.remember(&record.summary);
         match self.queue.send(record) {
             Ok(()) => {
                 self.books.queued.fetch_add(1, Ordering::Relaxed);
@@ -159,24 +89,10 @@ impl Sink {
         }
     }
 
-    fn remember(&self, record: &Record) {
-        let mut recent = self.books.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() == RECENT {
-            recent.pop_front();
-        }
-        recent.push_back(Arc::clone(&record.summary));
-    }
-
-    /// The last [`RECENT`] verdicts, oldest first, whether or not they could be written.
+    /// The last [`RECENT`](super::RECENT) verdicts, oldest first, whether or not they could be written.
     #[must_use]
     pub fn recent(&self) -> Vec<Arc<Summary>> {
-        self.books
-            .recent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.books.recent()
     }
 
     /// What became of the verdicts so far.

@@ -12,8 +12,8 @@ use crossbeam_channel::{Receiver, select};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
+use super::books::{Books, Reason};
 use super::record::Record;
-use super::sink::{Books, Reason};
 
 /// Where verdicts go.
 #[derive(Clone, Debug, PartialEq, Eq)]

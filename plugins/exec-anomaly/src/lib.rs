@@ -92,7 +92,7 @@ impl Plugin for ExecAnomaly {
                 _ => {}
             }
         }
-        self.metrics.state(&self.bursts, &self.novelty);
+        self.show_state();
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Plugin for ExecAnomaly {
         self.findings.close(now, out);
         self.novelty.tick(now);
         self.reverse_shells.tick(now);
-        self.metrics.state(&self.bursts, &self.novelty);
+        self.show_state();
         Ok(())
     }
 
@@ -147,6 +147,12 @@ impl ExecAnomaly {
         for finding in findings.into_iter().flatten() {
             self.say((&call, call.time()), process, finding, out);
         }
+    }
+
+    fn show_state(&self) {
+        let novelty = &self.novelty;
+        self.metrics
+            .state(self.bursts.running(), novelty.known(), novelty.is_learning());
     }
 
     fn say(&mut self, about: (&impl Fact, u64), process: Process<'_>, finding: Finding, out: &mut Report) {

@@ -2,8 +2,6 @@
 use vespid_plugin::prelude::*;
 use vespid_plugin::{Exec, errno};
 
-use crate::rules::{Bursts, Novelty};
-
 /// Handles on the metrics.
 pub struct Metrics {
     execs: Counter<2>,
@@ -60,9 +58,9 @@ impl Metrics {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "bounded by the configuration, far below 2^52")]
-    pub(crate) fn state(&self, bursts: &Bursts, novelty: &Novelty) {
-        self.bursts.with([]).set(bursts.running() as f64);
-        self.pairs.with([]).set(novelty.known() as f64);
-        self.learning.with([]).set(f64::from(u8::from(novelty.is_learning())));
+    pub(crate) fn state(&self, bursts: usize, pairs: usize, is_learning: bool) {
+        self.bursts.with([]).set(bursts as f64);
+        self.pairs.with([]).set(pairs as f64);
+        self.learning.with([]).set(f64::from(u8::from(is_learning)));
     }
 }

@@ -9,7 +9,8 @@ use vespid_plugin::{Filter, Pattern};
 
 use crate::access::Access;
 use crate::change;
-use crate::config::{Processes, Results, RuleConfig, expand};
+use crate::config::expand;
+use crate::rule_config::{Processes, Results, RuleConfig};
 
 /// One access of many is enough to say so; the others are counted.
 const MERGED: Duration = Duration::from_secs(1);

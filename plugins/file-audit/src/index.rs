@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use vespid_plugin::glob_match;
 
-use crate::config::RuleConfig;
+use crate::rule_config::RuleConfig;
 
 /// Rules by path.
 #[derive(Default)]

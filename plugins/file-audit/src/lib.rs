@@ -26,6 +26,7 @@ mod filters;
 mod index;
 mod one_or_many;
 mod rule;
+mod rule_config;
 mod shipped;
 
 use std::time::Duration;
@@ -34,8 +35,9 @@ use vespid_plugin::prelude::*;
 use vespid_plugin::{Change, Exec, Filter, Globs, Open, ProcessId, Repeats, cut, errno, remembered};
 
 pub use access::Access;
-pub use config::{Config, Processes, Results, RuleConfig, SeverityConfig};
+pub use config::Config;
 pub use one_or_many::OneOrMany;
+pub use rule_config::{Processes, Results, RuleConfig, SeverityConfig};
 
 use event::Event;
 use index::Index;

@@ -5,7 +5,8 @@ use vespid_plugin::Globs;
 use vespid_plugin::prelude::*;
 
 use crate::access::Access;
-use crate::config::{Processes, Results, RuleConfig, expand};
+use crate::config::expand;
+use crate::rule_config::{Processes, Results, RuleConfig};
 
 pub(crate) struct Rule {
     pub(crate) key: String,

@@ -2,8 +2,8 @@
 use std::collections::BTreeMap;
 
 use crate::access::Access;
-use crate::config::{Processes, Results, RuleConfig, SeverityConfig};
 use crate::one_or_many::OneOrMany;
+use crate::rule_config::{Processes, Results, RuleConfig, SeverityConfig};
 
 /// Programs that change the files of other programs for a living.
 const GROUPS: [(&str, &[&str]); 4] = [

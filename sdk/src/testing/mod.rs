@@ -6,16 +6,20 @@ mod builder;
 mod calls;
 mod cases;
 mod columns;
+mod connections;
 mod filters;
 mod harness;
+mod processes;
 mod resources;
 mod syscalls;
 
-pub use builder::{BatchBuilder, ConnectionRow, ContainerRow, ExecRow, ExitRow, OpenRow, ProcessRow};
+pub use builder::BatchBuilder;
 pub use cases::cases;
+pub use connections::ConnectionRow;
 pub use harness::{Harness, Outcome};
+pub use processes::{ContainerRow, ExecRow, ExitRow, ProcessRow};
 pub use resources::ResourceRow;
-pub use syscalls::{ChangeRow, PrivilegedRow, SocketRow};
+pub use syscalls::{ChangeRow, OpenRow, PrivilegedRow, SocketRow};
 
 /// Midnight of 2026-01-01 in Unix nanoseconds: where time begins in a [`BatchBuilder`].
 pub const EPOCH: u64 = 1_767_225_600 * SECOND;

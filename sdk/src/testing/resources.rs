@@ -1,7 +1,4 @@
 //! Rows of resources.
-use super::BatchBuilder;
-use super::builder::pushed;
-use crate::ResourceOp;
 use crate::rows::measured;
 
 /// What a control group used, or a process killed for want of memory. Fields are the columns of the interface; the
@@ -26,43 +23,6 @@ pub struct ResourceRow {
     pub instructions: u64,
     pub cache_misses: u64,
     pub memory: u64,
-}
-
-impl BatchBuilder {
-    /// The control groups of the host used nothing for so many nanoseconds, as software's counters say.
-    pub fn usage(&mut self, interval: u64) -> &mut ResourceRow {
-        let (seq, time) = self.next();
-        let row = ResourceRow {
-            seq,
-            time,
-            cgroup: b"/".to_vec(),
-            op: ResourceOp::Usage.to_column(),
-            interval,
-            measured: measured::CPU
-                | measured::MINOR_FAULTS
-                | measured::MAJOR_FAULTS
-                | measured::VOLUNTARY_SWITCHES
-                | measured::INVOLUNTARY_SWITCHES,
-            ..ResourceRow::default()
-        };
-        pushed(&mut self.resources, row)
-    }
-
-    /// A process that has so many bytes of memory is killed for want of more.
-    pub fn oom_kill(&mut self, process: u32, memory: u64) -> &mut ResourceRow {
-        let (seq, time) = self.next();
-        let container = self.processes.get(process as usize).and_then(|row| row.container);
-        let row = ResourceRow {
-            seq,
-            time,
-            process: Some(process),
-            container,
-            op: ResourceOp::OomKill.to_column(),
-            memory,
-            ..ResourceRow::default()
-        };
-        pushed(&mut self.resources, row)
-    }
 }
 
 impl ResourceRow {

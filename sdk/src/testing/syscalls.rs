@@ -1,9 +1,29 @@
-//! Rows of the tables that system calls fill: changes, privileged calls, sockets.
+//! Rows of the tables that system calls fill: opens, changes, privileged calls, sockets.
 use std::net::SocketAddr;
 
-use super::BatchBuilder;
-use super::builder::pushed;
-use crate::{ChangeOp, PrivilegedOp, SocketOp};
+/// A file open.
+///
+/// ```
+/// # use vespid_plugin::{errno, testing::BatchBuilder};
+/// let mut batch = BatchBuilder::new();
+/// let cat = batch.process("/bin/cat").id();
+/// batch.open(cat, "/etc/shadow").typed("../etc/shadow").fails(errno::EACCES);
+/// ```
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns of `opens`, documented in wit/vespid.wit")]
+pub struct OpenRow {
+    pub seq: u64,
+    pub time: u64,
+    pub process: Option<u32>,
+    pub path: Vec<u8>,
+    pub typed: Vec<u8>,
+    pub flags: u32,
+    pub mode: u32,
+    pub result: i64,
+    pub path_kind: u8,
+    pub traits: u8,
+    pub count: u32,
+}
 
 /// A changed name or attribute of a file, or a mount.
 ///
@@ -81,47 +101,30 @@ pub struct SocketRow {
     pub result: i64,
 }
 
-impl BatchBuilder {
-    /// A process changes a file, by its path, with success.
-    pub fn change(&mut self, process: u32, op: ChangeOp, path: &str) -> &mut ChangeRow {
-        let (seq, time) = self.next();
-        let row = ChangeRow {
-            seq,
-            time,
-            process: Some(process),
-            op: op.to_column(),
-            path: path.into(),
-            typed: path.into(),
-            path_kind: 1,
-            ..ChangeRow::default()
-        };
-        pushed(&mut self.changes, row)
+impl OpenRow {
+    /// Sets the `O_*` flags.
+    pub fn flags(&mut self, flags: u32) -> &mut Self {
+        self.flags = flags;
+        self
     }
 
-    /// A process makes a privileged call, with success.
-    pub fn privileged(&mut self, process: u32, op: PrivilegedOp) -> &mut PrivilegedRow {
-        let (seq, time) = self.next();
-        let row = PrivilegedRow {
-            seq,
-            time,
-            process: Some(process),
-            op: op.to_column(),
-            ..PrivilegedRow::default()
-        };
-        pushed(&mut self.privileged, row)
+    /// Has it stand for so many opens.
+    pub fn count(&mut self, count: u32) -> &mut Self {
+        self.count = count;
+        self
     }
 
-    /// One of a process's sockets does something, with success.
-    pub fn socket(&mut self, process: u32, op: SocketOp) -> &mut SocketRow {
-        let (seq, time) = self.next();
-        let row = SocketRow {
-            seq,
-            time,
-            process: Some(process),
-            op: op.to_column(),
-            ..SocketRow::default()
-        };
-        pushed(&mut self.sockets, row)
+    /// Sets what was typed.
+    pub fn typed(&mut self, typed: &str) -> &mut Self {
+        self.typed = typed.into();
+        self
+    }
+
+    /// Lets it fail.
+    pub fn fails(&mut self, errno: u32) -> &mut Self {
+        self.result = -i64::from(errno);
+        self.path_kind = 1;
+        self
     }
 }
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::author::interface;
-use crate::plugin::ACCEPTED;
+use crate::interface::ACCEPTED;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {

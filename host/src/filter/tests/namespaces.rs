@@ -1,4 +1,10 @@
 //! Filters on namespaces: whose they are, and that the kernel's judgement is the daemon's.
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use vespid_ebpf::sieve::TESTS;
+
+use super::model::passes;
 use super::*;
 use crate::enrich::{Nothing, Options, ProcessTable};
 

@@ -3,7 +3,7 @@ use std::fs;
 
 use super::{Check, Topic};
 use crate::kernel::btf::{self, VMLINUX};
-use crate::kernel::load::reason;
+use crate::kernel::load::{StartError, reason};
 
 pub(super) fn all(release: &str, mounts: &str) -> Vec<Check> {
     let mut checks = vec![
@@ -40,7 +40,7 @@ fn types() -> Check {
         Err(error) => Check::bad(
             Topic::Kernel,
             NAME,
-            reason(&error),
+            reason(&StartError::from(error)),
             "everything",
             "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; in a container, mount /sys",
         ),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::super::watch::{Watch, WatchSettings};
+use super::super::watch::Watch;
+use super::super::window::WatchSettings;
 use super::desk::Desk;
 
 /// Longer than any test waits for something that does happen.

@@ -13,28 +13,10 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, futimen
 use rustix::io::Errno;
 
 use super::entry::{Checked, Damage, HEADER, Key, header};
-use super::sweep;
+use super::sweep::{self, CacheLimits};
 
 /// Writable by others than the owner.
 const WRITABLE: u32 = 0o022;
-
-/// How large a cache may become.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheLimits {
-    /// Bytes of all files.
-    pub bytes: u64,
-    /// Files.
-    pub files: usize,
-}
-
-impl Default for CacheLimits {
-    fn default() -> CacheLimits {
-        CacheLimits {
-            bytes: 512 << 20,
-            files: 1_000,
-        }
-    }
-}
 
 /// Why a directory is not used.
 #[derive(Debug, thiserror::Error)]

@@ -1,15 +1,22 @@
-//! What a compiler process gives up before it looks at a component.
+//! What a compiler process gives up before it looks at a component, and what is left to it.
 use std::io;
 
 use caps::{CapSet, CapsHashSet};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use rustix::thread::set_no_new_privs;
 
-use super::serve::Allowance;
-
 /// How much the compiler stands back for the rest of the node, the collector first of all.
 const NICENESS: i32 = 5;
 const MOST_EXPENDABLE: &str = "1000";
+
+/// What a compiler process may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allowance {
+    /// Address space.
+    pub memory_bytes: Option<u64>,
+    /// Processor time, of all threads.
+    pub cpu_seconds: Option<u64>,
+}
 
 /// Gives up privileges, further files, and whatever exceeds the allowance. Before any thread is started: priority and
 /// capabilities are a thread's own, and its children's.

@@ -8,7 +8,7 @@ mod cache;
 mod child;
 mod confine;
 mod entry;
-mod error;
+pub(super) mod error;
 mod pulse;
 mod serve;
 mod sweep;
@@ -17,10 +17,12 @@ mod trusted;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Cache, CacheError, CacheLimits};
+pub use cache::{Cache, CacheError};
 pub use child::{Child, ChildLimits};
+pub use confine::Allowance;
 pub use error::CompileError;
-pub use serve::{Allowance, ServeError, serve};
+pub use serve::{ServeError, serve};
+pub use sweep::CacheLimits;
 
 use std::time::{Duration, Instant};
 

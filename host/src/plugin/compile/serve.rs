@@ -1,20 +1,11 @@
 //! The compiler process's side: one component in, its code out.
 use std::io::{self, Read, Write};
 
-use super::confine::confine;
+use super::confine::{Allowance, confine};
 use crate::plugin::engine::config;
 
 /// Exit code for a component that is invalid: what `vespid` exits with when a plugin is refused.
 pub(super) const INVALID: u8 = 4;
-
-/// What a compiler process may use.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Allowance {
-    /// Address space.
-    pub memory_bytes: Option<u64>,
-    /// Processor time, of all threads.
-    pub cpu_seconds: Option<u64>,
-}
 
 /// Why a compiler process has no code to offer.
 #[derive(Debug, thiserror::Error)]

@@ -6,13 +6,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, Dir, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::cache::CacheLimits;
 use super::entry::Key;
 
 const ENDING: &str = ".code";
 const TEMPORARY_ENDING: &str = ".tmp";
 /// A temporary file that is older than this was left behind by a crash.
 const LEFT_BEHIND: Duration = Duration::from_hours(1);
+
+/// How large a cache may become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Files.
+    pub files: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> CacheLimits {
+        CacheLimits {
+            bytes: 512 << 20,
+            files: 1_000,
+        }
+    }
+}
 
 /// A file's name.
 pub(super) fn name(key: &Key) -> String {

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::interface::vespid::plugin::reports::Severity;
+use crate::verdict::RECENT;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use caps::{CapSet, Capability};
 use tempfile::TempDir;
 
-use super::super::cache::{Cache, CacheError, CacheLimits};
+use super::super::CacheLimits;
+use super::super::cache::{Cache, CacheError};
 use super::super::entry::{self, HEADER, Key, header};
 use super::{Compiler, component, engine, load};
 

@@ -2,7 +2,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::super::cache::{Cache, CacheLimits};
+use super::super::CacheLimits;
+use super::super::cache::Cache;
 use super::{Compiler, component, load};
 
 const DIRECTORY: &str = "VESPID_TEST_CACHE";
