@@ -188,7 +188,7 @@ fn control(args: &[&str]) -> anyhow::Result<String> {
     let file = installed("auditctl").context("auditctl is not installed")?;
     let output = Command::new(file).args(args).output()?;
     if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
+        let why = String::from_utf8(output.stderr)?;
         bail!(
             "auditctl {}: {}",
             args.join(" "),
