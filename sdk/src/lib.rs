@@ -73,7 +73,7 @@ mod glob;
 mod keyed;
 pub mod log;
 mod lru;
-#[cfg(any(test, all(feature = "allocator", target_family = "wasm")))]
+#[cfg(any(test, all(feature = "allocator", target_family = "wasm", target_os = "unknown")))]
 mod memory;
 mod metrics;
 mod names;

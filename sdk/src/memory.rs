@@ -145,8 +145,14 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Memory<A> {
     }
 }
 
-/// As a plugin's allocator. A plugin that has another one leaves out the feature `allocator`.
-#[cfg(all(feature = "allocator", target_family = "wasm", not(target_feature = "atomics")))]
+/// As a plugin's allocator. A plugin that has another one leaves out the feature `allocator`. Other targets than the usual one
+/// bring a `cabi_realloc` of their own.
+#[cfg(all(
+    feature = "allocator",
+    target_family = "wasm",
+    target_os = "unknown",
+    not(target_feature = "atomics")
+))]
 mod global {
     use core::alloc::{GlobalAlloc, Layout};
     use std::alloc::System;
