@@ -199,3 +199,12 @@ fn get(address: SocketAddr, path: &str) -> Option<String> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     (head.split(' ').nth(1) == Some("200")).then(|| body.to_owned())
 }
+
+/// Where a program of this name is, if it is installed.
+#[must_use]
+pub fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}

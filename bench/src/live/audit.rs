@@ -12,8 +12,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::load::Load;
-use super::tracer::{DRAIN, Seen, installed};
-use crate::program::{Process, pause};
+use super::seen::{DRAIN, Seen};
+use crate::program::{Process, installed, pause};
 
 /// How long the daemon may take to start.
 const START: Duration = Duration::from_secs(5);

@@ -1,13 +1,15 @@
 //! Live loads, untraced and traced in turn: what watching costs those who are watched, and whoever watches.
 mod audit;
 mod load;
+mod seen;
 mod tracer;
 
 use std::path::Path;
 use std::time::Duration;
 
 pub use load::{Load, main as load_main};
-pub use tracer::{PEERS, Seen, Tracer};
+pub use seen::Seen;
+pub use tracer::{PEERS, Tracer};
 
 use crate::program::Program;
 use crate::table::{Cell, Table};

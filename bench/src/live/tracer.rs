@@ -14,11 +14,10 @@ use vespid_ebpf::{Kind, Outcome};
 
 use super::audit;
 use super::load::Load;
+use super::seen::{DRAIN, Seen};
 use crate::page::{Page, quantile};
-use crate::program::{Daemon, Process, Program, pause};
+use crate::program::{Daemon, Process, Program, installed, pause};
 
-/// How long what is on its way may take to arrive.
-pub(super) const DRAIN: Duration = Duration::from_millis(500);
 /// How long a peer takes to attach its programs.
 const PEER_START: Duration = Duration::from_secs(3);
 
@@ -84,33 +83,6 @@ impl Peer {
     pub fn file(&self) -> Option<PathBuf> {
         installed(self.name)
     }
-}
-
-/// Where a program of this name is, if it is installed.
-pub(super) fn installed(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
-}
-
-/// What was seen of a load.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// Events that reached the tracer, lost ones included; none if it does not say.
-    pub events: Option<f64>,
-    /// Events that it handed on.
-    pub delivered: Option<f64>,
-    /// Lost, by reason.
-    pub dropped: Vec<(String, f64)>,
-    /// Whether in = out + dropped at every stage; none if nobody keeps books.
-    pub closes: Option<bool>,
-    /// Its CPU time.
-    pub cpu_seconds: f64,
-    /// Its memory after the load.
-    pub resident_bytes: f64,
-    /// Seconds from an event to the end of its plugin's call.
-    pub lag: Option<[f64; 2]>,
 }
 
 impl Tracer {
