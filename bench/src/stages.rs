@@ -12,7 +12,7 @@ use vespid::interface::vespid::plugin::describe::Kinds;
 use vespid::ledger::Stage;
 use vespid::pipeline::{Origin, Outlet, Pipeline, Seat};
 use vespid::plugin::Delivery;
-use vespid::recording::{Header, Line, Rotation, Segments, Tape, VERSION, WhenFull};
+use vespid::recording::{Form, Header, Line, Rotation, Segments, Tape, WhenFull};
 
 use crate::rounds::{Cost, Course, interleave};
 use crate::table::{Cell, Table, cost};
@@ -84,7 +84,7 @@ pub enum Stretch {
     RingToProcess,
     /// The same, and a row of a batch for one subscription.
     RingToBatch,
-    /// The same, with the flight recorder's share: text for its thread, which compresses and writes it.
+    /// The same, with the flight recorder's share: what it hands to its thread, which compresses and writes it.
     RingToRecorder,
     /// The same as the one before, for the subscriptions of the shipped plugins.
     RingToShipped,
@@ -154,7 +154,7 @@ impl Recorder {
     fn new() -> anyhow::Result<Recorder> {
         let folder = tempfile::tempdir()?;
         let header = Header {
-            version: VERSION,
+            version: Form::Rows.version(),
             node: String::new(),
             boot_id: String::new(),
             kernel: String::new(),
@@ -170,7 +170,7 @@ impl Recorder {
         };
         let (tape, reel) = Tape::new(header, "flight_recorder", WhenFull::Drop);
         // It ends with the tape.
-        drop(reel.start(Segments::open(&folder.path().join("flight.jsonl.zst"), rotation)?)?);
+        drop(reel.start(Segments::open(&folder.path().join("flight.vespid"), rotation)?)?);
         Ok(Recorder { tape, _folder: folder })
     }
 }
