@@ -16,7 +16,7 @@ use vespid::recording::{Form, Header, Line, Rotation, Segments, Tape, WhenFull};
 
 use crate::rounds::{Cost, Course, interleave};
 use crate::table::{Cell, Table, cost};
-use crate::traffic::{CLOCK, Traffic, events, record};
+use crate::traffic::{CLOCK, Round, Traffic};
 
 /// Rows of the batches: what most nodes gather in 20 ms, rounded up.
 const ROWS: usize = 1024;
@@ -140,10 +140,9 @@ struct Path {
     table: ProcessTable,
     scratch: Scratch,
     ledgers: [Stage; 2],
-    events: Vec<Event<'static>>,
-    /// As in the ring: one record after another.
-    records: Vec<u8>,
-    ends: Vec<usize>,
+    round: Round,
+    /// Rounds that are over. To let go of them takes the caches, so it is done where new ones are made.
+    over: Vec<Round>,
     recorder: Option<Recorder>,
 }
 
@@ -201,31 +200,36 @@ impl Path {
             table: no_process(mix),
             scratch: Scratch::default(),
             ledgers: Default::default(),
-            events: Vec::new(),
-            records: Vec::new(),
-            ends: Vec::new(),
+            round: Round::default(),
+            over: Vec::new(),
             recorder: match stretch {
                 Stretch::RingToRecorder => Some(Recorder::new()?),
                 _ => None,
             },
         };
-        path.load(|_| true);
+        let first = Round::new(&mut path.traffic, |_| true);
+        path.enter(first);
         if !mix.goes_on() {
             // The processes become known; then it is always their same calls.
-            for event in std::mem::take(&mut path.events) {
-                path.table.observe(&event);
-                path.pipeline.take(&event, &mut Taken);
+            for event in &path.round.events {
+                path.table.observe(event);
+                path.pipeline.take(event, &mut Taken);
             }
             path.traffic = Traffic::recorded()?;
-            path.load(|event| mix.has(event));
+            let always = path.next();
+            path.enter(always);
         }
         Ok(path)
     }
 
-    /// The next round's events, and what is known of processes besides.
-    fn load(&mut self, wanted: impl Fn(&Event<'_>) -> bool) {
-        let round = self.traffic.next_round();
-        for line in &round {
+    fn next(&mut self) -> Round {
+        let mix = self.mix;
+        Round::new(&mut self.traffic, |event| mix.has(event))
+    }
+
+    /// Begins a round.
+    fn enter(&mut self, round: Round) {
+        for line in &round.known {
             match line {
                 Line::Known(known) => {
                     self.table.learn(known);
@@ -242,32 +246,18 @@ impl Path {
                 _ => {}
             }
         }
-        self.events = events(round).filter(wanted).collect();
-        self.records.clear();
-        self.ends.clear();
-        for event in &self.events {
-            record(event, &mut self.records);
-            self.ends.push(self.records.len());
-        }
-    }
-
-    /// Makes the next round's events ready, where it is not always the same ones.
-    fn go_on(&mut self) {
-        let mix = self.mix;
-        if mix.goes_on() {
-            self.load(|event| mix.has(event));
-        }
+        self.over.push(std::mem::replace(&mut self.round, round));
     }
 
     /// What the collector does with each record.
     fn collect(&mut self) {
         if let Some(recorder) = &mut self.recorder {
-            let now = self.events.first().map_or(0, |event| event.time);
+            let now = self.round.events.first().map_or(0, |event| event.time);
             recorder.tape.pass_time(now, self.pipeline.table(), u32::MAX);
         }
         let mut from = 0;
-        for &end in &self.ends {
-            let record = &self.records[from..end];
+        for &end in &self.round.ends {
+            let record = &self.round.records[from..end];
             from = end;
             let kind = kind_of(record);
             self.ledgers[0].pass(kind, 1);
@@ -283,33 +273,48 @@ impl Path {
 }
 
 impl Course for Path {
-    /// The other stretches have just had the caches to themselves; a collector under load has its memory there.
+    /// The other stretches have just had the caches to themselves, and so has making events; a collector under load has
+    /// its memory there. So it takes some rounds before, and all of them are made first.
     fn prepare(&mut self) {
+        self.over.clear();
         let mut before = 0;
-        while before < BEFORE {
-            self.go_on();
-            before += self.run();
+        if !self.mix.goes_on() {
+            while before < BEFORE {
+                before += self.run();
+            }
+            return;
         }
-        self.go_on();
+        let mut rounds = Vec::new();
+        while before < BEFORE {
+            let round = self.next();
+            before += round.events.len() as u64;
+            rounds.push(round);
+        }
+        let measured = self.next();
+        for round in rounds {
+            self.enter(round);
+            self.run();
+        }
+        self.enter(measured);
     }
 
     fn run(&mut self) -> u64 {
         match self.stretch {
             Stretch::Decode => {
                 let mut from = 0;
-                for &end in &self.ends {
-                    let record = &self.records[from..end];
+                for &end in &self.round.ends {
+                    let record = &self.round.records[from..end];
                     from = end;
                     black_box(&decode(record, &CLOCK, &mut self.scratch));
                 }
             }
             Stretch::Enrich => {
-                for event in &self.events {
+                for event in &self.round.events {
                     black_box(&self.table.observe(event));
                 }
             }
             Stretch::EnrichAndBatch => {
-                for event in &self.events {
+                for event in &self.round.events {
                     self.pipeline.take(event, &mut Taken);
                 }
             }
@@ -317,7 +322,7 @@ impl Course for Path {
                 self.collect();
             }
         }
-        self.events.len() as u64
+        self.round.events.len() as u64
     }
 }
 

@@ -1,6 +1,7 @@
 //! Events as nodes have them: the recorded fixtures, one after another and again and again, each time with the times
 //! moved on, so that no process ever starts twice.
 mod raw;
+mod round;
 mod shift;
 
 use std::io::Read;
@@ -11,6 +12,7 @@ use vespid::event::{Body, Event};
 use vespid::recording::{Header, Line};
 
 pub use raw::{CLOCK, record};
+pub use round::Round;
 use shift::Shift;
 
 /// Ordinary work: package queries, containers, a web server, a demonstration with a little of everything, connections.
