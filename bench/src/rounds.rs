@@ -37,6 +37,19 @@ pub struct Cost {
     pub bytes: f64,
 }
 
+impl Cost {
+    /// Of several measurements of the same, the one in the middle.
+    ///
+    /// # Panics
+    /// Without any.
+    #[must_use]
+    pub fn median(costs: &[Cost]) -> Cost {
+        let mut costs = costs.to_vec();
+        costs.sort_unstable_by(|one, other| one.ns.total_cmp(&other.ns));
+        costs[costs.len() / 2]
+    }
+}
+
 /// CPU time of this thread: what else runs on the machine may slow it down, but is not counted for it.
 fn cpu_seconds() -> f64 {
     vespid::clock::timespec_seconds(clock_gettime(ClockId::ThreadCPUTime))

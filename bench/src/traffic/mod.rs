@@ -6,6 +6,7 @@ mod shift;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
 use vespid::event::{Body, Event};
@@ -26,9 +27,12 @@ pub struct Traffic {
     round: u64,
 }
 
+/// A recording's header and its other lines.
+type Fixture = (Header, Vec<Line<'static>>);
+
 /// One fixture.
 struct Reel {
-    lines: Vec<Line<'static>>,
+    lines: &'static [Line<'static>],
     /// When it began.
     origin: u64,
     /// How much later it is, in the first round.
@@ -44,8 +48,7 @@ impl Traffic {
         let mut reels: Vec<Reel> = Vec::new();
         let mut first: Option<Header> = None;
         let mut end = 0;
-        for name in FIXTURES {
-            let (header, lines) = read(&fixture(name))?;
+        for (header, lines) in fixtures()? {
             let times = lines.iter().filter_map(|line| match line {
                 Line::Event(event) => Some(event.time),
                 _ => None,
@@ -56,7 +59,7 @@ impl Traffic {
                 .min()
                 .map_or(header.created, |first| first.min(header.created));
             let length = times.max().unwrap_or(origin).saturating_sub(origin) + 1;
-            let begin = first.get_or_insert(header).created;
+            let begin = first.get_or_insert_with(|| header.clone()).created;
             reels.push(Reel {
                 lines,
                 origin,
@@ -111,13 +114,24 @@ fn is_known(event: &Event<'_>) -> bool {
     )
 }
 
+/// All of them, read once.
+fn fixtures() -> anyhow::Result<&'static [Fixture]> {
+    static READ: OnceLock<Vec<Fixture>> = OnceLock::new();
+    if let Some(read) = READ.get() {
+        return Ok(read);
+    }
+    let all = FIXTURES.iter().map(|name| read(&fixture(name)));
+    let all = all.collect::<anyhow::Result<_>>()?;
+    Ok(READ.get_or_init(|| all))
+}
+
 fn fixture(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     root.join("fixtures").join(name).with_extension("jsonl.zst")
 }
 
 /// A recording's header and its other lines. They borrow from its text, which stays until the program ends.
-fn read(file: &Path) -> anyhow::Result<(Header, Vec<Line<'static>>)> {
+fn read(file: &Path) -> anyhow::Result<Fixture> {
     let mut text = Vec::new();
     std::fs::File::open(file)
         .and_then(zstd::Decoder::new)
