@@ -10,7 +10,7 @@ const MOST_ROOM: usize = 4;
 /// Rows for which there may always be room.
 const FEW_ROWS: usize = 1024;
 /// Rows that are appended at once: few enough to stay in the nearest cache until then. A power of two.
-const GATHERED: usize = 64;
+const GATHERED: usize = 128;
 
 /// What can be emptied, and its memory used again.
 pub(super) trait Memory: Sized {
