@@ -1,8 +1,8 @@
 //! Where the lists of a call lie.
 //!
 //! The host asks for room for each list that it hands over, thirty to seventy of them with a batch, and all of them go when
-//! the call is over. Finding room for each, and joining what is given back, is most of what a call costs that does little
-//! else. So they are put one after the other into one stretch of memory, which is empty again once the last of them is gone.
+//! the call is over. Finding room for each, and joining what is given back, was half of a guest's instructions in a call that
+//! finds nothing. So they are put one after the other into one stretch of memory, which is empty again once the last of them is gone.
 //! What does not fit goes where everything else goes, and the stretch is longer for the next call.
 #![allow(unsafe_code, reason = "an allocator")]
 use core::alloc::{GlobalAlloc, Layout};

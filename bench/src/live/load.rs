@@ -1,18 +1,22 @@
 //! Loads: a process that does one thing again and again, as fast as it goes or at a fixed rate, and says how often.
 use std::ffi::OsString;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rustix::fs::{CWD, Mode, OFlags};
 
-use crate::program::pause;
+use crate::program::{Process, pause};
 
 /// How many files are opened in turn.
 const FILES: usize = 64;
+/// How many pages are fetched for each compilation.
+const PAGES: usize = 20;
+/// How long the web server may take to start.
+const SERVER_START: Duration = Duration::from_secs(10);
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +27,7 @@ pub enum Load {
     Open,
     /// A loopback connection, 64 bytes there and back.
     Tcp,
-    /// A small compilation and a question to the package database.
+    /// A small compilation, a question to the package database, and pages of a web server.
     Work,
 }
 
@@ -68,7 +72,9 @@ impl Load {
                 .any(|folder| Path::new(folder).join(program).exists())
         };
         match self {
-            Load::Work if !has("cc") || !has("dpkg-query") => Some("there is no `cc`, or no `dpkg-query`"),
+            Load::Work if !["cc", "dpkg-query", "python3"].into_iter().all(has) => {
+                Some("there is no `cc`, no `dpkg-query`, or no `python3` to serve pages")
+            }
             _ => None,
         }
     }
@@ -125,16 +131,49 @@ pub fn main(args: &[OsString]) -> anyhow::Result<(u64, f64)> {
             })
         }
         Load::Tcp => connections(time, rate),
-        Load::Work => {
-            let mut work = Command::new("/bin/sh");
-            work.args([
-                "-c",
-                "echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - && dpkg-query -S /bin/sh",
-            ]);
-            work.stdout(Stdio::null()).stderr(Stdio::null());
-            repeat(time, rate, || Ok(work.status().map(|_| ())?))
-        }
+        Load::Work => work(time, rate),
     }
+}
+
+/// Compiles, asks the package database, and fetches pages.
+fn work(time: Duration, rate: u32) -> anyhow::Result<(u64, f64)> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("page"), [b'x'; 4096])?;
+    // Free a moment ago; whoever else takes it, the server then ends, and nobody answers.
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let mut server = Command::new("python3");
+    server.args(["-m", "http.server", &address.port().to_string(), "--bind", "127.0.0.1"]);
+    server.current_dir(folder.path());
+    server.stdout(Stdio::null()).stderr(Stdio::null());
+    let _server = Process(server.spawn()?);
+    let begin = Instant::now();
+    while let Err(error) = TcpStream::connect(address) {
+        ensure!(begin.elapsed() < SERVER_START, "the web server does not start: {error}");
+        pause(Duration::from_millis(10));
+    }
+    let mut build = Command::new("/bin/sh");
+    build.args([
+        "-c",
+        "echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - && dpkg-query -S /bin/sh",
+    ]);
+    build.stdout(Stdio::null()).stderr(Stdio::null());
+    repeat(time, rate, || {
+        build.status()?;
+        (0..PAGES).try_for_each(|_| fetch(address))
+    })
+}
+
+fn fetch(address: SocketAddr) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    ensure!(
+        answer.len() > 4096,
+        "the web server answered with {} bytes",
+        answer.len()
+    );
+    Ok(())
 }
 
 /// One thread answers, this one asks.
