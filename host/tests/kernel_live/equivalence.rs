@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,11 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Tracer {
     child: Child,
     folder: TempDir,
+    sign: Sign,
+    signs: usize,
 }
+
+/// Work that the tracer tells in a line with this word: a command, and the word.
+type Sign = fn(usize) -> (Command, String);
 
 impl Tracer {
     /// Starts it, and waits until it traces; none, said aloud, without it.
-    fn start(name: &str, options: &[&str]) -> Option<Tracer> {
+    fn start(name: &str, options: &[&str], sign: Sign, stage: &mut Stage) -> Option<Tracer> {
         let folders = std::env::var("VESPID_SNOOPS").unwrap_or_default();
         let path = format!("{folders}:{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
         let Some(program) = find(name, &path) else {
@@ -44,14 +50,23 @@ impl Tracer {
             .stderr(File::create(folder.path().join("errors")).expect("a file"))
             .spawn()
             .expect("unshare runs");
-        let mut tracer = Tracer { child, folder };
+        let mut tracer = Tracer {
+            child,
+            folder,
+            sign,
+            signs: 0,
+        };
         let deadline = Instant::now() + PATIENCE;
-        // It attaches first, and then writes the heading.
-        while !tracer.said().contains("PID") {
+        // It writes the heading before it makes its buffers: what happens between them is lost to it.
+        let mut expected: Vec<String> = Vec::new();
+        while !expected.iter().any(|word| tracer.has_said(word)) {
             if tracer.child.try_wait().expect("a child").is_some() || Instant::now() > deadline {
                 let errors = fs::read_to_string(tracer.folder.path().join("errors")).unwrap_or_default();
                 is_missing(&format!("{name} that runs on this kernel ({})", errors.trim()));
                 return None;
+            }
+            if tracer.said().contains("PID") {
+                expected.push(tracer.give_sign(stage));
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -62,18 +77,37 @@ impl Tracer {
         fs::read_to_string(self.folder.path().join("said")).expect("text")
     }
 
-    /// Its lines below the heading, once one of them is the last that is needed.
-    fn lines(&self, stage: &mut Stage, is_last: impl Fn(&str) -> bool) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            stage.collect();
-            let said = self.said();
-            let whole = said.rfind('\n').map_or("", |end| &said[..end]);
-            if whole.lines().any(&is_last) {
-                return whole.lines().skip(1).map(str::to_owned).collect();
-            }
-            assert!(Instant::now() < deadline, "the end is missing: {said}");
+    fn has_said(&self, word: &str) -> bool {
+        self.said().split_whitespace().any(|said| said == word)
+    }
+
+    /// Does what it tells with the word returned.
+    fn give_sign(&mut self, stage: &mut Stage) -> String {
+        let (mut command, word) = (self.sign)(self.signs);
+        self.signs += 1;
+        stage.run(command.stdout(Stdio::null()).stderr(Stdio::null()));
+        word
+    }
+
+    /// Its lines below the heading, once all that happened until now is among them: it has a buffer for each CPU and
+    /// reads one after another, so a sign is waited for from every CPU.
+    fn lines(&mut self, stage: &mut Stage) -> Vec<String> {
+        let before = sched_getaffinity(None).expect("the thread's CPUs");
+        let mut expected: Vec<String> = Vec::new();
+        for cpu in (0..CpuSet::MAX_CPU).filter(|&cpu| before.is_set(cpu)) {
+            let mut only = CpuSet::new();
+            only.set(cpu);
+            // Children inherit it.
+            sched_setaffinity(None, &only).expect("a CPU of its own");
+            expected.push(self.give_sign(stage));
         }
+        sched_setaffinity(None, &before).expect("the CPUs as before");
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(missing) = expected.iter().find(|word| !self.has_said(word)) {
+            stage.collect();
+            assert!(Instant::now() < deadline, "{missing} is missing: {}", self.said());
+        }
+        self.said().lines().skip(1).map(str::to_owned).collect()
     }
 }
 
@@ -114,7 +148,13 @@ fn workplace() -> (TempDir, PathBuf) {
 #[test]
 fn opens_are_those_that_opensnoop_sees() {
     let Some(mut stage) = Stage::new() else { return };
-    let Some(tracer) = Tracer::start("opensnoop", &[]) else {
+    let sign = |number: usize| {
+        let path = format!("/no/sign-{number}");
+        let mut command = Command::new("cat");
+        command.arg(&path);
+        (command, path)
+    };
+    let Some(mut tracer) = Tracer::start("opensnoop", &[], sign, &mut stage) else {
         return;
     };
     let (_keep, folder) = workplace();
@@ -128,7 +168,7 @@ fn opens_are_those_that_opensnoop_sees() {
             .stderr(Stdio::null()),
     );
     stage.row("the end", |row| row["event"]["typed"] == "the-end");
-    let theirs = tracer.lines(&mut stage, |line| line.ends_with("the-end"));
+    let theirs = tracer.lines(&mut stage);
 
     let ours = rows(&stage, "open", root);
     let pids: HashSet<i64> = ours.iter().map(|row| number(&row["process"]["pid"])).collect();
@@ -164,7 +204,13 @@ fn sorted<T: Ord>(mut rows: Vec<T>) -> Vec<T> {
 #[test]
 fn executions_are_those_that_execsnoop_sees() {
     let Some(mut stage) = Stage::new() else { return };
-    let Some(tracer) = Tracer::start("execsnoop", &["--fails"]) else {
+    let sign = |number: usize| {
+        let word = format!("sign-{number}");
+        let mut command = Command::new("/bin/true");
+        command.arg(&word);
+        (command, word)
+    };
+    let Some(mut tracer) = Tracer::start("execsnoop", &["--fails"], sign, &mut stage) else {
         return;
     };
     let (_keep, folder) = workplace();
@@ -179,7 +225,7 @@ fn executions_are_those_that_execsnoop_sees() {
     );
     let is_end = |row: &Value| row["process"]["cmdline"][1] == "the-end" && row["event"]["kind"] == "exec";
     stage.row("the end", is_end);
-    let theirs = tracer.lines(&mut stage, |line| line.trim_end().ends_with("/bin/true the-end"));
+    let theirs = tracer.lines(&mut stage);
 
     let ours = rows(&stage, "exec", root);
     let pids: HashSet<i64> = ours.iter().map(|row| number(&row["process"]["pid"])).collect();
@@ -230,7 +276,11 @@ type Connection = (String, String, i64, i64);
 #[test]
 fn connections_are_those_that_tcplife_sees() {
     let Some(mut stage) = Stage::new() else { return };
-    let Some(tracer) = Tracer::start("tcplife", &["--wide"]) else {
+    let sign = |_| {
+        let (refused, port) = unanswered();
+        (actor("connect-refused", refused, Path::new("/")), port)
+    };
+    let Some(mut tracer) = Tracer::start("tcplife", &["--wide"], sign, &mut stage) else {
         return;
     };
     let mut ports = Vec::new();
@@ -248,15 +298,13 @@ fn connections_are_those_that_tcplife_sees() {
         rest.join().expect("its output");
         ports.push(bound.rsplit(':').next().expect("a port").to_owned());
     }
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let refused = free.expect("an address").to_string();
+    let (refused, last) = unanswered();
     stage.run(&mut actor("connect-refused", &refused, Path::new("/")));
-    let last = refused.rsplit(':').next().expect("a port").to_owned();
     ports.push(last.clone());
     stage.row("the last", |row| {
         row["event"]["op"] == "failed" && number(&row["event"]["remote_port"]).to_string() == last
     });
-    let theirs = tracer.lines(&mut stage, |line| line.split_whitespace().any(|word| word == last));
+    let theirs = tracer.lines(&mut stage);
 
     let is_ours = |connection: &Connection| {
         let ends = [&connection.0, &connection.1];
@@ -282,6 +330,13 @@ fn connections_are_those_that_tcplife_sees() {
         }
     }
     eprintln!("{} ends of connections are the same", ours.len());
+}
+
+/// An address that nobody listens at, and its port.
+fn unanswered() -> (String, String) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let free = free.expect("an address");
+    (free.to_string(), free.port().to_string())
 }
 
 /// "PID COMM LADDR LPORT RADDR RPORT TX_KB RX_KB MS"; a name of a thread may have a space.
