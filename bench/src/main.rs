@@ -175,6 +175,7 @@ fn measure(section: &str, args: &Args, program: &Program) -> anyhow::Result<Vec<
             scale::plugins(&args.plugins, &[1, 4, 16, 64])?,
             scale::processes(&[100, 1_000, 32_000, 1_000_000], FEW_ROUNDS)?,
             scale::containers(&[10, 100, 1_000, 10_000], FEW_ROUNDS)?,
+            output::samples(&[10, 1_000, 100_000, 1_000_000], FEW_ROUNDS)?,
             scale::subscriptions(&[1, 4, 16, 64], FEW_ROUNDS)?,
         ],
         "replay" => vec![replay::table(program, &args.plugins, replay::EVENTS)?],

@@ -12,6 +12,8 @@ use crate::rounds::{Plain, interleave};
 use crate::table::{Cell, Table, cost};
 
 const SAMPLES: u32 = 1_000;
+/// As many as meet each of a hundred thousand series.
+const REPORTS: u32 = 100;
 /// As many as may wait for their destination: none is refused.
 const VERDICTS: usize = 1_000;
 
@@ -71,6 +73,45 @@ pub fn table(rounds: usize) -> anyhow::Result<Table> {
     ];
     for (name, found) in names.into_iter().zip(&costs) {
         table.row([Cell::from(name)].into_iter().chain(cost(found)));
+    }
+    Ok(table)
+}
+
+/// Samples into their series, each into another of so many.
+///
+/// # Errors
+/// If the metrics could not be exported.
+pub fn samples(sizes: &[u32], rounds: usize) -> anyhow::Result<Table> {
+    let mut table = Table::new(
+        "series",
+        "Samples into their series, each into another one; reports of 1,000 samples",
+        &["series", "ns a sample", "±", "allocations", "bytes"],
+    );
+    for &size in sizes {
+        let mut families = families(size as usize)?;
+        let mut ids = families.ids();
+        let registered: Vec<Series> = (0..size).map(series).collect();
+        families.apply(&mut ids, (&registered, &[], &[]), Instant::now());
+        let values = vec![1.0; SAMPLES as usize];
+        // A step that is coprime to all sizes meets every series before it meets one again.
+        let mut steps = (0_u64..).map(|step| (step * 7_919 % u64::from(size)).try_into().unwrap_or_default());
+        let reports: Vec<Vec<u32>> = (0..REPORTS)
+            .map(|_| steps.by_ref().take(SAMPLES as usize).collect())
+            .collect();
+        let costs = interleave(
+            rounds,
+            &mut [Box::new(Plain(|| {
+                for named in &reports {
+                    families.apply(&mut ids, (&[], named, &values), Instant::now());
+                }
+                u64::from(REPORTS * SAMPLES)
+            }))],
+        );
+        table.row(
+            [Cell::number(f64::from(size), 0)]
+                .into_iter()
+                .chain(costs.iter().flat_map(cost)),
+        );
     }
     Ok(table)
 }

@@ -9,7 +9,7 @@ struct Diagram {
     y: &'static str,
 }
 
-const DIAGRAMS: [Diagram; 5] = [
+const DIAGRAMS: [Diagram; 6] = [
     Diagram {
         title: "CPU ns an event and plugin, by plugins",
         table: "plugins",
@@ -35,6 +35,12 @@ const DIAGRAMS: [Diagram; 5] = [
         y: "ns an event",
     },
     Diagram {
+        title: "ns a sample, by series",
+        table: "series",
+        x: "series",
+        y: "ns a sample",
+    },
+    Diagram {
         title: "ms to render /metrics, by series",
         table: "scrape",
         x: "series",
@@ -56,14 +62,14 @@ pub fn svg(tables: &Value) -> Option<String> {
     }
     let rows = drawn.len().div_ceil(2);
     let mut picture = String::new();
-    #[expect(clippy::cast_precision_loss, reason = "five diagrams")]
+    #[expect(clippy::cast_precision_loss, reason = "a few diagrams")]
     let (width, height) = (2.0 * WIDTH, rows as f64 * HEIGHT);
     picture.extend([format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n"
     )]);
     for (at, diagram) in drawn.iter().enumerate() {
-        #[expect(clippy::cast_precision_loss, reason = "five diagrams")]
+        #[expect(clippy::cast_precision_loss, reason = "a few diagrams")]
         let (x, y) = ((at % 2) as f64 * WIDTH, (at / 2) as f64 * HEIGHT);
         picture.extend([format!("<g transform=\"translate({x} {y})\">\n{diagram}</g>\n")]);
     }
