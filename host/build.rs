@@ -8,7 +8,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 #[path = "build/carried.rs"]
 mod carried;
@@ -17,15 +17,17 @@ mod strip;
 
 const TARGET: &str = "bpfel-unknown-none";
 
-fn main() {
-    if let Err(error) = build() {
+fn main() -> ExitCode {
+    build().unwrap_or_else(|error| {
         for line in error.to_string().lines() {
             println!("cargo::error={line}");
         }
-    }
+        ExitCode::SUCCESS
+    })
 }
 
-fn build() -> Result<(), Box<dyn Error>> {
+/// Fails if the compiler did: cargo shows what was said on the way only then.
+fn build() -> Result<ExitCode, Box<dyn Error>> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo did not set CARGO_MANIFEST_DIR")?);
     let sources = root.with_file_name("host-ebpf");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo did not set OUT_DIR")?);
@@ -43,19 +45,19 @@ fn build() -> Result<(), Box<dyn Error>> {
     let status =
         status.map_err(|error| format!("cannot run {}: {error}", tools.get("BPF_CARGO").unwrap_or("cargo")))?;
     if !status.success() {
-        return Err(format!(
-            "the BPF programs in {} were not built ({status}); the compiler's messages are above. \
+        println!(
+            "cargo::error=the BPF programs in {} were not built ({status}); the compiler's messages are below. \
              If it is the tools that fail, `cargo xtask setup` checks them.",
             sources.display()
-        )
-        .into());
+        );
+        return Ok(ExitCode::FAILURE);
     }
     let object = target_dir.join(TARGET).join("release/vespid-programs");
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", object.display());
     let programs = fs::read(&object).map_err(|error| failed(&error))?;
     let programs = strip::debug_information(&programs).map_err(|error| failed(&error))?;
     fs::write(out.join("vespid-programs.o"), programs)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Where `cargo xtask setup` notes the tools.
