@@ -13,18 +13,20 @@ use vespid_ebpf::{ChangeRaw, Kind, MAX_TYPED, Outcome, PathEnd};
 pub(super) use self::calls::CALLS;
 use self::note::{Note, Which};
 use self::request::{Name, Request, request};
+use super::counters::count;
 use super::descriptor::{self, WORKING_DIRECTORY};
 use super::globals::wanted;
 use super::header::{header, is_own, own_cgroup_id};
 use super::names;
 use super::namespaces;
-use super::output::{count, has_room, send};
+use super::output::{has_room, send};
 use super::read::{Task, user};
 use super::scratch::{CHANGE_SIZE, MAX_NAME, Scratch, of_change};
-use super::sieve::{self, Verdict, Who};
+use super::sieve::{self, Verdict};
 use super::syscall::{Call, ended};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
+use super::who::Who;
 
 const ENOENT: i64 = -2;
 

@@ -11,12 +11,14 @@ use vespid_ebpf::{ConnectionOp, Kind, Outcome};
 pub(super) use self::fields::{At, Fields, Known};
 use self::record::network;
 pub(super) use self::record::{address, send};
+use super::counters::count;
 use super::globals::{has, offset};
 use super::header::now;
-use super::output::{count, has_room};
+use super::output::has_room;
 use super::owner::{self, INBOUND, Isns, OUTBOUND, Owner, UNKNOWN};
 use super::read::Task;
-use super::sieve::{self, Ends, Prefix, Who};
+use super::sieve::{self, Ends, Prefix};
+use super::who::Who;
 
 // include/net/tcp_states.h
 pub(super) const ESTABLISHED: i32 = 1;

@@ -6,10 +6,11 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ABSENT, ExecRaw, Kind, MAX_ARGS, MAX_TYPED, Outcome, PathEnd, exec_flags};
 
+use super::counters::count;
 use super::globals::{has, offset};
 use super::header::{header, is_own, start_ns};
 use super::images;
-use super::output::{count, send};
+use super::output::send;
 use super::overlay;
 use super::pids;
 use super::read::{Task, direct, kernel, kernel_u32, kernel_u64};

@@ -6,15 +6,17 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ExecRaw, Kind, MAX_TYPED, Outcome};
 
+use super::counters::count;
 use super::globals::wanted;
 use super::header::{header, is_own, own_cgroup_id};
 use super::names;
 use super::namespaces;
-use super::output::{count, has_room, send};
+use super::output::{has_room, send};
 use super::read::Task;
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::sieve::{self, Verdict, Who};
+use super::sieve::{self, Verdict};
 use super::syscall::{Call, Calls, returned, table};
+use super::who::Who;
 
 /// What a call does.
 mod action {

@@ -8,13 +8,12 @@ use vespid_ebpf::merge::{MAX_MERGED, MERGED_BYTES, MergeKey, Merged};
 use vespid_ebpf::{Kind, OpenRaw, Outcome, PathEnd};
 
 use super::atomic::{add, take};
+use super::counters::count;
 use super::globals::{has, offset};
 use super::header::now;
-use super::names;
 use super::namespaces;
-use super::output::count;
 use super::read::Task;
-use super::scratch::{CALL_SIZE, Scratch};
+use super::scratch::{CALL_SIZE, Scratch, tells};
 use super::sieve;
 
 /// Not one that evicts: what an entry stands for would be lost with it.
@@ -83,7 +82,7 @@ pub(super) unsafe fn way(scratch: *mut Scratch<CALL_SIZE>, task: Task, inode: u6
         (*key).flags = (*raw).flags;
         (*key).mode = (*raw).mode;
         (*key).ends = u32::from(end) << 8 | u32::from((*raw).traits);
-        (*key).namespaces = if names::tells(scratch) { namespaces::folded() } else { 0 };
+        (*key).namespaces = if tells(scratch) { namespaces::folded() } else { 0 };
         let Some(entry) = MERGED.get_ptr_mut(&*key) else {
             return Way::First;
         };

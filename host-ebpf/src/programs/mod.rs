@@ -13,12 +13,12 @@ mod uring;
 mod usage;
 
 mod accept;
-mod asked;
 mod connection;
 mod failed_exec;
 mod open;
 
 mod atomic;
+mod counters;
 mod descriptor;
 mod glance;
 mod globals;
@@ -39,3 +39,4 @@ mod sieve;
 mod syscall;
 mod typed;
 mod walk;
+mod who;

@@ -10,40 +10,18 @@ use vespid_ebpf::sieve::{
 };
 use vespid_ebpf::{ABSENT, Kind, MAX_DEPTH, Outcome};
 
+use super::counters::count;
 use super::globals::type_id;
 use super::index::masked;
-use super::output::count;
 use super::read::{Task, word};
-use super::scratch::{Scratch, place};
-use super::sieve::{Verdict, Who, named, of, vespid_narrow};
+use super::scratch::{Scratch, Search, place};
+use super::sieve::{Verdict, named, of, vespid_narrow};
 use super::walk::{Next, Step, begin, next};
+use super::who::Who;
 
 /// The names that both sieves look for.
 #[map]
 static NAMES: HashMap<NameKey, NameRule> = HashMap::with_max_entries(2 * MAX_NAMES as u32, BPF_F_NO_PREALLOC);
-
-/// What a path or a text is looked through for: part of the state of a walk.
-#[repr(C)]
-pub(super) struct Search {
-    /// How many names of a path have been seen.
-    depth: u64,
-    /// Where the present name of a text began, and where the text ends.
-    name: u64,
-    end: u64,
-    /// Whose names they are.
-    filters: Mask,
-    generation: u32,
-    verdict: u32,
-    /// Of [`keep`].
-    tells: u32,
-    /// What the call asks for: an index of the sieve's likenesses.
-    class: u32,
-    /// Not 0: of [`judge_late`].
-    is_late: u64,
-    who: Who,
-    /// The key is taken for words, too.
-    key: NameKey,
-}
 
 /// Nothing was found yet, and there is more.
 const UNDECIDED: u32 = 0;
@@ -105,16 +83,6 @@ pub(super) unsafe fn judge_late<const SIZE: usize>(scratch: *mut Scratch<SIZE>, 
 pub(super) unsafe fn needs_name<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> bool {
     // SAFETY: the caller's promise.
     unsafe { (&raw const (*scratch).walk.search.filters).read_volatile() != 0 }
-}
-
-/// What was kept.
-///
-/// # Safety
-/// `scratch` must point into its map.
-#[inline(always)]
-pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { (&raw const (*scratch).walk.search.tells).read_volatile() != 0 }
 }
 
 /// Whether what an open named has one of the names in its place that the filters look for which were kept.

@@ -10,10 +10,9 @@ use vespid_ebpf::{ABSENT, Header, NAMESPACES, TOLD, TOLD_BYTES};
 
 use super::globals::{has, offset};
 use super::index::masked;
-use super::names;
 use super::pids::UPID_SIZE;
 use super::read::{Task, direct, kernel_into};
-use super::scratch::{Scratch, place};
+use super::scratch::{Scratch, place, tells};
 
 /// Position in [`NAMESPACES`].
 const NETWORK: u32 = 3;
@@ -188,7 +187,7 @@ unsafe fn pid_namespace(looked: *mut Looked, task: Task) {
 pub(super) unsafe fn tell<const SIZE: usize>(scratch: *mut Scratch<SIZE>) {
     // SAFETY: the caller's promise; `place` checks what is written.
     unsafe {
-        if !names::tells(scratch) {
+        if !tells(scratch) {
             return;
         }
         let Some(looked) = LOOKED.get_ptr(0) else { return };

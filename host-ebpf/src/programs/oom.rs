@@ -4,12 +4,14 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{ABI_VERSION, Header, Kind, Outcome, ResourceOp, ResourceRaw};
 
+use super::counters::count;
 use super::globals::{has, offset, wanted};
 use super::header::{cpu, now};
-use super::output::{count, send_fixed};
+use super::output::send_fixed;
 use super::pids;
 use super::read::{Task, kernel_u32, kernel_u64};
-use super::sieve::{self, Who};
+use super::sieve;
+use super::who::Who;
 
 /// On the only architecture that the programs are built for.
 const PAGE: u64 = 4096;

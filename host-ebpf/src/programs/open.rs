@@ -1,4 +1,9 @@
 //! An `open`, `openat`, `openat2` or `creat` that returned.
+mod asked;
+mod calls;
+mod opened;
+mod request;
+
 use core::ffi::c_void;
 
 use aya_ebpf::macros::btf_tracepoint;
@@ -6,49 +11,31 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::sieve::access;
 use vespid_ebpf::{Kind, MAX_TYPED, OpenRaw, Outcome as Fate, PathEnd, open_traits};
 
-use super::asked;
-use super::descriptor::{self, WORKING_DIRECTORY};
+pub(super) use self::asked::forget;
+pub(super) use self::calls::CALLS;
+pub(super) use self::opened::Opened;
+pub(super) use self::request::Request;
+use self::request::flags;
+use super::counters::count;
+use super::descriptor;
 use super::glance;
 use super::globals::{has, offset, type_id, wanted};
 use super::header::{header, is_of_daemon, own_cgroup_id};
 use super::merge::{self, Way};
 use super::names::{self, Steps};
 use super::namespaces;
-use super::output::{count, has_room, try_send};
+use super::output::{has_room, try_send};
 use super::overlay;
-use super::read::{Task, field, user, word};
+use super::read::{Task, field, word};
 use super::scratch::{CALL_SIZE, Scratch, of_call};
-use super::sieve::{self, Verdict, Who};
-use super::syscall::{Call, Calls, ended, table};
-use super::typed::{Text, append_text};
+use super::sieve::{self, Verdict};
+use super::syscall::{Call, ended};
+use super::typed::append_text;
 use super::walk::{append_path, path_step};
+use super::who::Who;
 
 /// `FMODE_CREATED` in include/linux/fs.h.
 const FMODE_CREATED: u32 = 1 << 20;
-/// `O_CREAT | O_WRONLY | O_TRUNC`: what `creat` stands for.
-const CREAT_FLAGS: u64 = 0o1101;
-
-/// What a call does.
-mod action {
-    pub(super) const OPEN: u8 = 1;
-    pub(super) const CREAT: u8 = 2;
-    pub(super) const OPENAT: u8 = 3;
-    pub(super) const OPENAT2: u8 = 4;
-}
-use action::{CREAT, OPEN, OPENAT, OPENAT2};
-
-pub(super) static CALLS: Calls = Calls {
-    native: table(&[(2, OPEN), (85, CREAT), (257, OPENAT), (437, OPENAT2)]),
-    compat: table(&[(5, OPEN), (8, CREAT), (295, OPENAT), (437, OPENAT2)]),
-};
-
-/// What was asked for.
-pub(super) struct Request {
-    pub(super) directory: i32,
-    pub(super) typed: Text,
-    pub(super) flags: u64,
-    pub(super) mode: u64,
-}
 
 /// What came of it.
 pub(super) struct Outcome {
@@ -59,80 +46,6 @@ pub(super) struct Outcome {
     pub(super) traits: u8,
 }
 
-/// What was opened. An `Option` would leave registers undefined, which the verifier does not take.
-#[derive(Clone, Copy)]
-pub(super) struct Opened {
-    /// Address of its `struct path`; 0 if it is not known.
-    pub(super) path: u64,
-    pub(super) inode: u64,
-    /// Its `f_mode`.
-    pub(super) mode: u32,
-}
-
-impl Opened {
-    /// Nothing, or nothing that is known.
-    pub(super) const NOTHING: Opened = Opened {
-        path: 0,
-        inode: 0,
-        mode: 0,
-    };
-
-    /// The file at an address.
-    #[inline(always)]
-    pub(super) fn of(file: u64) -> Opened {
-        if file == 0 {
-            return Opened::NOTHING;
-        }
-        let mode = if has!(file_mode) {
-            field(type_id!(file), file, offset!(file_mode))
-        } else {
-            0
-        };
-        Opened {
-            path: descriptor::path_of(file),
-            inode: word(file, offset!(file_inode)),
-            mode,
-        }
-    }
-}
-
-impl Request {
-    #[inline(always)]
-    fn of(call: Call, action: u8) -> Request {
-        let (first, second, third) = (call.argument(0), call.argument(1), call.argument(2));
-        match action {
-            CREAT => Request {
-                directory: WORKING_DIRECTORY,
-                typed: Text::User(first),
-                flags: CREAT_FLAGS,
-                mode: second,
-            },
-            OPENAT => Request {
-                directory: first as i32,
-                typed: Text::User(second),
-                flags: third,
-                mode: call.argument(3),
-            },
-            OPENAT2 => {
-                // struct open_how { __u64 flags, mode, resolve; }
-                let [flags, mode] = user::<[u64; 2]>(third).unwrap_or([0, 0]);
-                Request {
-                    directory: first as i32,
-                    typed: Text::User(second),
-                    flags,
-                    mode,
-                }
-            }
-            _ => Request {
-                directory: WORKING_DIRECTORY,
-                typed: Text::User(first),
-                flags: second,
-                mode: third,
-            },
-        }
-    }
-}
-
 /// Called by [`super::sys_exit`], which has taken a glance at it.
 #[btf_tracepoint(function = "sys_exit")]
 fn vespid_open(ctx: BtfTracePointContext) -> i32 {
@@ -140,7 +53,7 @@ fn vespid_open(ctx: BtfTracePointContext) -> i32 {
         if wanted(Kind::Open) {
             report(task, call, action);
         }
-        asked::forget();
+        forget();
     }
     0
 }
@@ -183,17 +96,6 @@ pub(super) fn is_worth_a_look(task: Task, call: Call, action: u8) -> bool {
         count(Kind::Open, Fate::Filtered);
     }
     !is_ruled_out
-}
-
-/// The flags alone of what was asked for.
-#[inline(always)]
-fn flags(call: Call, action: u8) -> u64 {
-    match action {
-        CREAT => CREAT_FLAGS,
-        OPENAT => call.argument(2),
-        OPENAT2 => user(call.argument(2)).unwrap_or(0),
-        _ => call.argument(1),
-    }
 }
 
 /// Whether somebody may want an open that is over, whatever its file and whoever made it.

@@ -1,4 +1,4 @@
-//! The one way out: the ring buffer, and the books on what went into it and what did not.
+//! The one way out: the ring buffer.
 //!
 //! As the ring fills, kinds are given up one after the other, and of each kind first what the noisy produce
 //! ([`share`]); the last eighth is kept for the process tree. The daemon is woken once enough is pending to be worth it;
@@ -7,11 +7,11 @@ use core::slice;
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, BPF_RB_PROD_POS};
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_ebpf::maps::RingBuf;
 use vespid_ebpf::share::{allowance, ceiling, shared_from, turn};
-use vespid_ebpf::{Header, Kind, Outcome, counter};
+use vespid_ebpf::{Header, Kind, Outcome};
 
-use super::atomic::add;
+use super::counters::count;
 use super::globals::{is_fair, ring_bytes};
 use super::scratch::Scratch;
 use super::share::{charge, give_up, give_up_inline, used};
@@ -21,18 +21,6 @@ const WAKE_BYTES: u64 = 64 * 1024;
 
 #[map]
 static RECORDS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
-
-#[map]
-static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(vespid_ebpf::COUNTERS as u32, 0);
-
-/// Books one event. Atomic although per CPU: a program in a softirq may interrupt one in a process.
-#[inline(always)]
-pub(super) fn count(kind: Kind, outcome: Outcome) {
-    if let Some(cell) = COUNTERS.get_ptr_mut(counter(kind, outcome)) {
-        // SAFETY: a live map value, aligned to its type.
-        unsafe { add(cell, 1) };
-    }
-}
 
 /// Whether a record that may be missed can still be written for a control group; if not, it is booked as given up.
 #[inline(always)]

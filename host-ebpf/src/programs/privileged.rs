@@ -15,18 +15,20 @@ pub(super) use self::calls::CALLS;
 use self::calls::concerns;
 use self::request::{Detail, Request, Target, request};
 use super::connection::{self, At};
+use super::counters::count;
 use super::globals::{offset, wanted};
 use super::header::{header, is_own, own_cgroup_id};
 use super::names;
 use super::namespaces;
-use super::output::{count, has_room, send};
+use super::output::{has_room, send};
 use super::pids;
 use super::read::{Task, kernel_u16, kernel_u32, kernel_u64};
 use super::scratch::{PRIVILEGED_SIZE, Scratch, of_privileged, place};
-use super::sieve::{self, Verdict, Who};
+use super::sieve::{self, Verdict};
 use super::syscall::{Call, returned};
 use super::typed::append_typed;
 use super::walk::{append_path, path_step};
+use super::who::Who;
 
 /// Called by [`super::sys_exit`].
 #[btf_tracepoint(function = "sys_exit")]

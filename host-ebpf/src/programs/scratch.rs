@@ -6,10 +6,11 @@ use core::ptr::read_volatile;
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
+use vespid_ebpf::sieve::{Mask, NameKey};
 use vespid_ebpf::{ChangeRaw, ExecRaw, MAX_ARGS, MAX_PATH, MAX_TYPED, OpenRaw, PrivilegedRaw, SocketRaw, TOLD_BYTES};
 
 use super::header::cpu;
-use super::walk::Walk;
+use super::who::Who;
 
 /// Longest name of one path component, with its NUL.
 pub(super) const MAX_NAME: usize = 256;
@@ -36,6 +37,54 @@ pub(super) struct Scratch<const SIZE: usize> {
     pub(super) record: [u8; SIZE],
     /// State of the loop that appends to it.
     pub(super) walk: Walk,
+}
+
+/// State of a walk along a path ([`super::walk`]). Addresses never leave the kernel: only `record` is sent.
+#[repr(C)]
+pub(super) struct Walk {
+    /// Where the next name goes, in bytes from the start of the record.
+    pub(super) at: u64,
+    /// Where this path began.
+    pub(super) from: u64,
+    /// The directory entry, or kernfs node, to name next.
+    pub(super) node: u64,
+    /// The mount that it is in.
+    pub(super) vfsmount: u64,
+    /// That mount's root.
+    pub(super) mount_root: u64,
+    /// The task's root directory.
+    pub(super) root_dentry: u64,
+    /// The task's root mount.
+    pub(super) root_vfsmount: u64,
+    /// A [`PathEnd`].
+    pub(super) end: u64,
+    /// Of all names of a path, from the hashes that the kernel has of them, each salted with its folder.
+    pub(super) names: u64,
+    /// What the sieve looks for, when it walks.
+    pub(super) search: Search,
+}
+
+/// What a path or a text is looked through for: part of the state of a walk ([`super::names`]).
+#[repr(C)]
+pub(super) struct Search {
+    /// How many names of a path have been seen.
+    pub(super) depth: u64,
+    /// Where the present name of a text began, and where the text ends.
+    pub(super) name: u64,
+    pub(super) end: u64,
+    /// Whose names they are.
+    pub(super) filters: Mask,
+    pub(super) generation: u32,
+    pub(super) verdict: u32,
+    /// Of [`super::names::keep`].
+    pub(super) tells: u32,
+    /// What the call asks for: an index of the sieve's likenesses.
+    pub(super) class: u32,
+    /// Not 0: of [`super::names::judge_late`].
+    pub(super) is_late: u64,
+    pub(super) who: Who,
+    /// The key is taken for words, too.
+    pub(super) key: NameKey,
 }
 
 /// An array with an element a CPU, as the value is larger than a per-CPU map takes. The daemon sets its length.
@@ -99,4 +148,14 @@ pub(super) unsafe fn place<const SIZE: usize>(scratch: *mut Scratch<SIZE>, room:
         }
         Some((at, (&raw mut (*scratch).record).cast::<u8>().add(at as usize)))
     }
+}
+
+/// Whether the record ends with namespaces: of [`super::names::keep`].
+///
+/// # Safety
+/// `scratch` must point into its map.
+#[inline(always)]
+pub(super) unsafe fn tells<const SIZE: usize>(scratch: *const Scratch<SIZE>) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw const (*scratch).walk.search.tells).read_volatile() != 0 }
 }

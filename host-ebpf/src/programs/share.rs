@@ -7,7 +7,7 @@ use vespid_ebpf::share::{MAX_SHARES, Share};
 use vespid_ebpf::{Kind, Outcome};
 
 use super::atomic::add;
-use super::output::count;
+use super::counters::count;
 
 /// By control group (its id in the v2 hierarchy), those that wrote, or would have, while the ring was shared out.
 #[map]

@@ -6,13 +6,11 @@ use aya_ebpf::maps::{Array, HashMap};
 use vespid_ebpf::sieve::{CLASSES, END_HEAD, End, EndKey, MAX_ENDS, MAX_USERS, Mask, Sieve, UserKey};
 use vespid_ebpf::{Kind, Outcome};
 
-use super::globals::offset;
-use super::header::start_ns;
+use super::counters::count;
 use super::images;
 use super::index::masked;
 use super::namespaces;
-use super::output::count;
-use super::read::{Task, direct};
+use super::who::Who;
 
 /// Of the two, one is in force, and the other is that before it or the next one.
 #[map]
@@ -29,30 +27,6 @@ static USERS: HashMap<UserKey, Mask> = HashMap::with_max_entries(2 * MAX_USERS a
 /// Filters by networks and ports, of both.
 #[map]
 static ENDS: LpmTrie<EndKey, Mask> = LpmTrie::with_max_entries(2 * MAX_ENDS as u32, 0);
-
-/// By whom something was.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Who {
-    pub(super) uid: u32,
-    /// 0 if it is not known.
-    pub(super) pid: u32,
-    pub(super) start_ns: u64,
-}
-
-impl Who {
-    /// A task: the current one, or its process's first.
-    #[inline(always)]
-    pub(super) fn of(task: Task) -> Who {
-        let cred: *const u8 = task.follow(offset!(task_real_cred));
-        Who {
-            // SAFETY: the verifier knows the type of `task_struct.real_cred`.
-            uid: unsafe { direct(cred, offset!(cred_uid)) },
-            pid: task.field(offset!(task_tgid)),
-            start_ns: start_ns(task),
-        }
-    }
-}
 
 /// What was found of a call.
 #[derive(Clone, Copy)]

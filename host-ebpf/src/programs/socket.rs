@@ -16,16 +16,18 @@ use vespid_ebpf::{Kind, Outcome, SocketOp, SocketRaw};
 
 use self::datagram::UDP;
 use self::ends::{End, UNIX};
+use super::counters::count;
 use super::descriptor;
 use super::globals::{has, offset, type_id, wanted};
 use super::header::{header, is_own, own_cgroup_id};
 use super::names;
 use super::namespaces;
-use super::output::{count, has_room, send};
+use super::output::{has_room, send};
 use super::read::{Task, field, kernel, kernel_u32, kernel_u64, word};
 use super::scratch::{SOCKET_SIZE, Scratch, of_socket};
-use super::sieve::{self, Ends, Prefix, Verdict, Who};
+use super::sieve::{self, Ends, Prefix, Verdict};
 use super::syscall::{Call, Calls, returned, table};
+use super::who::Who;
 
 /// What a call does.
 mod action {

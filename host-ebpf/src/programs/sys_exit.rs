@@ -10,7 +10,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::Slot;
 
 use super::syscall::{Calls, NUMBERS, ended};
-use super::{accept, asked, change, failed_exec, open, privileged, socket};
+use super::{accept, change, failed_exec, open, privileged, socket};
 
 #[map]
 static CALLED: ProgramArray = ProgramArray::with_max_entries(Slot::COUNT, 0);
@@ -33,7 +33,7 @@ fn vespid_sys_exit(ctx: BtfTracePointContext) -> i32 {
     } else if open::is_worth_a_look(task, call, action) {
         Slot::Open as u8
     } else {
-        asked::forget();
+        open::forget();
         return 0;
     };
     go_on(&ctx, slot);

@@ -10,11 +10,11 @@ use aya_ebpf::maps::{LruHashMap, PerCpuArray};
 use aya_ebpf::programs::BtfTracePointContext;
 use vespid_ebpf::{Kind, MAX_REQUESTS, MAX_TYPED, Outcome as Fate, REQUEST_BYTES, open_traits};
 
+use super::counters::count;
 use super::descriptor;
 use super::globals::{offset, type_id, wanted};
 use super::header::is_own;
 use super::open::{Opened, Outcome, Request, judge, tell};
-use super::output::count;
 use super::read::{Task, direct, field, kernel, kernel_u32, kernel_u64};
 use super::typed::Text;
 

@@ -10,8 +10,8 @@ use vespid_ebpf::usage::{COUNTERS, Counter, GroupKey, MAX_GROUPS, Samples};
 use vespid_ebpf::{Kind, Outcome};
 
 use super::atomic::add;
+use super::counters::count;
 use super::globals::{has, offset};
-use super::output::count;
 use super::read::{Task, direct, kernel_u64};
 
 const BPF_NOEXIST: u64 = 1;

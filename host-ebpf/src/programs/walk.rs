@@ -8,37 +8,11 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel, bpf_probe_re
 use vespid_ebpf::{ABSENT, MAX_DEPTH, MAX_PATH, PathEnd};
 
 use super::globals::{has, offset, type_id};
-use super::names::Search;
 use super::read::{Task, kernel, kernel_u64, word};
-use super::scratch::{MAX_CGROUP, MAX_NAME, Scratch, place};
+use super::scratch::{MAX_CGROUP, MAX_NAME, Scratch, Walk, place};
 
 /// Deepest cgroup that is walked.
 const MAX_CGROUP_DEPTH: u32 = 64;
-
-/// State of a walk. Addresses never leave the kernel: only `record` is sent.
-#[repr(C)]
-pub(super) struct Walk {
-    /// Where the next name goes, in bytes from the start of the record.
-    pub(super) at: u64,
-    /// Where this path began.
-    pub(super) from: u64,
-    /// The directory entry, or kernfs node, to name next.
-    pub(super) node: u64,
-    /// The mount that it is in.
-    vfsmount: u64,
-    /// That mount's root.
-    mount_root: u64,
-    /// The task's root directory.
-    root_dentry: u64,
-    /// The task's root mount.
-    root_vfsmount: u64,
-    /// A [`PathEnd`].
-    end: u64,
-    /// Of all names of a path, from the hashes that the kernel has of them, each salted with its folder.
-    pub(super) names: u64,
-    /// What the sieve looks for, when it walks.
-    pub(super) search: Search,
-}
 
 /// What comes next on the way to the root.
 pub(super) enum Next {

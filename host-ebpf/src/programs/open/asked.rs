@@ -6,14 +6,15 @@ use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::FEntryContext;
 use vespid_ebpf::{ASKED_BYTES, Kind, MAX_ASKED};
 
-use super::descriptor::path_of;
-use super::globals::{has, is_asked, offset, wanted};
-use super::header::is_own;
-use super::open::{CALLS, Opened};
-use super::read::{direct, word};
-use super::sieve;
-use super::syscall::in_flight;
-use super::walk::ends_of;
+use super::super::descriptor::path_of;
+use super::super::globals::{has, is_asked, offset, wanted};
+use super::super::header::is_own;
+use super::super::read::{direct, word};
+use super::super::sieve;
+use super::super::syscall::in_flight;
+use super::super::walk::ends_of;
+use super::calls::CALLS;
+use super::opened::Opened;
 
 const BPF_NOEXIST: u64 = 1;
 
@@ -105,7 +106,7 @@ fn other_than(file: u64) -> Option<*const Asked> {
 
 /// Forgets it, when the call has returned.
 #[inline(always)]
-pub(super) fn forget() {
+pub(in super::super) fn forget() {
     if !is_asked() {
         return;
     }
