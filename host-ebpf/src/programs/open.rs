@@ -37,7 +37,7 @@ use super::who::Who;
 /// `FMODE_CREATED` in include/linux/fs.h.
 const FMODE_CREATED: u32 = 1 << 20;
 
-/// What came of it.
+/// What came of a call.
 pub(super) struct Outcome {
     /// A descriptor, or the negated errno.
     pub(super) result: i64,

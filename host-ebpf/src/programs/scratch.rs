@@ -56,7 +56,7 @@ pub(super) struct Walk {
     pub(super) root_dentry: u64,
     /// The task's root mount.
     pub(super) root_vfsmount: u64,
-    /// A [`PathEnd`].
+    /// A [`vespid_ebpf::PathEnd`].
     pub(super) end: u64,
     /// Of all names of a path, from the hashes that the kernel has of them, each salted with its folder.
     pub(super) names: u64,
