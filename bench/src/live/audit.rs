@@ -3,7 +3,7 @@
 //! Once audit has been on, the kernel takes every call of processes that begin later through it until the next boot, even if
 //! it is off again, unless a rule says that none of them is to be audited. That rule is what stays behind; so nobody is
 //! measured with audit who does not ask for it.
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,6 @@ const START: Duration = Duration::from_secs(5);
 const BACKLOG: &str = "8192";
 /// Marks the records of our rule.
 const KEY: &str = "vespid-bench";
-
 /// With it, what starts later costs as much as it did before.
 const NOBODY: &str = "never,task";
 
@@ -78,11 +77,7 @@ pub(super) fn watch<T>(load: Load, work: impl FnOnce() -> anyhow::Result<T>) -> 
     let seen = Seen {
         events: Some(delivered + lost),
         delivered: Some(delivered),
-        dropped: if lost > 0.0 {
-            vec![("lost".to_owned(), lost)]
-        } else {
-            Vec::new()
-        },
+        dropped: (lost > 0.0).then(|| ("lost".to_owned(), lost)).into_iter().collect(),
         cpu_seconds: cpu,
         resident_bytes,
         ..Seen::default()
@@ -130,21 +125,16 @@ impl Audit {
     }
 
     fn rule(&self, action: &'static str) -> [&'static str; 8] {
-        const KEYED: &str = "key=vespid-bench";
-        [action, "always,exit", "-F", "arch=b64", "-S", self.call, "-F", KEYED]
+        [action, "always,exit", "-F", "arch=b64", "-S", self.call, "-k", KEY]
     }
 
     /// The records of our rule that are in the log.
     fn delivered(&self) -> anyhow::Result<f64> {
-        let log = std::fs::read_to_string(self.log())?;
+        let log = std::fs::read_to_string(self.folder.path().join("audit.log"))?;
         let key = format!("key=\"{KEY}\"");
         let is_ours = |line: &&str| line.starts_with("type=SYSCALL ") && line.ends_with(&key);
         #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
         Ok(log.lines().filter(is_ours).count() as f64)
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("audit.log")
     }
 }
 

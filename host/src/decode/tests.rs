@@ -5,7 +5,10 @@ use vespid_ebpf::{
 };
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::process::exit;
 use super::*;
+use crate::bytes::Bytes;
+use crate::event::Exit;
 
 const CLOCK: Clock = Clock { boot_to_unix_ns: 1_000 };
 
