@@ -19,6 +19,7 @@ pub mod reload;
 pub mod replay;
 pub mod reporter;
 pub mod roster;
+mod saved_states;
 pub mod seating;
 pub mod signals;
 pub mod status;

@@ -11,14 +11,15 @@ use super::look_back::{LookBacks, Newcomer};
 use super::reload::Reloads;
 use super::reporter::{Reporter, Shared, VerdictOut};
 use super::roster::{Roster, Running};
+use super::saved_states::SavedStates;
 use crate::clock;
 use crate::config::Config;
 use crate::filter::Subscription;
 use crate::metrics;
 use crate::nest::{Candidate, Kind, LoadError, Reason, Role, Runtime};
 use crate::pipeline::{Origin, Seat};
-use crate::plugin::{Engine, Mode, Plugin, Refusal, Snapshot, Successor, Why, Worker, make};
-use crate::state::{States, Unread};
+use crate::plugin::{Engine, Mode, Plugin, Refusal, Successor, Why, Worker, make};
+use crate::state::States;
 use crate::trial;
 
 /// Seats plugins at the pipeline.
@@ -47,12 +48,10 @@ pub struct Plugins {
     roster: Roster,
     seating: Box<dyn Seating>,
     outs: Outs,
-    states: Option<States>,
+    states: SavedStates,
     look_backs: Option<LookBacks>,
     /// Who is being seated. Meanwhile the next one is loaded: an exchange of what the kernel leaves out takes longer.
     arriving: Vec<Arriving>,
-    /// What was written last of each plugin's state.
-    written: Vec<(Seat, Arc<Snapshot>)>,
     next_seat: u64,
 }
 
@@ -92,10 +91,9 @@ impl Plugins {
             roster,
             seating,
             outs,
-            states,
+            states: SavedStates::new(states),
             look_backs: None,
             arriving: Vec::new(),
-            written: Vec::new(),
             next_seat: 0,
         }
     }
@@ -118,7 +116,7 @@ impl Plugins {
     /// Writes those states that have changed.
     pub fn write_states(&mut self) {
         for running in self.roster.active() {
-            self.write_state(&running);
+            self.states.write(&running);
         }
     }
 
@@ -127,7 +125,7 @@ impl Plugins {
         self.look_backs = None;
         for running in self.roster.all() {
             running.worker.finish();
-            self.write_state(&running);
+            self.states.write(&running);
         }
     }
 
@@ -148,50 +146,6 @@ impl Plugins {
             since,
             out: (self.outs)(),
         });
-    }
-
-    fn write_state(&mut self, running: &Running) {
-        let (Some(states), Role::Active) = (&self.states, running.role) else {
-            return;
-        };
-        let Some(snapshot) = running.worker.last_snapshot() else {
-            return;
-        };
-        let last = self.written.iter().position(|(seat, _)| *seat == running.seat);
-        if last.is_some_and(|at| Arc::ptr_eq(&self.written[at].1, &snapshot)) {
-            return;
-        }
-        match states.write(&running.name, &snapshot) {
-            Ok(()) => {
-                last.map(|at| self.written.swap_remove(at));
-                self.written.push((running.seat, snapshot));
-            }
-            Err(error) => tracing::error!(
-                plugin = running.name,
-                "the plugin's state could not be written, and the one before is kept: {error}"
-            ),
-        }
-    }
-
-    fn read_state(&self, name: &str) -> Option<Snapshot> {
-        match self.states.as_ref()?.read(name) {
-            Ok(state) => state,
-            Err(error @ Unread::Damaged(_)) => {
-                tracing::error!(
-                    plugin = name,
-                    "the plugin's saved state is not used, since {error}; it is put aside as {name}.state.damaged, and \
-                     the plugin starts without"
-                );
-                None
-            }
-            Err(error) => {
-                tracing::error!(
-                    plugin = name,
-                    "the plugin's saved state is not used, since {error}; the plugin starts without"
-                );
-                None
-            }
-        }
     }
 
     /// The comparison of `name`'s two versions, if the other one runs already.
@@ -273,7 +227,7 @@ impl Runtime for Plugins {
             self.settle();
         }
         let state = match role {
-            Role::Active => self.read_state(&name),
+            Role::Active => self.states.read(&name),
             // It is compared with the active version, so it starts from what that one knows.
             Role::Shadow => self
                 .roster
@@ -389,8 +343,7 @@ impl Runtime for Plugins {
         self.seating.leave(running.seat);
         running.worker.finish();
         self.roster.remove(running.seat);
-        self.write_state(&running);
-        self.written.retain(|(seat, _)| *seat != running.seat);
+        self.states.end(&running);
         if role == Role::Shadow {
             running.reported.comparing().end();
         }
