@@ -194,6 +194,11 @@ fn serial() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// How many times its text an image may have room for: what took a long one has shorter ones later.
+const MOST_ROOM: usize = 4;
+/// Bytes of text for which it may always have so much.
+const FEW_BYTES: usize = 64;
+
 /// What a process runs.
 pub(super) struct Image {
     /// comm, tty, exe, args, cwd.
@@ -220,7 +225,11 @@ impl Image {
     pub(super) fn set(&mut self, image: &event::Image<'_>) {
         self.clear();
         let parts = [&image.comm, &image.tty, &image.exe, &image.args, &image.cwd].map(|part| part.as_slice());
-        self.text.reserve_exact(parts.iter().map(|part| part.len()).sum());
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if self.text.capacity() > MOST_ROOM * len.max(FEW_BYTES) {
+            self.text.shrink_to(len);
+        }
+        self.text.reserve_exact(len);
         self.ends = parts.map(|part| {
             self.text.extend_from_slice(part);
             u32::try_from(self.text.len()).unwrap_or(u32::MAX)
@@ -255,6 +264,11 @@ impl Image {
             ..event::Image::default()
         });
         Some(Arc::new(fewer))
+    }
+
+    #[cfg(test)]
+    pub(super) fn text_len(&self) -> usize {
+        self.text.len()
     }
 
     fn text(&self, part: usize) -> &[u8] {

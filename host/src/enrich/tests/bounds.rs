@@ -103,3 +103,34 @@ fn a_lost_end_is_found_by_a_sweep_and_recorded() {
     replay.table.learn(ended);
     assert_eq!(replay.flags(4), node.flags(4));
 }
+
+/// The memory of images is used again, but not that of long arguments for ever more processes that have short ones.
+#[test]
+fn what_long_arguments_took_is_given_back() {
+    let mut node = Node::new(Options::default(), Told::default());
+    node.exec(1, 0, "init");
+    for pid in 2..20_000 {
+        // Ended processes are kept for half a minute.
+        node.time += SECOND / 100;
+        node.fork(1, pid);
+        let args = if pid % 49 == 0 { 900 } else { 20 };
+        let image = Image {
+            args: vec![b'x'; args].into(),
+            ..image(1, "sh")
+        };
+        node.event(
+            subject(pid),
+            Body::Exec(Exec {
+                filename: "sh".into(),
+                errno: 0,
+                image,
+            }),
+        );
+        node.exit(pid);
+    }
+    let images = node.table.slots.iter().map(|process| &process.image);
+    let (room, text) = images.fold((0, 0), |(room, text), image| {
+        (room + image.room(), text + image.text_len())
+    });
+    assert!(room < 2 * text, "{room} bytes for {text}");
+}
