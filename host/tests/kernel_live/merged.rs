@@ -80,13 +80,16 @@ fn both(filters: &str, command: &mut Command) -> Option<(Opens, Opens)> {
         .sift(&Sift::of([&subscription(filters)], &namespaces::of_the_node()))
         .expect("a sieve");
     let clock = Clock::now();
-    let child = command.stdin(Stdio::null()).spawn().expect("a child");
-    let watched = HashSet::from([child.id()]);
-    child.wait_with_output().expect("its end");
+    let mut child = command.stdin(Stdio::null()).spawn().expect("a child");
     let [mut each, mut merged] = [(); 2].map(|()| Opens {
-        watched: watched.clone(),
+        watched: HashSet::from([child.id()]),
         ..Opens::default()
     });
+    // Whatever else is opened meanwhile is not to fill its ring.
+    while child.try_wait().expect("a child").is_none() {
+        each.drain(&mut whole, &clock);
+        whole.wait(Duration::from_millis(20)).expect("a ring");
+    }
     each.drain(&mut whole, &clock);
     let deadline = Instant::now() + Duration::from_secs(10);
     while merged.total() < each.total() && Instant::now() < deadline {
