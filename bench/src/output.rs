@@ -93,7 +93,7 @@ pub fn samples(sizes: &[u32], rounds: usize) -> anyhow::Result<Table> {
         let registered: Vec<Series> = (0..size).map(series).collect();
         families.apply(&mut ids, (&registered, &[], &[]), Instant::now());
         let values = vec![1.0; SAMPLES as usize];
-        // A step that is coprime to all sizes meets every series before it meets one again.
+        // A step that is coprime to all sizes: none is met again before all are, or the reports end.
         let mut steps = (0_u64..).map(|step| (step * 7_919 % u64::from(size)).try_into().unwrap_or_default());
         let reports: Vec<Vec<u32>> = (0..REPORTS)
             .map(|_| steps.by_ref().take(SAMPLES as usize).collect())
